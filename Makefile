@@ -1,0 +1,55 @@
+# Everything runs in .venv, which holds exactly what requirements.lock names, and this project.
+# `make PYTHON=python3.13 test` builds and uses a .venv of that interpreter instead.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+# Passed on to pytest, the bench and the like: make test ARGS="-k ledger"
+ARGS ?=
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
+INTERPRETER := $(VENV)/.python-$(or $(VERSION),missing)
+INSTALLED := $(VENV)/.installed
+# Every command is a process of its own, which would otherwise compile what it imports first.
+COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),,--compile-bytecode)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint bench stack
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## make the locked .venv, unless it is up to date
+
+demo: install ## import a scrape the whole way, on the embedded stack
+	$(RUN) manage.py demo_realtime $(ARGS)
+
+test: install ## run the tests
+	$(RUN) -m pytest $(ARGS)
+
+lint: install ## check style and types
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+
+bench: install ## measure import runs against core's own
+	$(RUN) -m bench $(ARGS)
+
+stack: install ## keep PostgreSQL, S3 and SQS running with Wyoming loaded, until Ctrl-C
+	@$(RUN) manage.py local_stack --jurisdiction wy $(ARGS)
+
+$(INTERPRETER):
+	@test -n "$(VERSION)" || { echo "$(PYTHON) cannot be run: name a Python of 3.11 or newer, make PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$(PYTHON) is Python $(VERSION), but 3.11 or newer is needed: make PYTHON=…" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+# pip refuses textract 1.6.5, which core needs, for its metadata; uv takes it. uv leaves itself
+# and pip where they are.
+$(INSTALLED): $(INTERPRETER) requirements.lock setup.cfg pyproject.toml
+	$(RUN) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip sync --quiet --require-hashes $(COMPILE) requirements.lock
+	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

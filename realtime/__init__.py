@@ -1,0 +1,1 @@
+"""Imports Open States scrapes object by object, minutes after each was scraped."""

@@ -1,0 +1,151 @@
+"""The settings of this project: their names, defaults and meaning, checked once at start."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from realtime.errors import ConfigurationError
+
+# Working connections and the moment's connection that looks for a worker slot are told apart in
+# pg_stat_activity by these names.
+APPLICATION_NAME = "openstates-realtime"
+SLOT_SEEKER_NAME = "openstates-realtime-slot"
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off", ""}
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One environment variable: its name, default as text, and what it is for."""
+
+    name: str
+    default: str
+    help: str
+
+
+VARIABLES = (
+    Variable("DATABASE_URL", "", "PostgreSQL database of core, postgres://user:password@host/name"),
+    Variable("S3_REALTIME_BASE", "", "where files live: s3://bucket or s3://bucket/prefix"),
+    Variable("SQS_QUEUE_URL", "", "the queue that messages are sent to and received from"),
+    Variable(
+        "FILE_ARCHIVING_ENABLED",
+        "true",
+        "false: imported files are deleted instead of archived, unless a message asks for it",
+    ),
+    Variable("REALTIME_MAX_MESSAGES", "300", "messages that one import run takes at most"),
+    Variable("REALTIME_MAX_WORKERS", "10", "import runs that work at once, over all hosts"),
+    Variable(
+        "REALTIME_VISIBILITY_TIMEOUT",
+        "300",
+        "seconds a received message stays hidden from others; renewed while a run works",
+    ),
+    Variable(
+        "REALTIME_MAX_RECEIVES",
+        "10",
+        "receives without any outcome after which a message is tried alone",
+    ),
+    Variable("REALTIME_MAX_FILE_BYTES", "25000000", "a larger file fails, without being read"),
+)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket and the prefix below it that belongs to us (empty, or ending in a slash)."""
+
+    name: str
+    prefix: str = ""
+
+    def strip(self, key: str) -> str | None:
+        """The key below the prefix, or None when the key is outside of it."""
+        return key[len(self.prefix) :] if key.startswith(self.prefix) else None
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one process. Durations are seconds, sizes bytes."""
+
+    database_url: str
+    s3_base: str
+    queue_url: str
+    file_archiving_enabled: bool
+    max_messages: int
+    max_workers: int
+    visibility_timeout: int
+    max_receives: int
+    max_file_bytes: int
+
+    @property
+    def bucket(self) -> Bucket:
+        """Where files live. Raises ConfigurationError when `S3_REALTIME_BASE` is missing or odd."""
+        return parse_base(self.s3_base)
+
+    def require_queue(self) -> str:
+        """The queue's URL. Raises ConfigurationError when `SQS_QUEUE_URL` is missing."""
+        if not self.queue_url:
+            raise ConfigurationError("SQS_QUEUE_URL is not set: name the queue of the imports")
+        return self.queue_url
+
+    def require_database(self) -> None:
+        """Raises ConfigurationError when `DATABASE_URL` is missing."""
+        if not self.database_url:
+            raise ConfigurationError(
+                "DATABASE_URL is not set: name core's database, postgres://user:password@host/name"
+            )
+
+
+def parse_base(base: str) -> Bucket:
+    """`s3://bucket/prefix` as a Bucket.
+
+    A bare bucket name is accepted, as core accepted it. Raises ConfigurationError otherwise.
+    """
+    if not base:
+        raise ConfigurationError("S3_REALTIME_BASE is not set: name the bucket, s3://bucket/prefix")
+    name, _, prefix = base.removeprefix("s3://").partition("/")
+    prefix = prefix.strip("/")
+    if not name or "://" in base.removeprefix("s3://") or ":" in name:
+        raise ConfigurationError(
+            f"S3_REALTIME_BASE is {base!r}: write s3://bucket or s3://bucket/prefix"
+        )
+    return Bucket(name, f"{prefix}/" if prefix else "")
+
+
+def load(environ: Mapping[str, str]) -> Config:
+    """Read the settings from `environ` (see VARIABLES for names and defaults).
+
+    Raises ConfigurationError naming the variable and its value when one cannot be read; what is
+    merely missing is reported by the command that needs it.
+    """
+    values = {v.name: environ.get(v.name, "") or v.default for v in VARIABLES}
+    return Config(
+        database_url=values["DATABASE_URL"],
+        s3_base=values["S3_REALTIME_BASE"],
+        queue_url=values["SQS_QUEUE_URL"],
+        file_archiving_enabled=_boolean("FILE_ARCHIVING_ENABLED", values),
+        max_messages=_positive("REALTIME_MAX_MESSAGES", values),
+        max_workers=_positive("REALTIME_MAX_WORKERS", values),
+        visibility_timeout=_positive("REALTIME_VISIBILITY_TIMEOUT", values, at_most=43_200),
+        max_receives=_positive("REALTIME_MAX_RECEIVES", values),
+        max_file_bytes=_positive("REALTIME_MAX_FILE_BYTES", values),
+    )
+
+
+def _boolean(name: str, values: Mapping[str, str]) -> bool:
+    value = values[name].strip().lower()
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise ConfigurationError(f"{name} is {values[name]!r}: write true or false")
+
+
+def _positive(name: str, values: Mapping[str, str], at_most: int | None = None) -> int:
+    try:
+        number = int(values[name])
+    except ValueError:
+        number = 0
+    if number < 1 or (at_most is not None and number > at_most):
+        limit = f" of at most {at_most}" if at_most is not None else ""
+        raise ConfigurationError(
+            f"{name} is {values[name]!r}: write a positive whole number{limit}"
+        )
+    return number

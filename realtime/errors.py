@@ -1,0 +1,69 @@
+"""What can go wrong, named for the reaction it calls for."""
+
+from dataclasses import dataclass
+
+
+class RealtimeError(Exception):
+    """Any error this project raises on purpose."""
+
+
+class ConfigurationError(RealtimeError):
+    """A setting is missing or wrong: say which, do nothing, exit with status 1."""
+
+
+class RetryLater(RealtimeError):
+    """Nothing is wrong with the file: leave its message for redelivery (`released`)."""
+
+
+class Unavailable(RetryLater):
+    """The database or AWS cannot be reached, so no file can be tried at all."""
+
+
+class Superseded(RealtimeError):
+    """A newer scrape of the same object has already been applied to the row `row_id`."""
+
+    def __init__(self, row_id: str) -> None:
+        super().__init__(f"a newer scrape of {row_id} is already in the database")
+        self.row_id = row_id
+
+
+class PoisonMessage(RealtimeError):
+    """The message or file can never be imported: record why, then acknowledge (`failed`).
+
+    `reason` is a short stable word for grouping, `field` the place in the message or file that
+    is wrong (empty when it is the whole of it), and the exception's text the sentence for people.
+    """
+
+    def __init__(self, reason: str, detail: str, field: str = "") -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.field = field
+
+
+@dataclass(frozen=True)
+class WaitingFor:
+    """What a parked file waits for, within its jurisdiction.
+
+    With only `session`, the legislative session of that identifier. Otherwise a bill: the one
+    whose scrape `_id` is `bill_scrape_id`, or the one with `bill_identifier` (as core stores it)
+    in `session`, whichever comes first.
+    """
+
+    session: str = ""
+    bill_scrape_id: str = ""
+    bill_identifier: str = ""
+
+    def __str__(self) -> str:
+        if self.bill_scrape_id or self.bill_identifier:
+            names = [n for n in (self.bill_identifier, self.bill_scrape_id) if n]
+            return f"bill {' / '.join(names)} of session {self.session}"
+        return f"legislative session {self.session}"
+
+
+class Unresolved(RealtimeError):
+    """The file names something that has not arrived: park it (`deferred`)."""
+
+    def __init__(self, waiting_for: WaitingFor) -> None:
+        super().__init__(f"waits for {waiting_for}")
+        self.waiting_for = waiting_for
