@@ -1,0 +1,113 @@
+"""Files on their way through a run, and the order in which a jurisdiction's are imported."""
+
+import logging
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from realtime.errors import PoisonMessage, WaitingFor
+from realtime.scraped import IGNORED_TYPES, IMPORTED_TYPES, ScrapedObject
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FileIdentity:
+    """One version of one S3 object: what the ledger is keyed by.
+
+    The rest says how to get exactly that version again; empty for what was never read.
+    """
+
+    bucket: str
+    key: str
+    version: str
+    etag: str = field(default="", compare=False)
+    version_id: str = field(default="", compare=False)
+    last_modified: datetime | None = field(default=None, compare=False)
+    size: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How a file reached us. Times are aware UTC; `message` is the body it came in.
+
+    `jurisdiction_id` is the one the message claims, empty when it claims none.
+    """
+
+    queued_at: datetime
+    received_at: datetime
+    message: str
+    jurisdiction_id: str = ""
+    file_archiving: bool = False
+    run_id: uuid.UUID | None = None
+
+
+@dataclass(frozen=True)
+class FetchedFile:
+    """A file that was read, ready for import.
+
+    `last_chance` marks one that has been parked as long as it may be: what it still cannot find
+    fails it.
+    """
+
+    identity: FileIdentity
+    jurisdiction_id: str
+    content: ScrapedObject
+    delivery: Delivery
+    last_chance: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a file. `file` is None when it could not even be read.
+
+    `outcome` is one of the values of `realtime.models.Outcome`; `problem` says why for a failed
+    one, `waiting_for` what a deferred one waits for; `bill_identifier` is a bill's, as core
+    stores it.
+    `repeated` says that the file had its outcome before, so that this is not recorded.
+    """
+
+    identity: FileIdentity
+    outcome: str
+    delivery: Delivery
+    object_type: str
+    file: FetchedFile | None = None
+    row_id: str = ""
+    bill_identifier: str = ""
+    problem: PoisonMessage | None = None
+    traceback: str = ""
+    waiting_for: WaitingFor | None = None
+    repeated: bool = False
+
+
+def by_jurisdiction(files: Iterable[FetchedFile]) -> list[tuple[str, list[FetchedFile]]]:
+    """The files of each jurisdiction, in import order; the largest group first, so that a run
+    that ends early has done the most."""
+    groups: dict[str, list[FetchedFile]] = defaultdict(list)
+    for file in files:
+        groups[file.jurisdiction_id].append(file)
+    ordered = [(name, in_import_order(group)) for name, group in groups.items()]
+    return sorted(ordered, key=lambda group: -len(group[1]))
+
+
+def in_import_order(files: Sequence[FetchedFile]) -> list[FetchedFile]:
+    """Type by type as core does, what is named before what names it; then in scrape order."""
+    types = IMPORTED_TYPES + IGNORED_TYPES
+    return sorted(files, key=lambda f: (types.index(f.content.object_type), f.content.order))
+
+
+def log_result(result: Result) -> None:
+    """One line for an outcome: failures at warning, with the reason, all else at debug."""
+    key = result.identity.key
+    if result.problem:
+        logger.warning(
+            "%s failed: %s: %s",
+            key,
+            result.problem.reason,
+            result.problem.detail,
+            extra={"action": "failed", "field": result.problem.field},
+        )
+    else:
+        logger.debug("%s %s", key, result.outcome, extra={"action": result.outcome})
