@@ -1,0 +1,192 @@
+"""From what a message says to a file that can be imported."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from openstates import metadata
+
+from realtime.batching import Delivery, FetchedFile, FileIdentity
+from realtime.config import Bucket
+from realtime.errors import PoisonMessage, RealtimeError
+from realtime.messages import FileMessage
+from realtime.s3 import THREADS, ObjectVersion, S3Store, StoredFile
+from realtime.scraped import (
+    RUN_ID_METADATA,
+    SCRAPED_AT_METADATA,
+    Key,
+    is_settled,
+    parse_key,
+    read,
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A file that a message, or the ledger, says should be imported.
+
+    `body` is the message's, `queued_at` when the file was first queued; `version_id` asks for
+    that version of it.
+    """
+
+    message: FileMessage
+    body: str
+    queued_at: datetime
+    version_id: str = ""
+    last_chance: bool = False
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """A file that was read, or weighed, and can never be imported."""
+
+    identity: FileIdentity
+    delivery: Delivery
+    problem: PoisonMessage
+
+
+Fetched = FetchedFile | BadFile | RealtimeError | None
+
+
+def locate(message: FileMessage, bucket: Bucket) -> Key | None:
+    """The parts of the key a message names; None when the file there is archived or failed.
+
+    Raises PoisonMessage (`foreign-bucket`, `bad-key`, `unknown-type`, `wrong-jurisdiction`).
+    """
+    # Core once took the whole base, prefix included, for the bucket's name.
+    if message.bucket not in (bucket.name, f"{bucket.name}/{bucket.prefix}".rstrip("/")):
+        raise PoisonMessage("foreign-bucket", f"bucket {message.bucket!r} is not ours", "bucket")
+    relative = bucket.strip(message.key)
+    if relative is None:
+        raise PoisonMessage(
+            "bad-key", f"{message.key[:200]!r} is not below {bucket.prefix!r}", "file_path"
+        )
+    if is_settled(relative):
+        return None
+    key = parse_key(relative)
+    expected = jurisdiction_of(key.abbr)
+    if expected and message.jurisdiction_id and message.jurisdiction_id != expected:
+        raise PoisonMessage(
+            "wrong-jurisdiction",
+            f"jurisdiction_id is {message.jurisdiction_id[:200]!r}, {key.abbr} is {expected}",
+            "jurisdiction_id",
+        )
+    return key
+
+
+def jurisdiction_of(abbr: str) -> str:
+    """Core's jurisdiction id for an abbreviation, `usa` for Congress included; empty if unknown."""
+    try:
+        found: str = metadata.lookup(abbr="us" if abbr == "usa" else abbr).jurisdiction_id
+    except KeyError:
+        return ""
+    return found
+
+
+def fetch(
+    wanted: Sequence[tuple[Wanted, Key]],
+    store: S3Store,
+    max_bytes: int,
+    must_stop: Callable[[], bool],
+) -> list[Fetched]:
+    """Read the files, in parallel: for each the file, the error that says why it could not be
+    read (Gone, RetryLater), or None when there was no time left to try."""
+
+    def one(item: tuple[Wanted, Key]) -> Fetched:
+        if must_stop():
+            return None
+        wanted, key = item
+        try:
+            stored = store.get(wanted.message.key, max_bytes, wanted.version_id)
+        except RealtimeError as exc:
+            return exc
+        identity = _identity(store.bucket, stored.object)
+        delivery = _delivery(wanted, stored.object)
+        try:
+            return _file(wanted, key, stored, identity, delivery, max_bytes)
+        except PoisonMessage as exc:
+            return BadFile(identity, delivery, exc)
+
+    if not wanted:
+        return []
+    with ThreadPoolExecutor(THREADS, "s3-get") as threads:
+        return list(threads.map(one, wanted))
+
+
+def _file(
+    wanted: Wanted,
+    key: Key,
+    stored: StoredFile,
+    identity: FileIdentity,
+    delivery: Delivery,
+    max_bytes: int,
+) -> FetchedFile:
+    message, found = wanted.message, stored.object
+    if stored.body is None:
+        raise PoisonMessage(
+            "too-large", f"{found.size} bytes are more than REALTIME_MAX_FILE_BYTES ({max_bytes})"
+        )
+    stamp = _stamp(found.metadata.get(SCRAPED_AT_METADATA), wanted.queued_at)
+    content = read(key.object_type, stored.body, stamp)
+    jurisdiction_id = (
+        message.jurisdiction_id or content.jurisdiction_id or jurisdiction_of(key.abbr)
+    )
+    if not jurisdiction_id:
+        raise PoisonMessage(
+            "unknown-jurisdiction",
+            f"nothing says which jurisdiction {key.abbr!r} is",
+            "jurisdiction_id",
+        )
+    if content.jurisdiction_id and content.jurisdiction_id != jurisdiction_id:
+        raise PoisonMessage(
+            "wrong-jurisdiction",
+            f"the file is of {content.jurisdiction_id[:200]}, not of {jurisdiction_id[:200]}",
+            "jurisdiction",
+        )
+    return FetchedFile(
+        identity=identity,
+        jurisdiction_id=jurisdiction_id,
+        content=content,
+        delivery=delivery,
+        last_chance=wanted.last_chance,
+    )
+
+
+def _identity(bucket: str, found: ObjectVersion) -> FileIdentity:
+    return FileIdentity(
+        bucket=bucket,
+        key=found.key,
+        version=found.version,
+        etag=found.etag,
+        version_id=found.version_id,
+        last_modified=found.last_modified,
+        size=found.size,
+    )
+
+
+def _delivery(wanted: Wanted, found: ObjectVersion) -> Delivery:
+    return Delivery(
+        queued_at=wanted.queued_at,
+        received_at=datetime.now(UTC),
+        message=wanted.body,
+        jurisdiction_id=wanted.message.jurisdiction_id,
+        file_archiving=wanted.message.file_archiving_enabled,
+        run_id=wanted.message.run_id or _run_id(found.metadata.get(RUN_ID_METADATA)),
+    )
+
+
+def _stamp(text: str | None, default: datetime) -> datetime:
+    try:
+        stamp = datetime.fromisoformat(text) if text else default
+    except ValueError:
+        return default
+    return stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
+
+
+def _run_id(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None

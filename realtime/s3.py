@@ -1,0 +1,198 @@
+"""Where files live: Amazon S3, or anything that speaks its protocol."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import boto3
+from botocore.config import Config as BotoConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from realtime.errors import ConfigurationError, RealtimeError, RetryLater, Unavailable
+
+THREADS = 16
+_MISSING = {"NoSuchKey", "404", "NoSuchVersion", "NotFound"}
+
+
+class Gone(RealtimeError):
+    """There is no object under this key, or no longer that version of it."""
+
+
+@dataclass(frozen=True)
+class ObjectVersion:
+    """One version of one object: the identity of a file.
+
+    `version_id` is empty in a bucket without versioning; there the ETag and the time of the
+    upload tell uploads apart, so that content which returns after a change is a version again.
+    """
+
+    key: str
+    etag: str
+    version_id: str
+    last_modified: datetime | None
+    size: int
+    metadata: Mapping[str, str]
+
+    @property
+    def version(self) -> str:
+        """A name of this version that no other upload under the same key has."""
+        return (
+            self.version_id
+            or f"{self.etag}@{self.last_modified and self.last_modified.isoformat()}"
+        )
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A version and its content; `body` is None when that is larger than was asked for."""
+
+    object: ObjectVersion
+    body: bytes | None
+
+
+class S3Store:
+    """One bucket. Safe to use from several threads at once; keys are full, prefix included.
+
+    Every call raises Gone when the object is missing, ConfigurationError when the bucket is, and
+    RetryLater (Unavailable when nothing answers) for anything else S3 says after botocore's own
+    retries.
+    """
+
+    def __init__(self, bucket: str, client: Any = None) -> None:
+        self.bucket = bucket
+        self._client: Any = client or boto3.client(
+            "s3",
+            config=BotoConfig(
+                max_pool_connections=THREADS + 2,
+                connect_timeout=10,
+                retries={"mode": "standard", "total_max_attempts": 5},
+            ),
+        )
+
+    def get(self, key: str, max_bytes: int, version_id: str = "") -> StoredFile:
+        """Read an object, or that version of it; of one larger than `max_bytes` only the head."""
+        arguments = {"VersionId": version_id} if version_id else {}
+        response = self._call(
+            key, lambda: self._client.get_object(Bucket=self.bucket, Key=key, **arguments)
+        )
+        with response["Body"] as body:
+            found = _version(key, response)
+            if found.size > max_bytes:
+                return StoredFile(found, None)
+            content: bytes = self._call(key, body.read)
+        return StoredFile(found, content)
+
+    def head(self, key: str, version_id: str = "") -> ObjectVersion:
+        """What is under `key` now, or that version of it."""
+        arguments = {"VersionId": version_id} if version_id else {}
+        return _version(
+            key,
+            self._call(
+                key, lambda: self._client.head_object(Bucket=self.bucket, Key=key, **arguments)
+            ),
+        )
+
+    def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
+        """Write an object; when this returns it is stored."""
+        self._call(
+            key,
+            lambda: self._client.put_object(
+                Bucket=self.bucket,
+                Key=key,
+                Body=body,
+                ContentType="application/json",
+                Metadata=dict(metadata),
+            ),
+        )
+
+    def copy(self, source: ObjectVersion, key: str) -> None:
+        """Copy exactly that version to `key`, with its metadata; when this returns it is proven.
+
+        Raises Gone when that version is no longer there.
+        """
+        copy_source = {"Bucket": self.bucket, "Key": source.key}
+        if source.version_id:
+            copy_source["VersionId"] = source.version_id
+        response = self._call(
+            source.key,
+            lambda: self._client.copy_object(
+                Bucket=self.bucket,
+                Key=key,
+                CopySource=copy_source,
+                CopySourceIfMatch=source.etag,
+                MetadataDirective="COPY",
+            ),
+        )
+        # S3: an ETag is the content's digest, but not of an object uploaded in parts or encrypted
+        # with a key of one's own; for those the size must do.
+        if response.get("CopyObjectResult", {}).get("ETag", "").strip('"') != source.etag:
+            copied = self.head(key)
+            if copied.size != source.size:
+                raise RetryLater(f"{key} has {copied.size} bytes, its original {source.size}")
+
+    def delete(self, version: ObjectVersion) -> bool:
+        """Delete that version and no other; returns whether it still was there.
+
+        Without versioning the object is deleted only while it is the same upload, checked right
+        before and, where S3 supports it, again by the condition on the request.
+        """
+        if version.version_id:
+            self._call(
+                version.key,
+                lambda: self._client.delete_object(
+                    Bucket=self.bucket, Key=version.key, VersionId=version.version_id
+                ),
+            )
+            return True
+        try:
+            if self.head(version.key).version != version.version:
+                return False
+            self._call(
+                version.key,
+                lambda: self._client.delete_object(
+                    Bucket=self.bucket, Key=version.key, IfMatch=version.etag
+                ),
+            )
+        except Gone:
+            return False
+        return True
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """The keys below `prefix`, in order."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=prefix
+        )
+        for page in self._pages(iter(pages)):
+            yield from (entry["Key"] for entry in page.get("Contents", []))
+
+    def _pages(self, pages: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+        while (page := self._call("", lambda: next(pages, None))) is not None:
+            yield page
+
+    def _call(self, key: str, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except ClientError as exc:
+            code = exc.response.get("Error", {}).get("Code", "")
+            if code == "NoSuchBucket":
+                raise ConfigurationError(
+                    f"S3_REALTIME_BASE: there is no bucket {self.bucket}"
+                ) from exc
+            if code in _MISSING or code in ("PreconditionFailed", "412"):
+                raise Gone(f"s3://{self.bucket}/{key} is not there: {code}") from exc
+            raise RetryLater(f"S3 refused {key}: {exc}") from exc
+        except BotoCoreError as exc:
+            raise Unavailable(f"S3 cannot be reached: {exc}") from exc
+
+
+def _version(key: str, response: Mapping[str, Any]) -> ObjectVersion:
+    version_id = response.get("VersionId") or ""
+    return ObjectVersion(
+        key=key,
+        etag=response["ETag"].strip('"'),
+        version_id="" if version_id == "null" else version_id,
+        last_modified=response["LastModified"],
+        size=response["ContentLength"],
+        metadata=response.get("Metadata", {}),
+    )

@@ -1,0 +1,187 @@
+"""The queue: Amazon SQS, or anything that speaks its protocol."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+import boto3
+from botocore.config import Config as BotoConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from realtime.errors import ConfigurationError, RetryLater, Unavailable
+from realtime.messages import ReceivedMessage
+
+logger = logging.getLogger(__name__)
+
+# SQS: "maximum of 10 messages" for each batch call.
+BATCH = 10
+THREADS = 8
+_MISSING_QUEUE = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
+
+
+class SqsQueue:
+    """One queue. Safe to use from several threads at once.
+
+    `wait` is how many seconds a request for messages stays open when there are none; with 0, SQS
+    asks only some of its servers and may miss a few.
+
+    Every call raises Unavailable when SQS cannot be reached or refuses us after botocore's own
+    retries, and ConfigurationError when the queue does not exist.
+    """
+
+    def __init__(self, url: str, client: Any = None, wait: int = 1) -> None:
+        self.url = url
+        self._wait = wait
+        self._client: Any = client or boto3.client(
+            "sqs",
+            config=BotoConfig(
+                max_pool_connections=THREADS + 2,
+                connect_timeout=10,
+                retries={"mode": "standard", "total_max_attempts": 5},
+            ),
+        )
+
+    def receive(self, limit: int, visibility_timeout: int) -> list[ReceivedMessage]:
+        """Up to `limit` messages, hidden from others for `visibility_timeout` seconds.
+
+        Asks with several requests at once until one round brings nothing more. Messages that are
+        delayed or hidden do not come.
+        """
+        received: list[ReceivedMessage] = []
+        with ThreadPoolExecutor(THREADS, "sqs-receive") as threads:
+            while len(received) < limit:
+                wanted = limit - len(received)
+                sizes = [min(BATCH, wanted - at) for at in range(0, wanted, BATCH)][:THREADS]
+                rounds = list(
+                    threads.map(lambda size: self._receive(size, visibility_timeout), sizes)
+                )
+                received += [message for batch in rounds for message in batch]
+                if not all(rounds):
+                    break
+        return received
+
+    def delete(self, messages: Iterable[ReceivedMessage]) -> set[str]:
+        """Acknowledge `messages`; returns the ids of those that SQS confirmed as deleted.
+
+        One that was not comes again after its visibility timeout.
+        """
+        return self._each_batch(
+            messages,
+            lambda entries: self._client.delete_message_batch(QueueUrl=self.url, Entries=entries),
+            action="acknowledge",
+        )
+
+    def change_visibility(
+        self, messages: Iterable[ReceivedMessage], seconds: Callable[[], int]
+    ) -> set[str]:
+        """Hide each message for `seconds()` from now on; returns the ids that SQS confirmed."""
+        return self._each_batch(
+            messages,
+            lambda entries: self._client.change_message_visibility_batch(
+                QueueUrl=self.url, Entries=entries
+            ),
+            action="change the visibility of",
+            extra=lambda: {"VisibilityTimeout": seconds()},
+        )
+
+    def send(self, bodies: Sequence[str]) -> list[int]:
+        """Send at most ten message bodies in one call; returns the indexes that SQS refused."""
+        response = self._call(
+            lambda: self._client.send_message_batch(
+                QueueUrl=self.url,
+                Entries=[
+                    {"Id": str(index), "MessageBody": body} for index, body in enumerate(bodies)
+                ],
+            )
+        )
+        for failure in response.get("Failed", []):
+            logger.warning(
+                "a message was refused by the queue: %s",
+                failure.get("Message") or failure.get("Code"),
+                extra={"action": "send-refused"},
+            )
+        return [int(failure["Id"]) for failure in response.get("Failed", [])]
+
+    def _receive(self, limit: int, visibility_timeout: int) -> list[ReceivedMessage]:
+        response = self._call(
+            lambda: self._client.receive_message(
+                QueueUrl=self.url,
+                MaxNumberOfMessages=limit,
+                VisibilityTimeout=visibility_timeout,
+                WaitTimeSeconds=self._wait,
+                AttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
+            )
+        )
+        return [
+            ReceivedMessage(
+                message_id=message["MessageId"],
+                receipt_handle=message["ReceiptHandle"],
+                body=message["Body"],
+                sent_at=sent_time(message.get("Attributes", {})),
+                receive_count=int(message.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
+            )
+            for message in response.get("Messages", [])
+        ]
+
+    def _each_batch(
+        self,
+        messages: Iterable[ReceivedMessage],
+        call: Callable[[list[dict[str, Any]]], Mapping[str, Any]],
+        action: str,
+        extra: Callable[[], dict[str, Any]] = dict,
+    ) -> set[str]:
+        def one(batch: list[ReceivedMessage]) -> set[str]:
+            entries = [
+                {"Id": str(index), "ReceiptHandle": message.receipt_handle, **extra()}
+                for index, message in enumerate(batch)
+            ]
+            try:
+                response = self._call(lambda: call(entries))
+            except RetryLater as exc:
+                logger.warning(
+                    "could not %s %d messages: %s",
+                    action,
+                    len(batch),
+                    exc,
+                    extra={"action": action},
+                )
+                return set()
+            for failure in response.get("Failed", []):
+                logger.warning(
+                    "%s: could not %s the message: %s",
+                    batch[int(failure["Id"])].message_id,
+                    action,
+                    failure.get("Message") or failure.get("Code"),
+                    extra={"action": action},
+                )
+            return {batch[int(done["Id"])].message_id for done in response.get("Successful", [])}
+
+        with ThreadPoolExecutor(THREADS, "sqs-batch") as threads:
+            return set().union(*threads.map(one, _batches(messages)))
+
+    def _call(self, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except ClientError as exc:
+            code = exc.response.get("Error", {}).get("Code", "")
+            if code in _MISSING_QUEUE:
+                raise ConfigurationError(f"SQS_QUEUE_URL: there is no queue {self.url}") from exc
+            raise Unavailable(f"SQS refused: {exc}") from exc
+        except BotoCoreError as exc:
+            raise Unavailable(f"SQS cannot be reached: {exc}") from exc
+
+
+def sent_time(attributes: Mapping[str, str]) -> datetime:
+    """The SentTimestamp of a message's attributes, now when it has none; aware UTC."""
+    if "SentTimestamp" not in attributes:
+        return datetime.now(UTC)
+    return datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
+
+
+def _batches(messages: Iterable[ReceivedMessage]) -> Iterator[list[ReceivedMessage]]:
+    iterator = iter(messages)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch
