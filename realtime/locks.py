@@ -1,0 +1,128 @@
+"""PostgreSQL advisory locks: worker slots, and one import at a time for each jurisdiction."""
+
+import random
+import zlib
+
+from django.db import DatabaseError, OperationalError, connection
+
+from realtime.config import APPLICATION_NAME, SLOT_SEEKER_NAME
+from realtime.errors import ConfigurationError, RetryLater, Unavailable
+
+# First halves of the two-part lock keys; any other application that takes advisory locks in this
+# database must not use them.
+SLOTS = 0x6F737274  # "osrt"
+JURISDICTIONS = 0x6F736A75  # "osju"
+PEOPLE = 0x6F737065  # "ospe"
+
+
+class WorkerSlot:
+    """One of `slots` places to work, held by this process's database connection.
+
+    A session lock: it goes when the connection does, however that happens. `take` returns False
+    when all are taken, having held a connection named SLOT_SEEKER_NAME for a moment; on success
+    the connection goes by APPLICATION_NAME.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._slot: int | None = None
+
+    def take(self) -> bool:
+        """Raises Unavailable when the database cannot be reached, ConfigurationError when the
+        connection goes through a transaction pooler."""
+        try:
+            self._connect()
+            slots = random.sample(range(self._slots), self._slots)
+            self._slot = next((slot for slot in slots if self._try(slot)), None)
+            if self._slot is not None:
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        "SELECT set_config('application_name', %s, false)", [APPLICATION_NAME]
+                    )
+        except OperationalError as exc:
+            raise Unavailable(f"the database cannot be reached: {_line(exc)}") from exc
+        except DatabaseError as exc:
+            raise Unavailable(f"the database refused: {_line(exc)}") from exc
+        return self._slot is not None
+
+    def verify(self) -> None:
+        """Raises RetryLater when this session no longer holds the slot, so that nothing is
+        committed by an eleventh worker. Call it right before each commit."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted"
+                " AND pid = pg_backend_pid() AND classid = %s AND objid = %s AND objsubid = 2"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+                [SLOTS, self._slot],
+            )
+            if cursor.fetchone() is None:
+                raise RetryLater(
+                    "this worker no longer holds its slot: its connection was replaced"
+                )
+
+    def release(self) -> None:
+        """Give the slot back by closing the connection; never raises."""
+        self._slot = None
+        connection.close()
+
+    def _connect(self) -> None:
+        connection.close()
+        options = connection.settings_dict.setdefault("OPTIONS", {})
+        named = options.get("application_name")
+        options["application_name"] = SLOT_SEEKER_NAME
+        try:
+            connection.ensure_connection()
+        finally:
+            if named is None:
+                del options["application_name"]
+            else:
+                options["application_name"] = named
+        with connection.cursor() as cursor:
+            pids = set()
+            for _ in range(2):
+                cursor.execute("SELECT pg_backend_pid()")
+                pids.add(cursor.fetchone()[0])
+        if len(pids) > 1:
+            raise ConfigurationError(
+                "DATABASE_URL goes through a transaction pooler: runs need a direct connection"
+            )
+
+    def _try(self, slot: int) -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [SLOTS, slot])
+            return bool(cursor.fetchone()[0])
+
+
+def lock_jurisdiction(jurisdiction_id: str, wait_seconds: float) -> None:
+    """Hold this jurisdiction until the transaction ends; must be its first statement.
+
+    Raises RetryLater when another transaction holds it for `wait_seconds` longer.
+    """
+    with connection.cursor() as cursor:
+        try:
+            # One round trip; set_config is local to the transaction, as the lock is.
+            cursor.execute(
+                "SELECT set_config('lock_timeout', %s, true)", [f"{int(wait_seconds * 1000)}ms"]
+            )
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(%s, %s)", [JURISDICTIONS, _number(jurisdiction_id)]
+            )
+        except OperationalError as exc:
+            if getattr(exc.__cause__, "pgcode", "") == "55P03":
+                raise RetryLater(f"{jurisdiction_id} is being imported by another worker") from exc
+            raise
+        cursor.execute("SELECT set_config('lock_timeout', '0', true)")
+
+
+def lock_person(person_id: str) -> None:
+    """Hold this person until the transaction ends: people belong to several jurisdictions."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [PEOPLE, _number(person_id)])
+
+
+def _number(text: str) -> int:
+    return zlib.crc32(text.encode()) - 2**31
+
+
+def _line(exc: Exception) -> str:
+    return " ".join(str(exc).split())
