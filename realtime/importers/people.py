@@ -1,0 +1,53 @@
+"""People, through core's own `load_person`."""
+
+import contextlib
+import io
+from datetime import UTC, datetime
+from typing import Any
+
+from openstates.data.models import Jurisdiction
+from openstates.models.people import Person
+from openstates.utils.people import to_database
+from pydantic import ValidationError
+
+from realtime.errors import PoisonMessage, Superseded
+from realtime.importers.history import History
+from realtime.locks import lock_person
+from realtime.scraped import ScrapeOrder
+
+
+def forget_organizations() -> None:
+    """Clear core's process-wide cache, which would outlive a change of its rows."""
+    to_database.cached_lookup.cache_clear()
+
+
+def load(data: dict[str, Any], order: ScrapeOrder, history: History) -> tuple[str, str]:
+    """Import one person; returns the row and core's word for what was done.
+
+    Raises PoisonMessage naming the field when the file is not a person, or (`unresolved`) when a
+    party, organization or district it names does not exist. Must run inside a savepoint: core
+    gives up half way.
+    """
+    try:
+        person = Person(**data)
+    except ValidationError as exc:
+        problem = exc.errors()[0]
+        field = ".".join(str(part) for part in problem["loc"])
+        raise PoisonMessage("invalid", f"{field}: {problem['msg']}", field) from exc
+    lock_person(person.id)
+    newest = history.newest(person.id)
+    if newest is not None and newest > order:
+        raise Superseded(person.id)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            created, updated = to_database.load_person(person)
+    except to_database.CancelTransaction as exc:
+        raise PoisonMessage(
+            "unresolved", said.getvalue().strip() or "core gave the person up"
+        ) from exc
+    if (created or updated) and person.roles:
+        Jurisdiction.objects.filter(id=person.roles[0].jurisdiction).update(
+            latest_people_update=datetime.now(UTC)
+        )
+    return person.id, "insert" if created else "update" if updated else "noop"
