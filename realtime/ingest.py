@@ -1,0 +1,104 @@
+"""One bounded import run: receive, fetch, import and record, acknowledge.
+
+The order of steps is the guarantee: what a message brought is committed before the message is
+acknowledged, and what was not committed comes again. A run can be killed at any point.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connection
+
+from realtime import archive, ledger, parked
+from realtime.config import Config
+from realtime.deliveries import Deliveries
+from realtime.errors import PoisonMessage, Unavailable
+from realtime.inbox import Inbox
+from realtime.intake import fail_message, take_in
+from realtime.jurisdiction_batches import import_all
+from realtime.locks import WorkerSlot
+from realtime.messages import ReceivedMessage
+from realtime.report import Report
+from realtime.s3 import S3Store
+from realtime.work import Work
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a run ends: after `max_messages`, or, with `until_empty`, after as many passes of
+    that many as it takes, or when `must_stop` says so. It is asked between files, never within
+    a commit."""
+
+    max_messages: int
+    until_empty: bool
+    must_stop: Callable[[], bool]
+
+
+def run(config: Config, inbox: Inbox, store: S3Store, limits: Limits) -> Report:
+    """Import what the inbox holds and say what became of it.
+
+    Takes a worker slot for its time; when all are busy the report's note says so and nothing was
+    received. Raises Unavailable when the database or AWS cannot be reached: what was received
+    then comes again.
+    """
+    report = Report()
+    slot = WorkerSlot(config.max_workers)
+    with report.stage("total"):
+        if not slot.take():
+            report.note = f"all {config.max_workers} workers are busy; nothing was received"
+            return report
+        work = Work(config, store, slot, report, limits.must_stop)
+        try:
+            with connection.execute_wrapper(_counter(report)), inbox:
+                _passes(work, inbox, limits)
+        except (OperationalError, InterfaceError) as exc:
+            raise Unavailable(
+                f"the database cannot be reached: {' '.join(str(exc).split())}"
+            ) from exc
+        finally:
+            slot.release()
+    return report
+
+
+def _passes(work: Work, inbox: Inbox, limits: Limits) -> None:
+    while not work.must_stop():
+        with work.report.stage("receive"):
+            messages = inbox.receive(limits.max_messages)
+        _pass(work, inbox, messages)
+        parked.resume(work)
+        if work.unavailable:
+            raise work.unavailable
+        if not messages or not limits.until_empty:
+            break
+    if work.failed_rows:
+        archive.settle(work.store, work.config, work.failed_rows)
+
+
+def _pass(work: Work, inbox: Inbox, messages: Sequence[ReceivedMessage]) -> None:
+    suspects = [m for m in messages if m.receive_count > work.config.max_receives]
+    others = [m for m in messages if m.receive_count <= work.config.max_receives]
+    with Deliveries(inbox, work.report, messages) as deliveries:
+        import_all(work, deliveries, take_in(work, deliveries, others))
+        for suspect in suspects:
+            if not work.must_stop():
+                _try_alone(work, deliveries, suspect)
+
+
+def _try_alone(work: Work, deliveries: Deliveries, suspect: ReceivedMessage) -> None:
+    if ledger.start_attempt(suspect.message_id, suspect.body):
+        import_all(work, deliveries, take_in(work, deliveries, [suspect]))
+    else:
+        problem = PoisonMessage(
+            "kills-the-import", f"{ledger.ATTEMPTS} attempts to import it ended without any result"
+        )
+        fail_message(work, deliveries, suspect, problem)
+    ledger.end_attempt(suspect.message_id)
+
+
+def _counter(report: Report) -> Callable[..., Any]:
+    def count(execute: Callable[..., Any], *arguments: Any) -> Any:
+        report.statements += 1
+        return execute(*arguments)
+
+    return count

@@ -1,0 +1,177 @@
+"""From messages to files that can be imported; everything else gets its outcome here."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from django.db import transaction
+
+from realtime import ledger
+from realtime.batching import Delivery, FetchedFile, FileIdentity, Result, log_result
+from realtime.config import Bucket
+from realtime.deliveries import Deliveries, Ticket
+from realtime.errors import ConfigurationError, PoisonMessage, Unavailable
+from realtime.fetching import BadFile, Fetched, Wanted, fetch, locate
+from realtime.messages import FileMessage, Parsed, ReceivedMessage, RunFinished, parse
+from realtime.models import Outcome
+from realtime.report import CONTROL
+from realtime.s3 import Gone
+from realtime.scraped import Key
+from realtime.work import Work
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Sorted:
+    wanted: list[tuple[Ticket, Wanted, Key]] = field(default_factory=list)
+    finished_runs: list[tuple[Ticket, RunFinished]] = field(default_factory=list)
+    problems: list[tuple[Ticket, Result]] = field(default_factory=list)
+
+
+def take_in(
+    work: Work, deliveries: Deliveries, messages: Sequence[ReceivedMessage]
+) -> list[tuple[Ticket, FetchedFile]]:
+    """The files that `messages` bring, read from S3.
+
+    What the messages say otherwise (the end of a run, nothing, nonsense) is recorded and
+    finished; what could not be read for now is left without an outcome, to be released.
+    """
+    found = _Sorted()
+    bucket = work.config.bucket
+    for message in messages:
+        _sort(message, bucket, deliveries, found)
+    _record(work, deliveries, found)
+    deliveries.acknowledge()
+    with work.report.stage("fetch"):
+        fetched = fetch(
+            [(wanted, key) for _, wanted, key in found.wanted],
+            work.store,
+            work.config.max_file_bytes,
+            work.must_stop,
+        )
+    unread = _Sorted()
+    files = _sort_fetched(work, deliveries, found.wanted, fetched, unread)
+    _record(work, deliveries, unread)
+    deliveries.acknowledge()
+    return files
+
+
+def _sort(message: ReceivedMessage, bucket: Bucket, deliveries: Deliveries, found: _Sorted) -> None:
+    try:
+        parts = parse(message.body)
+    except PoisonMessage as problem:
+        identity = FileIdentity("", f"message:{message.message_id}", "")
+        ticket = deliveries.ticket(message)
+        found.problems.append((ticket, _failed(ticket, identity, problem)))
+        return
+    # All of them first: a message must not look finished between two of its files.
+    for ticket, part in [(deliveries.ticket(message), part) for part in parts]:
+        _sort_part(ticket, part, bucket, deliveries, found)
+
+
+def _sort_part(
+    ticket: Ticket, part: Parsed, bucket: Bucket, deliveries: Deliveries, found: _Sorted
+) -> None:
+    if isinstance(part, FileMessage):
+        try:
+            key = locate(part, bucket)
+        except PoisonMessage as problem:
+            identity = FileIdentity(_legible(part.bucket), _legible(part.key), "")
+            found.problems.append((ticket, _failed(ticket, identity, problem)))
+            return
+        if key is None:
+            deliveries.finish(ticket, Outcome.IGNORED)
+            return
+        ticket.object_type = key.object_type
+        wanted = Wanted(part, ticket.message.body, ticket.message.sent_at)
+        found.wanted.append((ticket, wanted, key))
+        return
+    ticket.object_type = CONTROL
+    if isinstance(part, RunFinished):
+        found.finished_runs.append((ticket, part))
+    else:
+        deliveries.finish(ticket, Outcome.IGNORED)
+
+
+def _sort_fetched(
+    work: Work,
+    deliveries: Deliveries,
+    wanted: Sequence[tuple[Ticket, Wanted, Key]],
+    fetched: Sequence[Fetched],
+    unread: _Sorted,
+) -> list[tuple[Ticket, FetchedFile]]:
+    files = []
+    pairs = list(zip(wanted, fetched, strict=True))
+    gone = [want.message.key for (_, want, _), file in pairs if isinstance(file, Gone)]
+    # Asked after the read failed: an archived file's row was committed before it was moved.
+    known = ledger.known_keys(work.store.bucket, gone) if gone else set()
+    for (ticket, want, _), file in pairs:
+        key = want.message.key
+        if isinstance(file, FetchedFile):
+            files.append((ticket, file))
+        elif isinstance(file, BadFile):
+            result = _failed(ticket, file.identity, file.problem, file.delivery)
+            unread.problems.append((ticket, result))
+        elif isinstance(file, Gone) and key in known:
+            deliveries.finish(ticket, Outcome.IGNORED)
+        elif isinstance(file, Gone):
+            problem = PoisonMessage("gone", str(file), "file_path")
+            identity = FileIdentity(work.store.bucket, key, "")
+            unread.problems.append((ticket, _failed(ticket, identity, problem)))
+        elif isinstance(file, Unavailable | ConfigurationError):
+            work.unavailable = work.unavailable or Unavailable(str(file))
+        elif file is not None:
+            logger.warning("%s released: %s", key, file, extra={"action": "released"})
+    return files
+
+
+def _legible(text: str) -> str:
+    # Hostile names must fit the ledger's index, and PostgreSQL's idea of text.
+    return text[:1024].replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
+def _failed(
+    ticket: Ticket,
+    identity: FileIdentity,
+    problem: PoisonMessage,
+    delivery: Delivery | None = None,
+) -> Result:
+    message = ticket.message
+    return Result(
+        identity=identity,
+        outcome=Outcome.FAILED,
+        delivery=delivery or Delivery(message.sent_at, datetime.now(UTC), message.body),
+        object_type=ticket.object_type,
+        problem=problem,
+    )
+
+
+def fail_message(
+    work: Work, deliveries: Deliveries, message: ReceivedMessage, problem: PoisonMessage
+) -> None:
+    """Record a message as failed without looking at what it brings."""
+    ticket = deliveries.ticket(message)
+    identity = FileIdentity("", f"message:{message.message_id}", "")
+    _record(work, deliveries, _Sorted(problems=[(ticket, _failed(ticket, identity, problem))]))
+    deliveries.acknowledge()
+
+
+def _record(work: Work, deliveries: Deliveries, found: _Sorted) -> None:
+    if not found.problems and not found.finished_runs:
+        return
+    with work.report.stage("import"):
+        with transaction.atomic():
+            now = ledger.database_now()
+            for _, run in found.finished_runs:
+                ledger.store_run(run, now)
+            rows = ledger.record_unread([result for _, result in found.problems], now)
+            work.slot.verify()
+        for ticket, _ in found.finished_runs:
+            deliveries.finish(ticket, Outcome.IGNORED)
+        for ticket, result in found.problems:
+            log_result(result)
+            row_id = rows[result.identity]
+            work.failed_rows.append(row_id)
+            deliveries.finish(ticket, Outcome.FAILED, row_id)

@@ -1,0 +1,70 @@
+"""AWS Lambda's way in: translates events into management commands, and reports into answers.
+
+Three events are understood: a schedule (or anything else that brings no records), an SQS batch,
+and an S3 notification. What the commands guarantee holds here too; this module adds nothing.
+"""
+
+import io
+import json
+import os
+from typing import Any
+
+import django
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+
+from realtime.errors import Unavailable
+from realtime.sqs import SqsQueue
+
+# Shares of the time that is left: for importing, then for archiving; the rest is Lambda's.
+_IMPORT, _ARCHIVE = 0.8, 0.6
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Run one import within the invocation's time, then archive; returns the import's report.
+
+    For an SQS batch the answer also names, under `batchItemFailures`, the messages that must come
+    again: Lambda deletes the others. An S3 notification is first sent on to the queue, so that its
+    files can be released or parked. An exception means that nothing was lost: Lambda, or the
+    queue, delivers again.
+    """
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
+    django.setup()
+    sources = {record.get("eventSource") for record in event.get("Records") or []}
+    try:
+        if sources == {"aws:sqs"}:
+            report = _import(context, messages="-", stdin=io.StringIO(json.dumps(event)))
+            released = report.pop("released_messages", [])
+            report["batchItemFailures"] = [{"itemIdentifier": one} for one in released]
+        else:
+            if sources == {"aws:s3"}:
+                _send_on(event)
+            report = _import(context, until_empty=True)
+        _call("archive_realtime", time_limit=_share(context, _ARCHIVE))
+    finally:
+        # A frozen instance would keep its worker slot for as long as it is kept.
+        connections.close_all()
+    return report
+
+
+def _import(context: Any, **options: Any) -> dict[str, Any]:
+    printed = _call("import_realtime", json=True, time_limit=_share(context, _IMPORT), **options)
+    report: dict[str, Any] = json.loads(printed.splitlines()[-1])
+    return report
+
+
+def _send_on(event: dict[str, Any]) -> None:
+    queue = SqsQueue(settings.REALTIME.require_queue())
+    if queue.send([json.dumps(event)]):
+        raise Unavailable("the queue refused the notification: Lambda must deliver it again")
+
+
+def _call(command: str, **options: Any) -> str:
+    output = io.StringIO()
+    call_command(command, stdout=output, **options)
+    return output.getvalue()
+
+
+def _share(context: Any, share: float) -> int:
+    return max(int(context.get_remaining_time_in_millis() / 1000 * share), 1)

@@ -1,0 +1,111 @@
+"""Imports what the queue says has been scraped: one bounded run."""
+
+import json
+import signal
+import sys
+import threading
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from realtime import ingest
+from realtime.config import Config
+from realtime.errors import RealtimeError
+from realtime.inbox import GivenInbox, Inbox, QueueInbox, read_given
+from realtime.management.limits import deadline, positive
+from realtime.report import Report
+from realtime.s3 import S3Store
+from realtime.sqs import SqsQueue
+
+
+class Command(BaseCommand):
+    help = (
+        "Take messages from the queue, import the files they name into core's database, and"
+        " acknowledge them. Safe to start at any time, as often as you like: when all workers"
+        " are busy it says so and exits 0."
+    )
+    requires_system_checks: list[str] = []
+    # For those who call the command from Python, the Lambda handler for one.
+    stealth_options = ("stdin",)
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--max-messages",
+            type=positive,
+            metavar="N",
+            help="take at most N messages (default: REALTIME_MAX_MESSAGES, 300)",
+        )
+        parser.add_argument(
+            "--time-limit",
+            type=positive,
+            metavar="SECONDS",
+            help="finish within SECONDS: commit what is done, release the rest",
+        )
+        parser.add_argument(
+            "--until-empty",
+            action="store_true",
+            help="go on, N messages at a time, until none come; delayed ones are not waited for",
+        )
+        parser.add_argument(
+            "--importer",
+            choices=["core"],
+            default="core",
+            help="which importers write the rows (core's own)",
+        )
+        parser.add_argument(
+            "--messages",
+            metavar="-",
+            choices=["-"],
+            help="take messages from standard input instead of the queue: Lambda's SQS event, or"
+            " one JSON object a line; they are not deleted from any queue",
+        )
+        parser.add_argument("--json", action="store_true", help="print the report as JSON, last")
+
+    def handle(self, **options: Any) -> str | None:
+        config: Config = settings.REALTIME
+        stop = threading.Event()
+        out_of_time = deadline(options["time_limit"])
+        previous = _stop_on_signals(stop)
+        try:
+            config.require_database()
+            inbox = self._inbox(config, options["messages"], options.get("stdin"))
+            store = S3Store(config.bucket.name)
+            limits = ingest.Limits(
+                max_messages=options["max_messages"] or config.max_messages,
+                until_empty=options["until_empty"],
+                must_stop=lambda: stop.is_set() or out_of_time(),
+            )
+            report = ingest.run(config, inbox, store, limits)
+        except RealtimeError as exc:
+            raise CommandError(str(exc)) from exc
+        finally:
+            for signum, handler in previous.items():
+                signal.signal(signum, handler)
+        if isinstance(inbox, GivenInbox):
+            report.released_messages = inbox.released
+        self._print(report, options["json"])
+        return None
+
+    def _inbox(self, config: Config, messages: str | None, stdin: Any) -> Inbox:
+        if messages:
+            return read_given((stdin or sys.stdin).read())
+        return QueueInbox(SqsQueue(config.require_queue()), config.visibility_timeout)
+
+    def _print(self, report: Report, as_json: bool) -> None:
+        if as_json:
+            if report.note:
+                self.stderr.write(report.note)
+            self.stdout.write(json.dumps(report.as_dict()))
+        else:
+            self.stdout.write(report.summary())
+
+
+def _stop_on_signals(stop: threading.Event) -> dict[int, Any]:
+    # Lambda and tests call the command from threads, where signals cannot be handled.
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {
+        signum: signal.signal(signum, lambda *_: stop.set())
+        for signum in (signal.SIGTERM, signal.SIGINT)
+    }
