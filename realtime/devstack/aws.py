@@ -1,0 +1,136 @@
+"""S3 and SQS on this machine, served by moto from a thread of this process."""
+
+import threading
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from realtime.devstack.errors import StackError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+    from werkzeug.serving import BaseWSGIServer
+
+_HOST = "127.0.0.1"
+_REGION = "us-east-1"
+_ACCESS_KEY = "local-stack-access-key"
+_SECRET_KEY = "local-stack-secret-key"
+
+
+class LocalAws:
+    """S3 and SQS on a free port of 127.0.0.1, empty when started.
+
+    moto keeps its state per process, so start one of these at a time. The server ends with the
+    process; `stop`, or leaving the `with` block, ends it earlier and forgets its content.
+    """
+
+    def __init__(self) -> None:
+        self._server: BaseWSGIServer | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def endpoint(self) -> str:
+        """The address to use as `AWS_ENDPOINT_URL`. Raises StackError before `start`."""
+        if self._server is None:
+            raise StackError("the local AWS is not running")
+        return f"http://{_HOST}:{self._server.server_port}"
+
+    def start(self) -> None:
+        """Start serving. Does nothing when it runs."""
+        if self._server is not None:
+            return
+        # moto's own ThreadedMotoServer logs each request to a handler it installs, and never
+        # closes its socket.
+        from moto.moto_server.werkzeug_app import (
+            DomainDispatcherApplication,
+            MotoRequestHandler,
+            create_backend_app,
+        )
+        from werkzeug.serving import make_server
+
+        class QuietHandler(MotoRequestHandler):
+            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+                """Requests are the program's business; errors are still logged."""
+
+        self._server = make_server(
+            _HOST,
+            0,
+            DomainDispatcherApplication(create_backend_app),
+            threaded=True,
+            request_handler=QuietHandler,
+        )
+        self._thread = threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.05},
+            name="local-aws",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving and forget all buckets and queues. Repeatable."""
+        server, self._server = self._server, None
+        if server is None or self._thread is None:
+            return
+        server.shutdown()
+        self._thread.join()
+        server.server_close()
+        from moto.moto_api._internal.models import moto_api_backend
+
+        moto_api_backend.reset()
+
+    def environment(self) -> dict[str, str]:
+        """The `AWS_*` variables that make any AWS client use this server."""
+        return {
+            "AWS_ACCESS_KEY_ID": _ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": _SECRET_KEY,
+            "AWS_DEFAULT_REGION": _REGION,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+
+    def s3(self) -> "S3Client":
+        """A new S3 client of this server, whatever the environment says."""
+        client: S3Client = self._client("s3")
+        return client
+
+    def sqs(self) -> "SQSClient":
+        """A new SQS client of this server, whatever the environment says."""
+        client: SQSClient = self._client("sqs")
+        return client
+
+    def create_bucket(self, name: str) -> None:
+        """Make an empty bucket."""
+        self.s3().create_bucket(Bucket=name)
+
+    def create_queue(self, name: str, visibility_timeout: int = 300) -> str:
+        """Make an empty queue; returns its URL. `visibility_timeout` is in seconds."""
+        attributes: dict[Any, str] = {"VisibilityTimeout": str(visibility_timeout)}
+        return self.sqs().create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+
+    def _client(self, service: Any) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        # A session of its own, and no retries: boto3's default session is the program's to set
+        # up, and a server in this process answers at once or not at all.
+        return boto3.session.Session().client(
+            service,
+            region_name=_REGION,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=_ACCESS_KEY,
+            aws_secret_access_key=_SECRET_KEY,
+            config=Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=30),
+        )

@@ -1,0 +1,7 @@
+"""What can go wrong in the embedded stack."""
+
+from realtime.errors import RealtimeError
+
+
+class StackError(RealtimeError):
+    """The embedded stack cannot start, or refuses what it was asked; the text says why."""

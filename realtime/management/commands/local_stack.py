@@ -1,0 +1,97 @@
+"""`manage.py local_stack`: the embedded stack, for as long as one wants it."""
+
+import shlex
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from realtime.devstack import DevStack, StackError, database
+
+
+class Command(BaseCommand):
+    """Runs PostgreSQL, S3 and SQS until SIGINT or SIGTERM, then exits with status 0.
+
+    Standard output is for `eval`: `export NAME=value` lines, then `ready`. Nothing is left
+    running or on disk afterwards, wherever the interruption came.
+    """
+
+    help = "Run the embedded PostgreSQL, S3 and SQS until interrupted"
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--jurisdiction",
+            action="append",
+            default=[],
+            metavar="ABBR",
+            help="load core's reference data of this jurisdiction (repeatable)",
+        )
+        parser.add_argument(
+            "--people",
+            type=Path,
+            metavar="FOLDER",
+            help="load the people in this folder of the people repository",
+        )
+
+    def handle(self, *, jurisdiction: list[str], people: Path | None, **options: Any) -> None:
+        self._interrupted = False
+        self._interruptible = False
+        # Both explicitly: a shell's background jobs begin with SIGINT ignored.
+        signal.signal(signal.SIGINT, self._interrupt)
+        signal.signal(signal.SIGTERM, self._interrupt)
+        try:
+            self._run(jurisdiction, people)
+        except StackError as error:
+            raise CommandError(str(error)) from error
+
+    def _run(self, jurisdictions: list[str], people: Path | None) -> None:
+        for abbr in jurisdictions:
+            database.lookup(abbr)
+        if people is not None and not people.is_dir():
+            raise StackError(f"--people: {str(people)!r} is not a folder")
+        self._progress("starting PostgreSQL, S3 and SQS")
+        with DevStack() as stack:
+            try:
+                self._interruptible = True
+                if not self._interrupted:
+                    self._serve(stack.environment(), jurisdictions, people)
+            except KeyboardInterrupt:
+                self._progress("stopping")
+            finally:
+                self._interruptible = False
+
+    def _serve(
+        self, environment: dict[str, str], jurisdictions: list[str], people: Path | None
+    ) -> None:
+        with database.using_database(environment["DATABASE_URL"]):
+            self._load(jurisdictions, people)
+        for name, value in environment.items():
+            self.stdout.write(f"export {name}={shlex.quote(value)}")
+        self.stdout.write("ready")
+        self.stdout.flush()
+        self._progress("running; press Ctrl-C to stop")
+        # An interruption that was swallowed on its way, as in a finalizer, still counts.
+        while not self._interrupted:
+            signal.pause()
+
+    def _load(self, jurisdictions: list[str], people: Path | None) -> None:
+        self._progress("migrating the database")
+        database.migrate()
+        for abbr in jurisdictions:
+            self._progress(f"loading jurisdiction {abbr}")
+            database.load_jurisdiction(abbr)
+        if people is not None:
+            self._progress(f"loading people from {people}")
+            self._progress(f"loaded {database.load_people(people)} people")
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        # Starting and stopping take a second or two, and are safe only as a whole.
+        self._interrupted = True
+        if self._interruptible:
+            self._interruptible = False
+            raise KeyboardInterrupt
+
+    def _progress(self, text: str) -> None:
+        self.stderr.write(text, self.style.NOTICE)

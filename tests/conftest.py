@@ -1,0 +1,99 @@
+"""Fixtures: one embedded stack a session, and a fresh database, bucket and queue a test."""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+
+import pytest
+from pytest_django.plugin import _DatabaseBlocker
+
+from realtime.devstack import DevStack
+from realtime.devstack.database import load_jurisdiction, migrate, using_database
+from tests import support
+from tests.support import Aws
+
+SEEDED_JURISDICTIONS = ("wy", "dc", "us")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test sees the developer's database, AWS account or settings."""
+    nowhere = str(tmp_path_factory.getbasetemp() / "no-such-file")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in filter(support.is_private, list(os.environ)):
+            patch.delenv(name)
+        patch.setenv("AWS_CONFIG_FILE", nowhere)
+        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", nowhere)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[DevStack]:
+    """PostgreSQL, S3 and SQS, started by the first test that needs them."""
+    with DevStack() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def seeded_template(stack: DevStack, django_db_blocker: _DatabaseBlocker) -> str:
+    """The name of a database with our schema, parties, and wy, dc and us; only to be copied."""
+    name = "seeded"
+    url = stack.postgres.create_database(name)
+    with django_db_blocker.unblock(), using_database(url):
+        migrate()
+        for abbr in SEEDED_JURISDICTIONS:
+            load_jurisdiction(abbr)
+    return name
+
+
+@pytest.fixture
+def database_url(stack: DevStack, seeded_template: str) -> Iterator[str]:
+    """A copy of the seeded database for this test alone, for subprocesses and psycopg2."""
+    # A test may have stopped the server.
+    stack.postgres.start()
+    name = f"test_{secrets.token_hex(6)}"
+    yield stack.postgres.create_database(name, template=seeded_template)
+    stack.postgres.start()
+    stack.postgres.drop_database(name)
+
+
+@pytest.fixture
+def database(database_url: str, django_db_blocker: _DatabaseBlocker) -> Iterator[str]:
+    """Django's default connection of this process uses this test's database, and may commit.
+
+    Not pytest-django's `db`: that wraps each test in a transaction, or empties all tables.
+    """
+    with django_db_blocker.unblock(), using_database(database_url):
+        yield database_url
+
+
+@pytest.fixture
+def aws(stack: DevStack) -> Aws:
+    """A bucket and a queue of this test alone."""
+    name = f"test-{secrets.token_hex(6)}"
+    stack.aws.create_bucket(name)
+    queue_url = stack.aws.create_queue(name)
+    return Aws(
+        s3=stack.aws.s3(),
+        sqs=stack.aws.sqs(),
+        bucket=name,
+        queue_url=queue_url,
+        environment={
+            **stack.aws.environment(),
+            "S3_REALTIME_BASE": f"s3://{name}",
+            "SQS_QUEUE_URL": queue_url,
+        },
+    )
+
+
+@pytest.fixture
+def environment(database_url: str, aws: Aws) -> dict[str, str]:
+    """The whole environment of a subprocess that works on this test's database and AWS."""
+    return {**os.environ, **aws.environment, "DATABASE_URL": database_url}
+
+
+@pytest.fixture
+def run_manage() -> Callable[..., support.CompletedText]:
+    """`run_manage(*arguments, env=…, check=True, input=None, timeout=120)`, see `support`."""
+    return support.run_manage

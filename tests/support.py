@@ -1,0 +1,101 @@
+"""What tests of every kind share; nothing here imports the project."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+CompletedText = subprocess.CompletedProcess[str]
+ROOT = Path(__file__).resolve().parent.parent
+
+# A developer's own settings and credentials, which no test may see.
+_PRIVATE_PREFIXES = ("AWS_", "BOTO_", "DATABASE_", "REALTIME_", "SCRAPE_", "STATS_", "S3_", "SQS_")
+_PRIVATE_NAMES = ("FILE_ARCHIVING_ENABLED", "SECRET_KEY", "OPENSTATES_LOG_LEVEL")
+
+
+@dataclass(frozen=True)
+class Aws:
+    """A fresh bucket and queue, clients of them, and the environment that names them."""
+
+    s3: "S3Client"
+    sqs: "SQSClient"
+    bucket: str
+    queue_url: str
+    environment: Mapping[str, str]
+
+
+def is_private(name: str) -> bool:
+    """Whether the environment variable `name` is the developer's business alone."""
+    return name.startswith(_PRIVATE_PREFIXES) or name in _PRIVATE_NAMES
+
+
+def run_manage(
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    check: bool = True,
+    input: str | None = None,
+    timeout: float = 120,
+    cwd: Path = ROOT,
+) -> CompletedText:
+    """Run `manage.py` with the interpreter of the tests.
+
+    `env` is the whole environment, by default the tests' own, which names no database and no
+    AWS. With `check`, a status other than 0 fails the test and shows what the command said.
+    """
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), *arguments],
+        env=None if env is None else dict(env),
+        # Nothing is an empty input: a command must not wait for the developer's terminal.
+        input=input or "",
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=timeout,
+        cwd=cwd,
+    )
+    if check and result.returncode:
+        raise AssertionError(
+            f"manage.py {' '.join(arguments)}: status {result.returncode}\n"
+            f"{result.stdout}\n{result.stderr}"
+        )
+    return result
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 15) -> bool:
+    """Whether `condition` came true within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process exists and has not ended (Linux)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def processes_naming(text: str) -> list[int]:
+    """The ids of the other running processes with `text` in their command line (Linux)."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes()
+        except OSError:
+            continue
+        if text.encode() in command and int(path.parent.name) != os.getpid():
+            found.append(int(path.parent.name))
+    return found
