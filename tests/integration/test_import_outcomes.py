@@ -1,0 +1,501 @@
+"""What becomes of files, one import run at a time, on PostgreSQL, S3 and SQS."""
+
+import copy
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import psycopg2
+import pytest
+from django.db import connection
+from openstates.data.models import Bill, BillAction, LegislativeSession, VoteEvent
+
+from realtime import fetching, inbox, jurisdiction_batches, ledger, locks, scraped
+from realtime.errors import Unavailable
+from realtime.models import File, ScrapeRun, Suspect
+from realtime.scraped import SCRAPED_AT_METADATA
+from tests import scrapes
+from tests.scrapes import Mail
+from tests.support import Aws
+
+
+@pytest.fixture
+def mail(aws: Aws, database: str) -> Mail:
+    return Mail(aws, database)
+
+
+@pytest.fixture
+def session(mail: Mail) -> Mail:
+    """Wyoming's legislative session is in."""
+    mail.publish(scrapes.jurisdiction())
+    assert mail.run().outcomes["unchanged"] == 1
+    return mail
+
+
+def test_import__votes_before_their_bill__parked_then_resumed(session: Mail) -> None:
+    bill = scrapes.bill()
+    keys = session.publish(scrapes.vote_event(bill), scrapes.vote_event("HB0001", "reading"))
+    first = session.run()
+    assert first.outcomes["deferred"] == 2
+    assert VoteEvent.objects.count() == 0
+    assert session.waiting() == 0
+
+    session.publish(bill)
+    second = session.run()
+    assert (second.outcomes["inserted"], second.resumed) == (1, 2)
+    assert {vote.bill.identifier for vote in VoteEvent.objects.all()} == {"HB 1"}
+    assert set(scrapes.outcomes(keys).values()) == {"inserted"}
+
+
+def test_import__bill_and_votes_in_one_run__any_order_will_do(session: Mail) -> None:
+    bill = scrapes.bill()
+    session.publish(scrapes.vote_event(bill), scrapes.event(about="HB 1"), bill)
+    report = session.run()
+    assert report.outcomes["inserted"] == 3
+    assert VoteEvent.objects.get().bill == Bill.objects.get()
+
+
+def test_import__vote_names_a_bill_that_core_imported__found_by_identifier(session: Mail) -> None:
+    session.publish(scrapes.bill())
+    session.run()
+    File.objects.all().delete()  # as if core's batch import had brought the bill
+    session.publish(scrapes.vote_event(scrapes.bill()))
+    assert session.run().outcomes["inserted"] == 1
+
+
+def test_import__unknown_session__parked_until_the_jurisdiction_brings_it(mail: Mail) -> None:
+    mail.publish(scrapes.bill())
+    assert mail.run().outcomes["deferred"] == 1
+    mail.publish(scrapes.jurisdiction())
+    report = mail.run()
+    assert report.resumed == 1
+    assert Bill.objects.count() == 1
+
+
+def test_import__run_complete_but_for_a_parked_vote__vote_fails_as_unresolved(
+    session: Mail,
+) -> None:
+    run_id = str(uuid.uuid4())
+    [key] = session.publish(scrapes.vote_event(scrapes.bill()), run_id=run_id)
+    session.run()
+    assert scrapes.outcomes()[key] == "deferred"
+    end = {
+        "run_id": run_id,
+        "bucket": session.aws.bucket,
+        "jurisdiction_id": scrapes.WYOMING.jurisdiction_id,
+        "jurisdiction_name": "Wyoming",
+        "run_finished": {
+            "started_at": "2031-01-11T00:00:00+00:00",
+            "finished_at": "2031-01-11T01:00:00+00:00",
+            "objects": {"vote_event": 1},
+            "scrapers": {},
+        },
+    }
+    session.send(end)
+    assert session.run().outcomes["ignored"] == 1
+    row = File.objects.get(key=key)
+    assert (row.outcome, row.reason) == ("failed", "unresolved")
+    assert "HB 1" in row.detail
+    assert ScrapeRun.objects.get().objects_sent == {"vote_event": 1}
+
+
+def test_import__parked_for_a_day_without_a_run__fails_as_unresolved(session: Mail) -> None:
+    [key] = session.publish(scrapes.vote_event(scrapes.bill()))
+    session.run()
+    File.objects.filter(key=key).update(received_at=ledger.database_now() - 1.1 * ledger.PARKED_FOR)
+    session.run()
+    assert scrapes.outcomes()[key] == "failed"
+
+
+def test_import__older_scrape_after_a_newer_one__newer_stays(session: Mail) -> None:
+    old, new = scrapes.bill(title="Old"), scrapes.bill(title="New")
+    session.publish(new)
+    session.run()
+    vote = scrapes.vote_event(old)
+    session.publish(old)
+    assert session.run().outcomes["superseded"] == 1
+    assert Bill.objects.get().title == "New"
+
+    session.publish(vote)
+    assert session.run().outcomes["inserted"] == 1, "a superseded file's _id still names the row"
+
+
+def test_import__vote_events_scraped_twice__later_one_stays_whatever_the_order(
+    session: Mail,
+) -> None:
+    bill = scrapes.bill()
+    old, new = scrapes.vote_event(bill), scrapes.vote_event(bill)
+    old["result"], new["result"] = "fail", "pass"
+    session.publish(bill, new)
+    session.run()
+    session.publish(old)
+    assert session.run().outcomes["superseded"] == 1
+    assert VoteEvent.objects.get().result == "pass"
+
+
+def test_import__changed_bill__its_votes_keep_their_actions(session: Mail) -> None:
+    bill = scrapes.bill(actions=2)
+    session.publish(bill, scrapes.vote_event(bill, action="reading 1"))
+    session.run()
+    assert VoteEvent.objects.get().bill_action.description == "reading 1"
+    session.publish(scrapes.bill(actions=3))
+    assert session.run().outcomes["updated"] == 1
+    assert VoteEvent.objects.get().bill_action.description == "reading 1"
+
+
+def test_import__action_arrives_after_the_vote_that_names_it__linked(session: Mail) -> None:
+    bill = scrapes.bill(actions=0)
+    session.publish(bill, scrapes.vote_event(bill, action="reading 1"))
+    session.run()
+    assert VoteEvent.objects.get().bill_action is None
+    session.publish(scrapes.bill(actions=1))
+    session.run()
+    assert VoteEvent.objects.get().bill_action == BillAction.objects.get()
+
+
+def test_import__companion_arrives_later__linked_both_ways(session: Mail) -> None:
+    first, second = scrapes.bill("HB 1"), scrapes.bill("SF 2")
+    for one, other in ((first, "SF 2"), (second, "HB 1")):
+        one["related_bills"] = [
+            {"identifier": other, "legislative_session": scrapes.SESSION,
+             "relation_type": "companion"}
+        ]  # fmt: skip
+    session.publish(first)
+    session.run()
+    session.publish(second)
+    session.run()
+    named = {
+        b.identifier: b.related_bills.get().related_bill.identifier for b in Bill.objects.all()
+    }
+    assert named == {"HB 1": "SF 2", "SF 2": "HB 1"}
+
+
+def test_import__message_comes_twice__second_ignored_without_the_object(session: Mail) -> None:
+    [key] = session.publish(scrapes.bill())
+    session.run()
+    session.aws.s3.delete_object(Bucket=session.aws.bucket, Key=key)
+    session.send(session.message(key))
+    report = session.run()
+    assert (report.outcomes["ignored"], report.outcomes["failed"]) == (1, 0)
+    assert session.waiting() == 0
+
+
+def test_import__same_message_twice_in_one_run__imported_once(session: Mail) -> None:
+    [key] = session.publish(scrapes.bill())
+    session.send(session.message(key))
+    report = session.run()
+    assert (report.outcomes["inserted"], report.outcomes["ignored"]) == (1, 1)
+
+
+def test_import__two_uploads_under_one_key__both_imported_in_order(session: Mail) -> None:
+    first = scrapes.bill(title="First")
+    [key] = session.publish(first)
+    session.run()
+    second = {**copy.deepcopy(first), "title": "Second"}
+    session.put(second, key, **{SCRAPED_AT_METADATA: "2099-01-01T00:00:00.000001+00:00"})
+    session.send(session.message(key))
+    assert session.run().outcomes["updated"] == 1
+    assert Bill.objects.get().title == "Second"
+    assert File.objects.filter(key=key).count() == 2
+
+
+def test_import__organization_and_settled_keys__ignored(session: Mail) -> None:
+    key = session.put(b'{"_id": "%s"}' % scrapes.fresh_id().encode(), "wy/organization_1.json")
+    session.send(session.message(key))
+    session.send(session.message("archived/2031-01-01/wy/bill_1.json"))
+    session.send(session.message("failed/wy/bill_1.json"))
+    session.send({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "x"})
+    assert session.run().outcomes["ignored"] == 4
+
+
+def test_import__keys_of_s3_notifications__decoded_and_imported(session: Mail) -> None:
+    bill = scrapes.bill()
+    vote = scrapes.vote_event(bill)
+    keys = [session.put(bill, "wy/bill_a b.json"), session.put(vote, "wy/vote_event_c+d.json")]
+    encoded = ["wy/bill_a+b.json", "wy%2Fvote_event_c%2Bd.json"]
+    session.send(
+        {
+            "Records": [
+                {
+                    "eventSource": "aws:s3",
+                    "eventName": "ObjectCreated:Put",
+                    "s3": {"bucket": {"name": session.aws.bucket}, "object": {"key": key}},
+                }
+                for key in encoded
+            ]
+        }
+    )
+    report = session.run()
+    assert (report.received, report.outcomes["inserted"]) == (2, 2)
+    assert set(scrapes.outcomes(keys).values()) == {"inserted"}
+    assert session.waiting() == 0
+
+
+def _too_long(bill: dict[str, Any]) -> None:
+    bill["versions"][0]["date"] = "2031-01-11T00:00:00"
+
+
+def _wrong_type(bill: dict[str, Any]) -> None:
+    bill["actions"][0]["classification"] = 7
+
+
+def _null_byte(bill: dict[str, Any]) -> None:
+    bill["title"] = "a\0b"
+
+
+def _other_state(bill: dict[str, Any]) -> None:
+    bill["jurisdiction"]["id"] = "ocd-jurisdiction/country:us/state:ut/government"
+
+
+def _unknown_committee(bill: dict[str, Any]) -> None:
+    bill["actions"][0]["organization_id"] = '~{"name": "Committee on Nothing"}'
+
+
+def _no_id(bill: dict[str, Any]) -> None:
+    bill["_id"] = 12
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason", "field"),
+    [
+        (_too_long, "too-long", "versions.0.date"),
+        (_wrong_type, "invalid", "actions.0.classification"),
+        (_null_byte, "invalid", ""),
+        (_other_state, "wrong-jurisdiction", "jurisdiction"),
+        (_unknown_committee, "unresolved", ""),
+        (_no_id, "bad-id", "_id"),
+    ],
+)
+def test_import__one_bad_file__fails_with_its_reason_and_neighbours_are_imported(
+    session: Mail, spoil: Callable[[dict[str, Any]], None], reason: str, field: str
+) -> None:
+    bad, good = scrapes.bill("HB 13"), [scrapes.bill("HB 12"), scrapes.bill("HB 14")]
+    key = session.key(bad)
+    spoil(bad)
+    session.publish(good[0])
+    session.put(bad, key)
+    session.send(session.message(key))
+    session.publish(good[1])
+    report = session.run()
+    assert (report.outcomes["inserted"], report.outcomes["failed"]) == (2, 1)
+    row = File.objects.get(key=key)
+    assert (row.outcome, row.reason, row.field) == ("failed", reason, field)
+    assert row.detail
+    assert "Traceback" not in row.detail
+    assert session.waiting() == 0
+    assert [k for k in session.keys("wy/") if k == key] == []
+    assert session.keys("failed/") == [f"failed/{key}"]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "field"),
+    [
+        ("no json", "bad-message", ""),
+        ("[]", "bad-message", ""),
+        ({"bucket": "b"}, "bad-message", "file_path"),
+        ({"file_path": "wy/../../etc/passwd"}, "bad-key", "file_path"),
+        ({"file_path": "/etc/bill_1.json"}, "bad-key", "file_path"),
+        ({"file_path": "wy/bill_1\0.json"}, "bad-key", "file_path"),
+        ({"file_path": "wy/memo_1.json"}, "unknown-type", "file_path"),
+        ({"file_path": "wy/bill_1.json", "bucket": "somebody-elses"}, "foreign-bucket", "bucket"),
+        ({"file_path": "wy/bill_not_there.json"}, "gone", "file_path"),
+        ({"file_path": "ut/bill_1.json"}, "wrong-jurisdiction", "jurisdiction_id"),
+        ({"run_id": "x", "run_finished": {}}, "bad-message", "run_id"),
+        ({"Records": []}, "bad-message", "Records"),
+        ({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}]},
+         "bad-message", "Records.s3"),
+    ],
+)  # fmt: skip
+def test_import__bad_message__fails_with_its_reason_and_neighbours_are_imported(
+    session: Mail, message: Any, reason: str, field: str
+) -> None:
+    whole = isinstance(message, str) or "Records" in message or "file_path" not in message
+    session.send(message if whole else session.message(**{"key": "", **message}))
+    session.publish(scrapes.bill())
+    report = session.run()
+    assert (report.outcomes["inserted"], report.outcomes["failed"]) == (1, 1)
+    row = File.objects.get(outcome="failed")
+    assert (row.reason, row.field) == (reason, field)
+    assert row.detail
+    assert session.waiting() == 0
+
+
+def test_import__file_cut_short_or_too_large__fails_and_is_kept_aside(
+    aws: Aws, database: str
+) -> None:
+    mail = Mail(aws, database, REALTIME_MAX_FILE_BYTES="5000")
+    large = {**scrapes.bill("HB 2"), "title": "x" * 6000}
+    cut = json.dumps(scrapes.bill("HB 3")).encode()[:-10]
+    keys = [mail.put(large), mail.put(cut, f"wy/bill_{scrapes.fresh_id()}.json")]
+    for key in keys:
+        mail.send(mail.message(key))
+    mail.publish(scrapes.jurisdiction(), scrapes.bill("HB 1"))
+    report = mail.run()
+    assert (report.outcomes["failed"], Bill.objects.count()) == (2, 1)
+    assert list(File.objects.filter(key=keys[0]).values_list("reason")) == [("too-large",)]
+    assert list(File.objects.filter(key=keys[1]).values_list("reason")) == [("bad-json",)]
+    assert mail.keys("failed/") == sorted(f"failed/{key}" for key in keys)
+
+
+def test_import__jurisdiction_that_the_database_lacks__fails(session: Mail) -> None:
+    bill = scrapes.bill()
+    unknown = "ocd-jurisdiction/country:us/state:zz/government"
+    bill["jurisdiction"]["id"] = unknown
+    key = session.put(bill, f"zz/bill_{bill['_id']}.json")
+    session.send(session.message(key, jurisdiction_id=unknown))
+    assert session.run().outcomes["failed"] == 1
+    assert File.objects.get(key=key).reason == "unknown-jurisdiction"
+
+
+def test_import__bad_message_about_an_imported_file__leaves_its_record_alone(
+    session: Mail,
+) -> None:
+    [key] = session.publish(scrapes.bill())
+    session.run()
+    other = "ocd-jurisdiction/country:us/state:ut/government"
+    session.send(session.message(key, jurisdiction_id=other))
+    session.run()
+    assert File.objects.filter(key=key, outcome="inserted").exists()
+    assert Bill.objects.count() == 1
+
+
+def test_import__foreign_key_that_only_the_commit_would_check__fails_alone(
+    session: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from realtime.importers.pieces import BillInPieces
+
+    prepare = BillInPieces.prepare_for_db
+
+    def misled(self: Any, data: Any) -> Any:
+        prepared = prepare(self, data)
+        if prepared["identifier"] == "HB 13":
+            prepared["from_organization_id"] = "ocd-organization/nobody"
+        return prepared
+
+    monkeypatch.setattr(BillInPieces, "prepare_for_db", misled)
+    session.publish(scrapes.bill("HB 12"), scrapes.bill("HB 13"), scrapes.bill("HB 14"))
+    report = session.run()
+    assert (report.outcomes["inserted"], report.outcomes["failed"]) == (2, 1)
+    assert set(Bill.objects.values_list("identifier", flat=True)) == {"HB 12", "HB 14"}
+
+
+def test_import__database_interrupts_one_object__all_released_nothing_committed(
+    session: Mail,
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            CREATE FUNCTION interrupt() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$;
+            CREATE TRIGGER interrupt BEFORE INSERT ON opencivicdata_bill FOR EACH ROW
+            WHEN (NEW.identifier = 'HB 13') EXECUTE FUNCTION interrupt()
+            """
+        )
+    keys = session.publish(scrapes.bill("HB 12"), scrapes.bill("HB 13"))
+    report = session.run()
+    assert report.outcomes["released"] == 2
+    assert not Bill.objects.exists()
+    assert scrapes.outcomes(keys) == {}
+    assert session.waiting() == 2
+
+
+def test_import__jurisdiction_busy__released(
+    session: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jurisdiction_batches, "PATIENT", 0.2)
+    other = psycopg2.connect(session.config.database_url)
+    with other, other.cursor() as cursor:
+        number = locks._number(scrapes.WYOMING.jurisdiction_id)
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [locks.JURISDICTIONS, number])
+        session.publish(scrapes.bill())
+        report = session.run()
+    other.close()
+    assert report.outcomes["released"] == 1
+    assert session.waiting() == 1
+
+
+def test_import__all_workers_busy__says_so_and_receives_nothing(aws: Aws, database: str) -> None:
+    mail = Mail(aws, database, REALTIME_MAX_WORKERS="1")
+    mail.publish(scrapes.jurisdiction())
+    other = psycopg2.connect(mail.config.database_url)
+    with other, other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s, 0)", [locks.SLOTS])
+        report = mail.run()
+        assert report.note == "all 1 workers are busy; nothing was received"
+        assert report.received == 0
+    other.close()
+    assert mail.run().received == 1
+
+
+def test_import__slot_lost_before_the_commit__nothing_committed_and_released(
+    session: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verify = locks.WorkerSlot.verify
+
+    def lose_then_verify(slot: locks.WorkerSlot) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock_all()")
+        verify(slot)
+
+    monkeypatch.setattr(locks.WorkerSlot, "verify", lose_then_verify)
+    session.publish(scrapes.bill())
+    assert session.run().outcomes["released"] == 1
+    assert not Bill.objects.exists()
+
+
+class Killed(BaseException):
+    """Ends the run as nothing that it could handle."""
+
+
+def test_import__message_that_kills_the_process__fails_after_three_attempts(
+    aws: Aws, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail = Mail(aws, database, REALTIME_MAX_RECEIVES="1")
+    mail.publish(scrapes.jurisdiction(), scrapes.bill())
+    mail.queue.change_visibility(mail.queue.receive(2, 300), lambda: 0)
+    monkeypatch.setattr(inbox, "RELEASE_SECONDS", (0, 0))
+    read = scraped.read
+
+    def die_of_bills(object_type: str, *more: Any) -> Any:
+        if object_type == "bill":
+            raise Killed
+        return read(object_type, *more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fetching, "read", die_of_bills)
+        for attempt in range(1, ledger.ATTEMPTS + 1):
+            with pytest.raises(Killed):
+                mail.run()
+            assert Suspect.objects.get().attempts == attempt
+    report = mail.run()
+    assert report.outcomes["failed"] == 1
+    assert File.objects.get(outcome="failed").reason == "kills-the-import"
+    assert not Suspect.objects.exists()
+    assert mail.waiting() == 0
+
+
+def test_import__database_gone__unavailable_and_messages_stay(aws: Aws, database: str) -> None:
+    mail = Mail(aws, database)
+    mail.publish(scrapes.jurisdiction())
+    connection.settings_dict["PORT"] = "1"
+    with pytest.raises(Unavailable, match="database cannot be reached"):
+        mail.run()
+    assert mail.waiting() == 1
+
+
+def test_import__older_jurisdiction_file__still_adds_its_missing_sessions(mail: Mail) -> None:
+    newest = scrapes.jurisdiction()
+    older = copy.deepcopy(newest)
+    older["legislative_sessions"] = [{**newest["legislative_sessions"][0], "identifier": "2029"}]
+    older["name"] = "Old Wyoming"
+    stamps = {"new": "2031-02-01T00:00:00+00:00", "old": "2031-01-01T00:00:00+00:00"}
+    for data, stamp in ((newest, "new"), (older, "old")):
+        key = f"wy/jurisdiction_{stamp}.json"
+        mail.put(data, key, **{SCRAPED_AT_METADATA: stamps[stamp]})
+        mail.send(mail.message(key))
+        report = mail.run()
+    assert report.outcomes["superseded"] == 1
+    sessions = LegislativeSession.objects.filter(jurisdiction_id=scrapes.WYOMING.jurisdiction_id)
+    assert set(sessions.values_list("identifier", flat=True)) == {"2031", "2029"}
+    assert sessions[0].jurisdiction.name == "Wyoming"

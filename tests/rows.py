@@ -1,0 +1,91 @@
+"""Every row that an import can touch, without generated ids and times, to compare databases."""
+
+import difflib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from django.db.models import ForeignKey, Model
+from openstates import importers as core
+from openstates.data import models as data
+
+_LEFT_OUT = {"id", "created_at", "updated_at", "latest_bill_update", "latest_people_update"}
+
+_PERSON: dict[str, Any] = {
+    name: (None, "person_id", {})
+    for name in ("other_names", "links", "sources", "offices", "identifiers", "memberships")
+}
+_ROOTS: tuple[tuple[type[Model], Mapping[str, Any], tuple[str, ...]], ...] = (
+    (data.Jurisdiction, core.JurisdictionImporter.related_models, ()),
+    (data.Person, _PERSON, ("memberships__organization", "memberships__post")),
+    (
+        data.Bill,
+        core.BillImporter.related_models,
+        ("legislative_session", "actions__related_entities", "versions__links", "documents__links",
+         "related_bills__related_bill__legislative_session"),
+    ),
+    (
+        data.VoteEvent,
+        core.VoteEventImporter.related_models,
+        ("legislative_session", "bill__legislative_session", "bill_action"),
+    ),
+    (
+        data.Event,
+        core.EventImporter.related_models,
+        ("location", "agenda__related_entities__bill__legislative_session",
+         "agenda__related_entities__vote_event", "agenda__media"),
+    ),
+)  # fmt: skip
+
+_NAMES: dict[type[Model], Callable[[Any], str]] = {
+    data.LegislativeSession: lambda session: session.identifier,
+    data.Bill: lambda bill: f"{bill.legislative_session.identifier} {bill.identifier}",
+    data.BillAction: lambda action: f"{action.order}: {action.description}",
+    data.VoteEvent: lambda vote: f"{vote.identifier} {vote.motion_text} {vote.start_date}",
+    data.EventLocation: lambda place: f"{place.name} {place.url}",
+}
+_ORDERED = {data.BillAction, data.EventAgendaItem}
+
+
+def dump() -> list[str]:
+    """The default database as sorted lines of JSON, one a bill, vote event, event, …."""
+    lines = []
+    for model, related, prefetch in _ROOTS:
+        names = [name for name in related if not any(p.split("__")[0] == name for p in prefetch)]
+        for row in model._default_manager.prefetch_related(*names, *prefetch):
+            line = {"": model.__name__, **_content(row, related, None)}
+            lines.append(json.dumps(line, sort_keys=True, default=str))
+    return sorted(lines)
+
+
+def _content(row: Model, related: Mapping[str, Any], parent: str | None) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for field in row._meta.concrete_fields:
+        if field.name in _LEFT_OUT or field.attname == parent:
+            continue
+        if isinstance(field, ForeignKey):
+            content[field.name] = _name(row, field)
+        else:
+            content[field.name] = getattr(row, field.attname)
+    for name, (_, column, subrelated) in related.items():
+        items = list(getattr(row, name).all())
+        children = [_content(item, subrelated, column) for item in items]
+        if items and type(items[0]) not in _ORDERED:
+            children.sort(key=lambda child: json.dumps(child, sort_keys=True, default=str))
+        content[name] = children
+    return content
+
+
+def _name(row: Model, field: Any) -> str | None:
+    key = getattr(row, field.attname)
+    name = _NAMES.get(field.related_model)
+    if key is None or name is None:
+        return None if key is None else str(key)
+    return name(getattr(row, field.name))
+
+
+def differences(expected: list[str], actual: list[str]) -> Iterator[str]:
+    """A readable diff of two dumps; nothing when they are equal."""
+    for line in difflib.unified_diff(expected, actual, "core", "in pieces", lineterm="", n=0):
+        if line[0] in "+-" and not line.startswith(("---", "+++")):
+            yield line
