@@ -44,13 +44,14 @@ def run(config: Config, inbox: Inbox, store: S3Store, limits: Limits) -> Report:
     """
     report = Report()
     slot = WorkerSlot(config.max_workers)
-    with report.stage("total"):
+    # Around everything: what was given and not taken up must come again.
+    with inbox, report.stage("total"):
         if not slot.take():
             report.note = f"all {config.max_workers} workers are busy; nothing was received"
             return report
         work = Work(config, store, slot, report, limits.must_stop)
         try:
-            with connection.execute_wrapper(_counter(report)), inbox:
+            with connection.execute_wrapper(_counter(report)):
                 _passes(work, inbox, limits)
         except (OperationalError, InterfaceError) as exc:
             raise Unavailable(

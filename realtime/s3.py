@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import boto3
-from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
+from realtime import aws
 from realtime.errors import ConfigurationError, RealtimeError, RetryLater, Unavailable
 
 THREADS = 16
@@ -61,14 +60,7 @@ class S3Store:
 
     def __init__(self, bucket: str, client: Any = None) -> None:
         self.bucket = bucket
-        self._client: Any = client or boto3.client(
-            "s3",
-            config=BotoConfig(
-                max_pool_connections=THREADS + 2,
-                connect_timeout=10,
-                retries={"mode": "standard", "total_max_attempts": 5},
-            ),
-        )
+        self._client: Any = client or aws.client("s3", THREADS)
 
     def get(self, key: str, max_bytes: int, version_id: str = "") -> StoredFile:
         """Read an object, or that version of it; of one larger than `max_bytes` only the head."""
@@ -109,8 +101,11 @@ class S3Store:
     def copy(self, source: ObjectVersion, key: str) -> None:
         """Copy exactly that version to `key`, with its metadata; when this returns it is proven.
 
-        Raises Gone when that version is no longer there.
+        Raises Gone when that version is no longer there. Without versioning that is checked right
+        before, for stores that take no notice of the condition, and by S3 itself.
         """
+        if not source.version_id and self.head(source.key).version != source.version:
+            raise Gone(f"s3://{self.bucket}/{source.key} has been overwritten")
         copy_source = {"Bucket": self.bucket, "Key": source.key}
         if source.version_id:
             copy_source["VersionId"] = source.version_id

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-import boto3
-from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
+from realtime import aws
 from realtime.errors import ConfigurationError, RetryLater, Unavailable
 from realtime.messages import ReceivedMessage
 
@@ -35,14 +34,7 @@ class SqsQueue:
     def __init__(self, url: str, client: Any = None, wait: int = 1) -> None:
         self.url = url
         self._wait = wait
-        self._client: Any = client or boto3.client(
-            "sqs",
-            config=BotoConfig(
-                max_pool_connections=THREADS + 2,
-                connect_timeout=10,
-                retries={"mode": "standard", "total_max_attempts": 5},
-            ),
-        )
+        self._client: Any = client or aws.client("sqs", THREADS)
 
     def receive(self, limit: int, visibility_timeout: int) -> list[ReceivedMessage]:
         """Up to `limit` messages, hidden from others for `visibility_timeout` seconds.

@@ -4,6 +4,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 from pytest_django.plugin import _DatabaseBlocker
 
@@ -11,6 +12,12 @@ from realtime.devstack import DevStack
 from realtime.devstack.database import load_jurisdiction, migrate, using_database
 from tests import support
 from tests.support import Aws
+
+# Machines are noisy: no test fails for being slow.
+hypothesis.settings.register_profile(
+    "default", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("default")
 
 SEEDED_JURISDICTIONS = ("wy", "dc", "us")
 

@@ -8,14 +8,14 @@ import contextlib
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from django.db import transaction
 from openstates import importers as core
-from openstates.data.models import Bill, Jurisdiction, LegislativeSession, VoteEvent
+from openstates.data.models import Bill, Jurisdiction, VoteEvent
 from openstates.exceptions import UnresolvedIdError
 
 
@@ -71,25 +71,36 @@ def scrape_order(data: dict[str, Any]) -> tuple[int, str]:
         return 0, data["_id"]
 
 
-def load(folder: Path, object_type: str) -> list[dict[str, Any]]:
-    """The files of one type, in scrape order."""
-    files = [json.loads(path.read_bytes()) for path in folder.glob(f"{object_type}_*.json")]
+def load(paths: Sequence[Path], object_type: str) -> list[dict[str, Any]]:
+    """The content of the files of one type, in scrape order."""
+    files = [
+        json.loads(path.read_bytes()) for path in paths if path.name.startswith(f"{object_type}_")
+    ]
     return sorted(files, key=scrape_order)
 
 
 def import_scrape(folder: Path, jurisdiction_id: str, postimport: bool = True) -> None:
     """Core's batch import of one finished scrape into the default database."""
+    import_files(sorted(folder.glob("*.json")), jurisdiction_id, postimport)
+
+
+def import_files(paths: Sequence[Path], jurisdiction_id: str, postimport: bool = True) -> None:
+    """Core's batch import of these files into the default database."""
     jurisdictions = core.JurisdictionImporter(jurisdiction_id, postimport)
     bills = OracleBills(jurisdiction_id, postimport)
     votes = OracleVotes(jurisdiction_id, bills, postimport)
     events = OracleEvents(jurisdiction_id, votes, postimport)
     with transaction.atomic():
-        jurisdictions.import_data(load(folder, "jurisdiction"), allow_duplicates=True)
-        bills.import_data(load(folder, "bill"), allow_duplicates=True)
-        named = {data["bill"] for data in load(folder, "vote_event")}
-        with_votes = [row for name, row in bills.json_to_db_id.items() if name in named]
-        VoteEvent.objects.filter(bill_id__in=with_votes).update(bill_action=None)
-        votes.import_data(load(folder, "vote_event"), allow_duplicates=True)
-        events.import_data(load(folder, "event"), allow_duplicates=True)
+        jurisdictions.import_data(load(paths, "jurisdiction"), allow_duplicates=True)
+        bills.import_data(load(paths, "bill"), allow_duplicates=True)
+        _unlink_actions(bills, load(paths, "vote_event"))
+        votes.import_data(load(paths, "vote_event"), allow_duplicates=True)
+        events.import_data(load(paths, "event"), allow_duplicates=True)
         Jurisdiction.objects.filter(id=jurisdiction_id).update(latest_bill_update=datetime.now(UTC))
-    assert LegislativeSession.objects.filter(jurisdiction_id=jurisdiction_id).exists()
+
+
+def _unlink_actions(bills: OracleBills, votes: list[dict[str, Any]]) -> None:
+    # A stale vote event would keep its action from the scrape's own.
+    named = {data["bill"] for data in votes}
+    rows = [row for name, row in bills.json_to_db_id.items() if name in named]
+    VoteEvent.objects.filter(bill_id__in=rows).update(bill_action=None)

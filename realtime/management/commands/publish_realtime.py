@@ -1,0 +1,126 @@
+"""`manage.py publish_realtime`: publish files that exist already."""
+
+import time
+import uuid
+from argparse import BooleanOptionalAction
+from json import dumps
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+
+from realtime import publishing
+from realtime.errors import RealtimeError
+from realtime.producer import SPOOL_FOLDER, Producer
+from realtime.s3 import S3Store
+from realtime.sqs import SqsQueue
+
+
+class Command(BaseCommand):
+    """Exits with status 1, after publishing the rest, when something was not published."""
+
+    help = "Publish scraped files, people's YAML or spooled files; needs no database"
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file or folder")
+        parser.add_argument(
+            "--jurisdiction", metavar="ABBR", help="whose files they are; spooled files know it"
+        )
+        parser.add_argument(
+            "--run", action="store_true", help="publish as a scrape run, with its end"
+        )
+        parser.add_argument(
+            "--archive",
+            action=BooleanOptionalAction,
+            default=False,
+            help="ask for the files to be archived once imported",
+        )
+        parser.add_argument("--shuffle", type=int, metavar="SEED", help="in random order")
+        parser.add_argument("--json", action="store_true", help="end with one JSON object")
+
+    def handle(
+        self,
+        *,
+        paths: list[Path],
+        jurisdiction: str | None,
+        run: bool,
+        archive: bool,
+        shuffle: int | None,
+        json: bool,
+        **options: Any,
+    ) -> None:
+        report = publishing.Published()
+        try:
+            self._publish(report, paths, jurisdiction, run, archive, shuffle)
+        except RealtimeError as exc:
+            raise CommandError(str(exc)) from exc
+        self._print(report, json)
+        if report.problems:
+            raise CommandError(f"{len(report.problems)} problems, see above")
+
+    def _publish(
+        self,
+        report: publishing.Published,
+        paths: list[Path],
+        abbr: str | None,
+        run: bool,
+        archive: bool,
+        shuffle: int | None,
+    ) -> None:
+        base = settings.REALTIME.bucket
+        store, queue = S3Store(base.name), SqsQueue(settings.REALTIME.require_queue())
+        whose = publishing.jurisdiction(abbr) if abbr else None
+        selection = publishing.select(paths, report)
+        if selection.files and whose is None:
+            raise CommandError("--jurisdiction is missing: say whose files they are")
+        for folder in selection.spools:
+            publishing.publish_spool(store, queue, base, folder, report)
+        if whose is None or not selection.files:
+            return
+        producer = Producer(
+            store, queue, base, Path(SPOOL_FOLDER).absolute(), uuid.uuid4() if run else None
+        )
+        publishing.publish(
+            producer,
+            selection.files,
+            whose,
+            report,
+            file_archiving_enabled=archive,
+            shuffle=shuffle,
+            progress=_Progress(self.stderr, len(selection.files)),
+        )
+
+    def _print(self, report: publishing.Published, as_json: bool) -> None:
+        for path in report.skipped:
+            self.stderr.write(f"{path} is skipped: it is no scraped file and no person")
+        for problem in report.problems:
+            self.stderr.write(problem)
+        types = ", ".join(f"{count} {name}" for name, count in sorted(report.types.items()))
+        run = f" as run {report.run_id}" if report.run_id else ""
+        total = sum(report.types.values())
+        self.stdout.write(f"published {total} files{run}{': ' if types else ''}{types}")
+        if as_json:
+            self.stdout.write(dumps(report.as_dict()))
+
+
+class _Progress:
+    """Counts on standard error: in place on a terminal, else in a line every few seconds."""
+
+    def __init__(self, stream: OutputWrapper, total: int) -> None:
+        self._stream = stream
+        self._total = total
+        self._interval = 0.2 if stream.isatty() else 5.0
+        self._next = time.monotonic() + self._interval
+
+    def __call__(self, done: int) -> None:
+        if time.monotonic() < self._next and not (self._stream.isatty() and done == self._total):
+            return
+        self._next = time.monotonic() + self._interval
+        text = f"{done} of {self._total} files"
+        if self._stream.isatty():
+            self._stream.write(f"\r{text}", ending="\n" if done == self._total else "")
+        else:
+            self._stream.write(text)
+        self._stream.flush()

@@ -1,0 +1,30 @@
+"""`manage.py scrape_realtime`: core's scrape, published as it goes."""
+
+import argparse
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from realtime import update
+from realtime.errors import RealtimeError
+
+
+class Command(BaseCommand):
+    """All arguments are core's own: `scrape_realtime MODULE [scraper [k=v …]] [options]`."""
+
+    help = "Run core's scrape and publish each object as it is scraped; needs no database"
+    requires_system_checks: list[str] = []
+
+    def run_from_argv(self, argv: list[str]) -> None:
+        # Django's own options would take names that core's mean otherwise.
+        sys.exit(update.main(argv[2:], f"{argv[0]} {argv[1]}"))
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("arguments", nargs=argparse.REMAINDER)
+
+    def handle(self, *, arguments: list[str], **options: Any) -> None:
+        try:
+            update.scrape(arguments, "scrape_realtime")
+        except RealtimeError as exc:
+            raise CommandError(str(exc)) from exc

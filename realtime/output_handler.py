@@ -1,0 +1,146 @@
+"""Core's SCRAPE_OUTPUT_HANDLER plug-in: publishes each object the moment it is scraped.
+
+    SCRAPE_OUTPUT_HANDLER=realtime.output_handler os-update --scrape wy bills
+
+needs `S3_REALTIME_BASE`, `SQS_QUEUE_URL` and AWS credentials, no Django settings and no database;
+scraped files are not written to disk. Core does not say when a scrape ends, so that way no end of
+the run is sent; `os-update-realtime` sends it. Without `--scrape` core goes on to import what it
+finds on disk, which is nothing: that is the operator's affair.
+"""
+
+import atexit
+import json
+import logging
+import os
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from openstates.utils import JSONEncoderPlus
+
+from realtime import config
+from realtime.errors import PoisonMessage, RealtimeError
+from realtime.producer import SPOOL_FOLDER, File, Jurisdiction, Producer
+from realtime.s3 import S3Store
+from realtime.scraped import parse_key
+from realtime.sqs import SqsQueue
+
+VARIABLE = "SCRAPE_OUTPUT_HANDLER"
+# Seconds to go on publishing when the process ends without a word about success.
+PATIENCE_AT_EXIT = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+class Session:
+    """What all handlers of a process share: one producer, and so one run.
+
+    `file_archiving_enabled` asks for archiving whatever the scraper itself says.
+    """
+
+    def __init__(self, producer: Producer, file_archiving_enabled: bool = False) -> None:
+        self.producer = producer
+        self.file_archiving_enabled = file_archiving_enabled
+
+
+_session: Session | None = None
+_session_lock = threading.Lock()
+
+
+class Handler:
+    """Core makes one for each scraper and session of a scrape, and gives it each object."""
+
+    def __init__(self, scraper: Any) -> None:
+        """Raises ConfigurationError when a setting is missing or wrong."""
+        self._scraper = scraper
+        self._session = _shared_session()
+        self._jurisdiction = jurisdiction_of(scraper.jurisdiction, scraper.datadir)
+
+    def handle(self, obj: Any) -> None:
+        """Publish a scrape object; waits while too many are on their way.
+
+        Raises core's ScrapeValueError, and publishes nothing, when the object breaks core's schema
+        in a strict scrape. Otherwise core warns of it after this returns.
+        """
+        scraped_at = datetime.now(UTC)
+        # Core validates only after it has handed the object over, too late to take it back.
+        if self._scraper.strict_validation:
+            obj.validate()
+        body = json.dumps(obj.as_dict(), cls=JSONEncoderPlus).encode()
+        self._session.producer.publish(
+            self._jurisdiction,
+            File(obj._type, obj._id, body, scraped_at),
+            file_archiving_enabled=(
+                self._session.file_archiving_enabled or self._scraper.file_archiving_enabled
+            ),
+        )
+
+
+@contextmanager
+def publishing(file_archiving_enabled: bool) -> Iterator[Session]:
+    """While the block runs, every scrape of this process is published through one session.
+
+    The block closes the session's producer. Raises ConfigurationError before the block.
+    """
+    global _session
+    before = os.environ.get(VARIABLE)
+    session = Session(_producer(), file_archiving_enabled)
+    with _session_lock:
+        _session = session
+    os.environ[VARIABLE] = __name__
+    try:
+        yield session
+    finally:
+        with _session_lock:
+            _session = None
+        os.environ.pop(VARIABLE)
+        if before is not None:
+            os.environ[VARIABLE] = before
+
+
+def jurisdiction_of(state: Any, datadir: str) -> Jurisdiction:
+    """The jurisdiction of core's `state`, scraped into `datadir`.
+
+    Core names that folder after the scraper's module, whose last part is the abbreviation; a
+    folder that cannot be one gives way to core's metadata.
+    """
+    abbr = os.path.basename(os.path.normpath(datadir)).rpartition(".")[2]
+    try:
+        parse_key(f"{abbr}/bill_x.json")
+    except PoisonMessage:
+        abbr = str(state.metadata.abbr).lower()
+    return Jurisdiction(abbr, state.jurisdiction_id, state.name)
+
+
+def _shared_session() -> Session:
+    global _session
+    with _session_lock:
+        if _session is None:
+            _session = Session(_producer())
+            atexit.register(_close_at_exit, _session)
+        return _session
+
+
+def _producer() -> Producer:
+    # Core logs everything to the terminal; one line for each request would drown the scrape.
+    for name in ("boto3", "botocore", "s3transfer", "urllib3"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    settings = config.load(os.environ)
+    bucket, queue_url = settings.bucket, settings.require_queue()
+    run_id = uuid.uuid4()
+    logger.info("%s: publishing as this run", run_id, extra={"action": "run-started"})
+    return Producer(
+        S3Store(bucket.name), SqsQueue(queue_url), bucket, Path(SPOOL_FOLDER).absolute(), run_id
+    )
+
+
+def _close_at_exit(session: Session) -> None:
+    try:
+        session.producer.close(PATIENCE_AT_EXIT)
+    except RealtimeError as exc:
+        print(f"error: {exc}", file=sys.stderr)

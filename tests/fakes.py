@@ -1,0 +1,68 @@
+"""A store and a queue in memory that can be told to fail."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+from realtime.errors import RealtimeError, RetryLater, Unavailable
+
+
+class MemoryStore:
+    """A bucket. `failing` says what a put of a key raises, if anything; `delay` is in seconds."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.metadata: dict[str, dict[str, str]] = {}
+        self.attempts: Counter[str] = Counter()
+        self.failing: Callable[[str], Exception | None] = lambda key: None
+        self.delay = 0.0
+        self.open = threading.Event()
+        self.open.set()
+
+    def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
+        self.attempts[key] += 1
+        self.open.wait()
+        time.sleep(self.delay)
+        if (error := self.failing(key)) is not None:
+            raise error
+        self.objects[key] = body
+        self.metadata[key] = dict(metadata)
+
+    def fail_each(self, times: int) -> None:
+        """Fail the first `times` puts of every key."""
+        self.failing = lambda key: (
+            Unavailable("the store is down") if self.attempts[key] <= times else None
+        )
+
+    def break_down(self, error: RealtimeError | None = None) -> None:
+        """Fail every put from now on."""
+        self.failing = lambda key: error or Unavailable("the store is down")
+
+    def repair(self) -> None:
+        """Fail no more."""
+        self.failing = lambda key: None
+
+
+class MemoryQueue:
+    """A queue. `calls` holds the bodies of each call, `bodies` what was accepted, in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.bodies: list[str] = []
+        self.refuses: Callable[[str], bool] = lambda body: False
+        self.down = False
+        self.watch: Callable[[str], None] = lambda body: None
+
+    def send(self, bodies: Sequence[str]) -> list[int]:
+        self.calls.append(list(bodies))
+        if self.down:
+            raise RetryLater("the queue is down")
+        refused = []
+        for index, body in enumerate(bodies):
+            if self.refuses(body):
+                refused.append(index)
+            else:
+                self.watch(body)
+                self.bodies.append(body)
+        return refused

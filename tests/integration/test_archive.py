@@ -1,0 +1,174 @@
+"""Where files are once they were imported, on PostgreSQL, S3 and SQS."""
+
+import copy
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from realtime import archive, ledger
+from realtime.models import File
+from realtime.scraped import SCRAPED_AT_METADATA
+from tests import scrapes
+from tests.scrapes import Mail
+from tests.support import Aws
+
+
+@pytest.fixture
+def mail(aws: Aws, database: str) -> Mail:
+    return Mail(aws, database)
+
+
+def archive_all(mail: Mail) -> dict[str, int]:
+    return dict(archive.archive(mail.store, mail.config))
+
+
+def today() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d}"
+
+
+def test_archive__imported_files__moved_under_the_day_of_their_import(mail: Mail) -> None:
+    keys = mail.publish(scrapes.jurisdiction(), scrapes.bill(), scrapes.event())
+    mail.run()
+    body = mail.aws.s3.get_object(Bucket=mail.aws.bucket, Key=keys[1])["Body"].read()
+    assert archive_all(mail) == {"archived": 3}
+    assert mail.keys() == sorted(f"archived/{today()}/{key}" for key in keys)
+    moved = mail.aws.s3.get_object(Bucket=mail.aws.bucket, Key=f"archived/{today()}/{keys[1]}")
+    assert moved["Body"].read() == body
+    assert archive_all(mail) == {}
+
+
+def test_archive__parked_and_unreceived_files__stay(mail: Mail) -> None:
+    parked = mail.publish(scrapes.bill())
+    mail.run()
+    waiting = mail.publish(scrapes.event())
+    assert archive_all(mail) == {}
+    assert mail.keys() == sorted([*parked, *waiting])
+
+
+def test_archive__message_not_acknowledged__waits_twice_the_visibility_timeout(
+    mail: Mail,
+) -> None:
+    mail.publish(scrapes.jurisdiction())
+    mail.run()
+    File.objects.update(acknowledged_at=None)
+    assert archive_all(mail) == {}
+    timeout = timedelta(seconds=mail.config.visibility_timeout)
+    File.objects.update(imported_at=datetime.now(UTC) - 2.1 * timeout)
+    assert archive_all(mail) == {"archived": 1}
+
+
+def test_archive__newer_upload_under_the_same_key__survives(mail: Mail) -> None:
+    mail.publish(scrapes.jurisdiction())
+    mail.run()
+    archive_all(mail)
+    first = scrapes.bill(title="First")
+    [key] = mail.publish(first)
+    mail.run()
+    mail.put({**copy.deepcopy(first), "title": "Second"}, key)
+    assert archive_all(mail) == {"gone": 1}
+    assert mail.keys("wy/") == [key]
+    mail.send(mail.message(key))
+    mail.run()
+    assert archive_all(mail) == {"archived": 1}
+
+
+def test_archive__versioned_bucket__both_uploads_of_a_key_imported_and_kept(mail: Mail) -> None:
+    mail.aws.s3.put_bucket_versioning(
+        Bucket=mail.aws.bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
+    mail.publish(scrapes.jurisdiction())
+    first = scrapes.bill(title="First")
+    [key] = mail.publish(first)
+    mail.run()
+    mail.put(
+        {**copy.deepcopy(first), "title": "Second"},
+        key,
+        **{SCRAPED_AT_METADATA: "2099-01-01T00:00:00+00:00"},
+    )
+    mail.send(mail.message(key))
+    assert archive_all(mail) == {"archived": 2}
+    assert mail.keys("wy/") == [key], "only the version that was imported has left"
+    assert mail.run().outcomes["updated"] == 1
+    assert archive_all(mail) == {"archived": 1}
+    assert mail.keys("wy/") == []
+    second = File.objects.get(key=key, outcome="updated")
+    assert sorted(mail.keys(f"archived/{today()}/wy/bill")) == sorted(
+        File.objects.filter(key=key).values_list("settled_key", flat=True)
+    )
+    archived = mail.aws.s3.get_object(Bucket=mail.aws.bucket, Key=second.settled_key)
+    assert b"Second" in archived["Body"].read()
+
+
+def test_archive__killed_between_copy_and_delete__next_call_finishes(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(version: object) -> bool:
+        raise Killed
+
+    [key] = mail.publish(scrapes.jurisdiction())
+    mail.run()
+    with monkeypatch.context() as patch:
+        patch.setattr(mail.store, "delete", die)
+        with pytest.raises(Killed):
+            archive_all(mail)
+    assert mail.keys() == [f"archived/{today()}/{key}", key]
+    assert archive_all(mail) == {"archived": 1}
+    assert mail.keys() == [f"archived/{today()}/{key}"]
+
+
+def test_archive__killed_between_delete_and_record__next_call_records(mail: Mail) -> None:
+    mail.publish(scrapes.jurisdiction())
+    mail.run()
+    archive_all(mail)
+    File.objects.update(settled_at=None, settled_key="")
+    assert archive_all(mail) == {"gone": 1}
+    assert archive_all(mail) == {}
+
+
+def test_archive__archiving_off__deleted_unless_a_message_or_an_open_run_needs_them(
+    aws: Aws, database: str
+) -> None:
+    mail = Mail(aws, database, FILE_ARCHIVING_ENABLED="false")
+    mail.publish(scrapes.jurisdiction())
+    [asked] = mail.publish(scrapes.bill("HB 1"), file_archiving_enabled=True)
+    [needed] = mail.publish(scrapes.bill("HB 2"), run_id="4e4f3f0e-0000-4000-8000-000000000001")
+    mail.run()
+    assert archive_all(mail) == {"deleted": 1, "archived": 2}
+    assert mail.keys() == sorted(f"archived/{today()}/{key}" for key in (asked, needed))
+
+
+def test_archive__one_jurisdiction__others_stay(mail: Mail) -> None:
+    mail.publish(scrapes.jurisdiction())
+    mail.run()
+    elsewhere = ["ocd-jurisdiction/country:us/state:ut/government"]
+    assert archive.archive(mail.store, mail.config, elsewhere) == {}
+    assert archive.archive(mail.store, mail.config, [scrapes.WYOMING.jurisdiction_id]) == {
+        "archived": 1
+    }
+
+
+def test_archive__prefix__files_stay_below_it(aws: Aws, database: str) -> None:
+    aws.environment["S3_REALTIME_BASE"] = f"s3://{aws.bucket}/dev"  # type: ignore[index]
+    mail = Mail(aws, database)
+    key = mail.put(scrapes.jurisdiction(), "dev/wy/jurisdiction_1.json")
+    mail.send(mail.message(key))
+    mail.send(mail.message("wy/jurisdiction_2.json"))
+    report = mail.run()
+    assert (report.outcomes["unchanged"], report.outcomes["failed"]) == (1, 1)
+    archive_all(mail)
+    assert mail.keys() == [f"dev/archived/{today()}/wy/jurisdiction_1.json"]
+
+
+def test_archive__file_moved_twice_by_two_calls__one_copy(mail: Mail) -> None:
+    mail.publish(scrapes.jurisdiction())
+    mail.run()
+    files = ledger.unsettled([], datetime.now(UTC), 0, 10)
+    archive_all(mail)
+    archive._settle(mail.store, mail.config, files)
+    assert len(mail.keys()) == 1
+    assert File.objects.get().settled_key in ("", *mail.keys())
+    connection.close()

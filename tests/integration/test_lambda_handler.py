@@ -1,0 +1,123 @@
+"""The Lambda handler, with the three events it knows."""
+
+import json
+from typing import Any
+
+import psycopg2
+import pytest
+from django.db import connection
+from openstates.data.models import Bill, VoteEvent
+from pytest_django.fixtures import SettingsWrapper
+
+from realtime import jurisdiction_batches, locks
+from realtime.lambda_handler import handler
+from realtime.scraped import OBJECT_TYPES
+from tests import scrapes
+from tests.scrapes import Mail
+from tests.support import Aws
+
+
+class Context:
+    """As much of Lambda's context as is used."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 30_000
+
+
+@pytest.fixture
+def mail(
+    aws: Aws, database: str, settings: SettingsWrapper, monkeypatch: pytest.MonkeyPatch
+) -> Mail:
+    mail = Mail(aws, database)
+    settings.REALTIME = mail.config
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    mail.publish(scrapes.jurisdiction())
+    mail.run()
+    return mail
+
+
+def sqs_event(*bodies: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "Records": [
+            {
+                "messageId": f"message-{number}",
+                "receiptHandle": "handle",
+                "body": json.dumps(body),
+                "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1925000000000"},
+                "eventSource": "aws:sqs",
+            }
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def test_handler__schedule__imports_until_empty_and_archives(mail: Mail) -> None:
+    bill = scrapes.bill()
+    mail.publish(scrapes.vote_event(bill), bill)
+    report = handler({"source": "aws.events"}, Context())
+    assert report["inserted"] == 2
+    assert set(report["types"]) <= {*OBJECT_TYPES, "control", "unknown"}
+    assert mail.keys("wy/") == []
+    assert connection.connection is None, "a frozen instance must not hold a worker's slot"
+
+
+def test_handler__sqs_batch__imports_and_leaves_the_deleting_to_lambda(mail: Mail) -> None:
+    bill = scrapes.bill()
+    key = mail.put(bill)
+    mail.send("something that only the queue's own consumers may touch")
+    report = handler(sqs_event(mail.message(key)), Context())
+    assert (report["inserted"], report["batchItemFailures"]) == (1, [])
+    assert Bill.objects.count() == 1
+    assert mail.waiting() == 1
+
+
+def test_handler__sqs_batch_of_a_busy_jurisdiction__names_what_must_come_again(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jurisdiction_batches, "PATIENT", 0.2)
+    key = mail.put(scrapes.bill())
+    other = psycopg2.connect(mail.config.database_url)
+    with other, other.cursor() as cursor:
+        number = locks._number(scrapes.WYOMING.jurisdiction_id)
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [locks.JURISDICTIONS, number])
+        report = handler(
+            sqs_event(mail.message(key), mail.message("archived/2031-01-01/wy/bill_1.json")),
+            Context(),
+        )
+    other.close()
+    assert report["batchItemFailures"] == [{"itemIdentifier": "message-0"}]
+    assert (report["released"], report["ignored"]) == (1, 1)
+
+
+def test_handler__all_workers_busy__the_whole_batch_comes_again(
+    mail: Mail, settings: SettingsWrapper
+) -> None:
+    other = psycopg2.connect(mail.config.database_url)
+    with other, other.cursor() as cursor:
+        for slot in range(mail.config.max_workers):
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [locks.SLOTS, slot])
+        key = mail.put(scrapes.bill())
+        report = handler(sqs_event(mail.message(key)), Context())
+    other.close()
+    assert report["batchItemFailures"] == [{"itemIdentifier": "message-0"}]
+
+
+def test_handler__s3_notification__goes_through_the_queue_so_that_it_can_be_parked(
+    mail: Mail,
+) -> None:
+    bill = scrapes.bill()
+    keys = [mail.put(scrapes.vote_event(bill)), mail.put(bill)]
+    for key, expected in zip(keys, ("deferred", "inserted"), strict=True):
+        event = {
+            "Records": [
+                {
+                    "eventSource": "aws:s3",
+                    "eventName": "ObjectCreated:Put",
+                    "s3": {"bucket": {"name": mail.aws.bucket}, "object": {"key": key}},
+                }
+            ]
+        }
+        assert handler(event, Context())[expected] == 1
+    assert VoteEvent.objects.get().bill == Bill.objects.get()
+    assert mail.waiting() == 0

@@ -1,0 +1,55 @@
+"""Settings: what is read, and what is said of a wrong one."""
+
+from pathlib import Path
+
+import pytest
+
+from realtime.config import VARIABLES, Bucket, load, parse_base
+from realtime.errors import ConfigurationError
+
+README = Path(__file__).resolve().parents[2] / "README.md"
+
+
+def test_load__nothing_set__defaults() -> None:
+    config = load({})
+    assert (config.max_messages, config.max_workers, config.visibility_timeout) == (300, 10, 300)
+    assert (config.max_receives, config.max_file_bytes) == (10, 25_000_000)
+    assert config.file_archiving_enabled
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        ("s3://bucket", Bucket("bucket")),
+        ("s3://bucket/", Bucket("bucket")),
+        ("bucket", Bucket("bucket")),
+        ("s3://bucket/some/prefix", Bucket("bucket", "some/prefix/")),
+    ],
+)
+def test_parse_base__forms_in_use__understood(base: str, expected: Bucket) -> None:
+    assert parse_base(base) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REALTIME_MAX_WORKERS", "0"),
+        ("REALTIME_MAX_MESSAGES", "many"),
+        ("REALTIME_VISIBILITY_TIMEOUT", "43201"),
+        ("FILE_ARCHIVING_ENABLED", "perhaps"),
+    ],
+)
+def test_load__wrong_value__named_with_its_variable(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} is '{value}'"):
+        load({name: value})
+
+
+@pytest.mark.parametrize("base", ["", "s3://", "https://bucket"])
+def test_parse_base__no_bucket__named(base: str) -> None:
+    with pytest.raises(ConfigurationError, match="S3_REALTIME_BASE"):
+        parse_base(base)
+
+
+@pytest.mark.parametrize("name", [variable.name for variable in VARIABLES])
+def test_readme__each_setting__listed(name: str) -> None:
+    assert f"`{name}`" in README.read_text()
