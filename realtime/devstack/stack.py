@@ -1,5 +1,6 @@
 """PostgreSQL, S3 and SQS together, with what our commands expect to find in them."""
 
+import os
 from types import TracebackType
 from typing import Self
 
@@ -37,6 +38,8 @@ class DevStack:
 
     def start(self) -> None:
         """Start everything. Raises StackError, with nothing left running, when a part fails."""
+        # moto asks boto3's default session, which a profile that is not there would break.
+        os.environ.pop("AWS_PROFILE", None)
         try:
             self.postgres.start()
             self.postgres.create_database(DATABASE)

@@ -59,7 +59,7 @@ def explain(exc: BaseException, content: ScrapedObject) -> PoisonMessage | Retry
             code = getattr(link.__cause__, "pgcode", None) or ""
             if not code.startswith(_LIMIT_EXCEEDED):
                 return RetryLater(f"the database interrupted the import: {_line(link)}")
-    field, problem = "", ""
+    field, problem = _missing(chain)
     if any(isinstance(link, DataError) for link in chain):
         field, problem = _too_long(content)
     if not problem:
@@ -106,6 +106,14 @@ def _against_schema(content: ScrapedObject) -> tuple[str, str]:
         return "", ""
     field = ".".join(str(part) for part in first.path)
     return field, f"{field or 'the file'}: {first.message[:300]}"
+
+
+def _missing(chain: list[BaseException]) -> tuple[str, str]:
+    # Core's schemas take a field that is left out for an optional one; its importers do not.
+    for link in chain:
+        if isinstance(link, KeyError) and link.args and isinstance(link.args[0], str):
+            return link.args[0], f"{link.args[0]} is missing"
+    return "", ""
 
 
 def _too_long(content: ScrapedObject) -> tuple[str, str]:

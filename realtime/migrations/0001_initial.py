@@ -5,119 +5,216 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='File',
+            name="File",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('bucket', models.TextField()),
-                ('key', models.TextField(help_text='full key at which it was scraped, prefix included')),
-                ('version', models.TextField(help_text='S3 version id; without versioning, ETag and upload time')),
-                ('etag', models.TextField(blank=True)),
-                ('version_id', models.TextField(blank=True)),
-                ('size', models.BigIntegerField(default=0, help_text='bytes')),
-                ('last_modified', models.DateTimeField(null=True)),
-                ('jurisdiction_id', models.TextField(blank=True)),
-                ('object_type', models.TextField(blank=True)),
-                ('scrape_id', models.TextField(blank=True, help_text='the _id in the file')),
-                ('run_id', models.UUIDField(null=True)),
-                ('order_ticks', models.BigIntegerField(default=0, help_text='scrape order, then scrape_id')),
-                ('order_stamp', models.BigIntegerField(default=0, help_text='…, then this')),
-                ('session', models.TextField(blank=True, help_text='legislative session it names')),
-                ('bill_scrape_id', models.TextField(blank=True, help_text='_id of the bill a vote event names')),
-                ('bill_identifier', models.TextField(blank=True, help_text='identifier, as core stores it, of the bill it is or names')),
-                ('bill_action', models.TextField(blank=True, help_text='the action a vote event names')),
-                ('outcome', models.TextField(choices=[('inserted', 'a new row'), ('updated', 'a row changed'), ('unchanged', 'the row already said so'), ('superseded', 'a newer scrape of the object was in already'), ('ignored', 'nothing to import'), ('deferred', 'parked until what it names arrives'), ('failed', 'can never be imported'), ('released', 'not tried; the message comes again')])),
-                ('row_id', models.TextField(blank=True, help_text="the row of core's table it was applied to")),
-                ('reason', models.TextField(blank=True, help_text='short word, for grouping')),
-                ('field', models.TextField(blank=True)),
-                ('detail', models.TextField(blank=True)),
-                ('traceback', models.TextField(blank=True)),
-                ('tried_at', models.DateTimeField(help_text='database time of the last import try', null=True)),
-                ('scraped_at', models.DateTimeField(null=True)),
-                ('queued_at', models.DateTimeField(help_text='first SentTimestamp seen for this file')),
-                ('received_at', models.DateTimeField()),
-                ('imported_at', models.DateTimeField(help_text='database time; null while parked', null=True)),
-                ('acknowledged_at', models.DateTimeField(null=True)),
-                ('file_archiving', models.BooleanField(default=False, help_text='a message asked for archiving')),
-                ('settled_at', models.DateTimeField(help_text='moved, deleted or found gone', null=True)),
-                ('settled_key', models.TextField(blank=True, help_text='where it was moved; empty: nowhere')),
-                ('message', models.TextField(blank=True, help_text='body of the message, for failed files')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("bucket", models.TextField()),
+                (
+                    "key",
+                    models.TextField(help_text="full key at which it was scraped, prefix included"),
+                ),
+                (
+                    "version",
+                    models.TextField(
+                        help_text="S3 version id; without versioning, ETag and upload time"
+                    ),
+                ),
+                ("etag", models.TextField(blank=True)),
+                ("version_id", models.TextField(blank=True)),
+                ("size", models.BigIntegerField(default=0, help_text="bytes")),
+                ("last_modified", models.DateTimeField(null=True)),
+                ("jurisdiction_id", models.TextField(blank=True)),
+                ("object_type", models.TextField(blank=True)),
+                ("scrape_id", models.TextField(blank=True, help_text="the _id in the file")),
+                ("run_id", models.UUIDField(null=True)),
+                (
+                    "order_ticks",
+                    models.BigIntegerField(default=0, help_text="scrape order, then scrape_id"),
+                ),
+                ("order_stamp", models.BigIntegerField(default=0, help_text="…, then this")),
+                ("session", models.TextField(blank=True, help_text="legislative session it names")),
+                (
+                    "bill_scrape_id",
+                    models.TextField(blank=True, help_text="_id of the bill a vote event names"),
+                ),
+                (
+                    "bill_identifier",
+                    models.TextField(
+                        blank=True,
+                        help_text="identifier, as core stores it, of the bill it is or names",
+                    ),
+                ),
+                (
+                    "bill_action",
+                    models.TextField(blank=True, help_text="the action a vote event names"),
+                ),
+                (
+                    "outcome",
+                    models.TextField(
+                        choices=[
+                            ("inserted", "a new row"),
+                            ("updated", "a row changed"),
+                            ("unchanged", "the row already said so"),
+                            ("superseded", "a newer scrape of the object was in already"),
+                            ("ignored", "nothing to import"),
+                            ("deferred", "parked until what it names arrives"),
+                            ("failed", "can never be imported"),
+                            ("released", "not tried; the message comes again"),
+                        ]
+                    ),
+                ),
+                (
+                    "row_id",
+                    models.TextField(
+                        blank=True, help_text="the row of core's table it was applied to"
+                    ),
+                ),
+                ("reason", models.TextField(blank=True, help_text="short word, for grouping")),
+                ("field", models.TextField(blank=True)),
+                ("detail", models.TextField(blank=True)),
+                ("traceback", models.TextField(blank=True)),
+                (
+                    "tried_at",
+                    models.DateTimeField(
+                        help_text="database time of the last import try", null=True
+                    ),
+                ),
+                ("scraped_at", models.DateTimeField(null=True)),
+                (
+                    "queued_at",
+                    models.DateTimeField(help_text="first SentTimestamp seen for this file"),
+                ),
+                ("received_at", models.DateTimeField()),
+                (
+                    "imported_at",
+                    models.DateTimeField(help_text="database time; null while parked", null=True),
+                ),
+                ("acknowledged_at", models.DateTimeField(null=True)),
+                (
+                    "file_archiving",
+                    models.BooleanField(default=False, help_text="a message asked for archiving"),
+                ),
+                (
+                    "settled_at",
+                    models.DateTimeField(help_text="moved, deleted or found gone", null=True),
+                ),
+                (
+                    "settled_key",
+                    models.TextField(blank=True, help_text="where it was moved; empty: nowhere"),
+                ),
+                (
+                    "message",
+                    models.TextField(blank=True, help_text="body of the message, for failed files"),
+                ),
             ],
             options={
-                'db_table': 'realtime_file',
+                "db_table": "realtime_file",
             },
         ),
         migrations.CreateModel(
-            name='ScrapeRun',
+            name="ScrapeRun",
             fields=[
-                ('run_id', models.UUIDField(primary_key=True, serialize=False)),
-                ('bucket', models.TextField()),
-                ('jurisdiction_id', models.TextField()),
-                ('jurisdiction_name', models.TextField(blank=True)),
-                ('started_at', models.DateTimeField()),
-                ('finished_at', models.DateTimeField()),
-                ('objects_sent', models.JSONField(help_text='distinct files sent, by object type')),
-                ('scrapers', models.JSONField(help_text="what core's ScrapeReport needs, by scraper")),
-                ('received_at', models.DateTimeField(help_text='when the end of the run was received')),
-                ('finalized_at', models.DateTimeField(null=True)),
+                ("run_id", models.UUIDField(primary_key=True, serialize=False)),
+                ("bucket", models.TextField()),
+                ("jurisdiction_id", models.TextField()),
+                ("jurisdiction_name", models.TextField(blank=True)),
+                ("started_at", models.DateTimeField()),
+                ("finished_at", models.DateTimeField()),
+                ("objects_sent", models.JSONField(help_text="distinct files sent, by object type")),
+                (
+                    "scrapers",
+                    models.JSONField(help_text="what core's ScrapeReport needs, by scraper"),
+                ),
+                (
+                    "received_at",
+                    models.DateTimeField(help_text="when the end of the run was received"),
+                ),
+                ("finalized_at", models.DateTimeField(null=True)),
             ],
             options={
-                'db_table': 'realtime_run',
+                "db_table": "realtime_run",
             },
         ),
         migrations.CreateModel(
-            name='Suspect',
+            name="Suspect",
             fields=[
-                ('message_id', models.TextField(primary_key=True, serialize=False)),
-                ('body', models.TextField()),
-                ('attempts', models.IntegerField(default=0)),
-                ('attempted_at', models.DateTimeField(auto_now=True)),
+                ("message_id", models.TextField(primary_key=True, serialize=False)),
+                ("body", models.TextField()),
+                ("attempts", models.IntegerField(default=0)),
+                ("attempted_at", models.DateTimeField(auto_now=True)),
             ],
             options={
-                'db_table': 'realtime_suspect',
+                "db_table": "realtime_suspect",
             },
         ),
         migrations.AddIndex(
-            model_name='scraperun',
-            index=models.Index(fields=['jurisdiction_id', 'started_at'], name='realtime_run_juris'),
+            model_name="scraperun",
+            index=models.Index(fields=["jurisdiction_id", "started_at"], name="realtime_run_juris"),
         ),
         migrations.AddIndex(
-            model_name='file',
-            index=models.Index(fields=['jurisdiction_id', 'object_type', 'scrape_id'], name='realtime_file_scrape_id'),
+            model_name="file",
+            index=models.Index(
+                fields=["jurisdiction_id", "object_type", "scrape_id"],
+                name="realtime_file_scrape_id",
+            ),
         ),
         migrations.AddIndex(
-            model_name='file',
-            index=models.Index(condition=models.Q(('object_type', 'bill')), fields=['jurisdiction_id', 'session', 'bill_identifier'], name='realtime_file_bill'),
+            model_name="file",
+            index=models.Index(
+                condition=models.Q(("object_type", "bill")),
+                fields=["jurisdiction_id", "session", "bill_identifier"],
+                name="realtime_file_bill",
+            ),
         ),
         migrations.AddIndex(
-            model_name='file',
-            index=models.Index(condition=models.Q(('row_id', ''), _negated=True), fields=['row_id'], name='realtime_file_row'),
+            model_name="file",
+            index=models.Index(
+                condition=models.Q(("row_id", ""), _negated=True),
+                fields=["row_id"],
+                name="realtime_file_row",
+            ),
         ),
         migrations.AddIndex(
-            model_name='file',
-            index=models.Index(fields=['run_id'], name='realtime_file_run'),
+            model_name="file",
+            index=models.Index(fields=["run_id"], name="realtime_file_run"),
         ),
         migrations.AddIndex(
-            model_name='file',
-            index=models.Index(condition=models.Q(('outcome', 'deferred')), fields=['jurisdiction_id'], name='realtime_file_parked'),
+            model_name="file",
+            index=models.Index(
+                condition=models.Q(("outcome", "deferred")),
+                fields=["jurisdiction_id"],
+                name="realtime_file_parked",
+            ),
         ),
         migrations.AddIndex(
-            model_name='file',
-            index=models.Index(condition=models.Q(('imported_at__isnull', False), ('settled_at', None)), fields=['imported_at'], name='realtime_file_unsettled'),
+            model_name="file",
+            index=models.Index(
+                condition=models.Q(("imported_at__isnull", False), ("settled_at", None)),
+                fields=["imported_at"],
+                name="realtime_file_unsettled",
+            ),
         ),
         migrations.AddIndex(
-            model_name='file',
-            index=django.contrib.postgres.indexes.BrinIndex(fields=['received_at'], name='realtime_file_received'),
+            model_name="file",
+            index=django.contrib.postgres.indexes.BrinIndex(
+                fields=["received_at"], name="realtime_file_received"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='file',
-            constraint=models.UniqueConstraint(fields=('bucket', 'key', 'version'), name='realtime_file_version'),
+            model_name="file",
+            constraint=models.UniqueConstraint(
+                fields=("bucket", "key", "version"), name="realtime_file_version"
+            ),
         ),
     ]

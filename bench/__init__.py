@@ -1,0 +1,1 @@
+"""Import runs measured side by side with core's own batch import."""

@@ -1,0 +1,52 @@
+"""Our commands, run in this process by a thread of their own."""
+
+import io
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from django.core.management import call_command
+from django.db import connections
+
+T = TypeVar("T")
+
+
+class Commands:
+    """Runs what it is given, one at a time, within the `with` block.
+
+    Not in the main thread: there `import_realtime` would take Ctrl-C for itself. Starting a
+    process for each instead would take longer than the import.
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "commands")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # The stack cannot be stopped under a running import; that takes a second at most.
+        self._thread.submit(connections.close_all)
+        self._thread.shutdown()
+
+    def __call__(self, name: str, *arguments: str) -> dict[str, Any]:
+        """Run a command with `--json`; returns what it prints. Raises CommandError."""
+
+        def run() -> dict[str, Any]:
+            output = io.StringIO()
+            call_command(name, *arguments, "--json", stdout=output, stderr=io.StringIO())
+            report: dict[str, Any] = json.loads(output.getvalue().splitlines()[-1])
+            return report
+
+        return self.call(run)
+
+    def call(self, function: Callable[[], T]) -> T:
+        """The result of `function`, which may use the database."""
+        return self._thread.submit(function).result()

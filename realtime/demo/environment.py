@@ -1,0 +1,60 @@
+"""An environment in which everything uses the embedded stack, and nothing the user's own."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from unittest.mock import patch
+
+from django.test import override_settings
+
+from realtime import config
+from realtime.devstack import database
+
+# What a program needs in order to run; anything else could name somebody's real database, queue,
+# credentials or proxy.
+_KEPT = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "TERM",
+    "COLORTERM",
+    "NO_COLOR",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+)
+_KEPT_PREFIXES = ("LC_", "PYTHON")
+_OURS = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    # Proxies that are not in the environment but in the system's settings.
+    "NO_PROXY": "127.0.0.1",
+}
+
+
+@contextmanager
+def without_settings() -> Iterator[None]:
+    """Within the block this process and its children see none of the user's settings."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _KEPT or name.startswith(_KEPT_PREFIXES)
+    }
+    with patch.dict(os.environ, {**kept, **_OURS}, clear=True):
+        yield
+
+
+@contextmanager
+def using_stack(variables: Mapping[str, str]) -> Iterator[None]:
+    """Within the block this process, its threads and its children use the stack.
+
+    `variables` are the stack's. Settings and the default database follow them.
+    """
+    with (
+        patch.dict(os.environ, variables),
+        override_settings(REALTIME=config.load(os.environ)),
+        database.using_database(variables["DATABASE_URL"]),
+    ):
+        yield

@@ -1,0 +1,107 @@
+"""What the database, the ledger, the bucket and the queue say."""
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Count
+
+from realtime.devstack import DevStack
+from realtime.devstack.stack import BUCKET
+from realtime.models import File, Outcome, ScrapeRun
+from realtime.report import percentile
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
+
+_FOLDERS = ("archived", "failed")
+_WAITING: tuple["QueueAttributeNameType", ...] = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesDelayed",
+    "ApproximateNumberOfMessagesNotVisible",
+)
+
+
+def visible() -> dict[str, int]:
+    """How many objects of each type a reader of core's tables finds."""
+    from openstates.data import models as core
+
+    return {
+        # Its row was loaded before the scrape; its sessions are what a scrape brings.
+        "jurisdiction": core.LegislativeSession.objects.values("jurisdiction").distinct().count(),
+        "person": core.Person.objects.count(),
+        "bill": core.Bill.objects.count(),
+        "vote_event": core.VoteEvent.objects.count(),
+        "event": core.Event.objects.filter(deleted=False).count(),
+    }
+
+
+def parked() -> int:
+    """How many files wait for something they name."""
+    return File.objects.filter(outcome=Outcome.DEFERRED).count()
+
+
+def outcomes() -> dict[str, Counter[str]]:
+    """How many files ended in each outcome, by type, as the ledger has it."""
+    counts: dict[str, Counter[str]] = {}
+    for row in File.objects.values("object_type", "outcome").annotate(files=Count("id")):
+        counts.setdefault(row["object_type"], Counter())[row["outcome"]] += row["files"]
+    return counts
+
+
+def failures() -> list[tuple[str, str, str]]:
+    """Key, reason and explanation of each file that can never be imported."""
+    rows = File.objects.filter(outcome=Outcome.FAILED).order_by("key")
+    return [(row.key, row.reason, row.detail) for row in rows]
+
+
+def lag() -> tuple[float | None, float | None]:
+    """Median and 95th percentile of the seconds from scraped to visible."""
+    rows = File.objects.filter(
+        outcome__in=[Outcome.INSERTED, Outcome.UPDATED], scraped_at__isnull=False
+    ).values_list("scraped_at", "imported_at")
+    lags = [(seen - scraped).total_seconds() for scraped, seen in rows if scraped and seen]
+    return percentile(lags, 50), percentile(lags, 95)
+
+
+def links() -> dict[str, tuple[int, int]]:
+    """How many of the references between objects lead somewhere, and how many there are."""
+    from openstates.data import models as core
+
+    references: dict[str, tuple[Any, str]] = {
+        "voters": (core.PersonVote, "voter"),
+        "sponsors": (core.BillSponsorship, "person"),
+        "companion bills": (core.RelatedBill, "related_bill"),
+        "votes' actions": (core.VoteEvent, "bill_action"),
+        "bills on agendas": (core.EventRelatedEntity, "bill"),
+    }
+    return {
+        name: (
+            model.objects.filter(**{f"{field}__isnull": False}).count(),
+            model.objects.count(),
+        )
+        for name, (model, field) in references.items()
+    }
+
+
+def runs() -> tuple[int, int]:
+    """How many scrapes have said that they ended, and how many of them are finalized."""
+    runs = ScrapeRun.objects
+    return runs.count(), runs.filter(finalized_at__isnull=False).count()
+
+
+def folders(stack: DevStack) -> dict[str, int]:
+    """How many files are in the bucket's root, in `archived/` and in `failed/`."""
+    counts = {"root": 0, **dict.fromkeys(_FOLDERS, 0)}
+    for page in stack.aws.s3().get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
+        for entry in page.get("Contents", []):
+            first = entry["Key"].partition("/")[0]
+            counts[first if first in _FOLDERS else "root"] += 1
+    return counts
+
+
+def waiting(stack: DevStack) -> int:
+    """How many messages the queue holds, visible or not."""
+    attributes = stack.aws.sqs().get_queue_attributes(
+        QueueUrl=stack.queue_url, AttributeNames=list(_WAITING)
+    )["Attributes"]
+    return sum(int(attributes[name]) for name in _WAITING)

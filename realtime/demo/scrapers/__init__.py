@@ -1,0 +1,1 @@
+"""A folder of scrapers, as the openstates-scrapers repository has one: put it on PYTHONPATH."""

@@ -1,0 +1,60 @@
+"""The words that the invented legislature is made of."""
+
+# Given and family names. Nobody of these names is known to have sat in Wyoming's legislature.
+MEMBERS = (
+    ("Ada", "Quillfeather"),
+    ("Bram", "Oxenhope"),
+    ("Cleo", "Marchbanks"),
+    ("Dorrit", "Appleyard"),
+    ("Emil", "Sandhurst"),
+    ("Fern", "Wetherby"),
+    ("Gideon", "Larkspur"),
+    ("Hattie", "Nightingale"),
+    ("Ivo", "Pemberley"),
+    ("Juno", "Stillwater"),
+    ("Kit", "Ravenscar"),
+    ("Lorna", "Thistlewood"),
+    ("Milo", "Underhill"),
+    ("Nell", "Vandermeer"),
+    ("Otis", "Winterbourne"),
+    ("Perpetua", "Yarrow"),
+    ("Quentin", "Zellweger-Holt"),
+    ("Rosalind", "Ashgrove"),
+    ("Silas", "Birdwhistle"),
+    ("Tamsin", "Copperfield"),
+)
+
+COMMITTEES = (
+    "01 - Lanterns and Lighting",
+    "02 - Bridges",
+    "03 - Orchards and Bees",
+    "04 - Public Libraries",
+    "05 - Weather",
+)
+
+SUBJECTS = (
+    ("Lighthouse maintenance", "providing for keepers far from any sea"),
+    ("Beekeeping on public roofs", "authorizing hives; specifying honey"),
+    ("Night trains", "requiring a window for every sleeper"),
+    ("Library fines", "abolishing them; making an appropriation"),
+    ("Wind measurement", "establishing a daily public reading"),
+    ("Covered bridges", "providing for their repair"),
+    ("School orchards", "planting one apple tree for each pupil"),
+    ("Ferry licenses", "simplifying applications"),
+    ("Public clocks", "requiring that they agree"),
+    ("Snow fences", "amending provisions on their colour"),
+    ("Archives of letters", "providing for preservation"),
+    ("Footpaths", "establishing rights of way"),
+    ("Town bands", "making an appropriation for instruments"),
+    ("Rain barrels", "permitting them everywhere"),
+    ("Lost property", "extending the time to claim"),
+    ("Star parties", "dimming street lights on clear nights"),
+    ("Bakery hours", "permitting the early opening"),
+    ("Map corrections", "providing for prompt publication"),
+    ("Swimming holes", "requiring the testing of water"),
+    ("Radio drama", "establishing a state prize"),
+    ("Chess in parks", "requiring tables of stone"),
+    ("Umbrella lending", "establishing a pilot program"),
+    ("Postal museums", "making an appropriation"),
+    ("Quiet carriages", "specifying whispers"),
+)

@@ -1,0 +1,67 @@
+"""`manage.py demo_realtime`: the whole way on the embedded stack."""
+
+import logging
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from realtime.demo.story import Demo
+from realtime.demo.view import choose
+from realtime.errors import RealtimeError
+
+_INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Command(BaseCommand):
+    """Needs no setting, and ignores those there are: it never touches a real queue or database.
+
+    Nothing is left running or on disk, however it ends. Status 0 when all of the sample
+    legislature became visible.
+    """
+
+    help = "Scrape an invented legislature and import it meanwhile, on an embedded stack"
+    requires_system_checks: list[str] = []
+
+    def handle(self, **options: Any) -> None:
+        before = {number: signal.signal(number, _interrupt) for number in _INTERRUPTIONS}
+        view = choose(sys.stdout)
+        try:
+            with _log_aside():
+                Demo(view).run()
+        except RealtimeError as exc:
+            raise CommandError(str(exc)) from exc
+        except KeyboardInterrupt as exc:
+            raise CommandError("interrupted; everything is stopped", returncode=130) from exc
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    # Stopping takes a second or two, and a second Ctrl-C must not leave half of it running.
+    for each in _INTERRUPTIONS:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _log_aside() -> Iterator[None]:
+    """Keep log lines out of the view; show the last of them when the block fails."""
+    root = logging.getLogger()
+    handlers = root.handlers[:]
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+        root.handlers[:] = [logging.StreamHandler(file)]
+        try:
+            yield
+        except Exception:
+            file.seek(0)
+            sys.stderr.writelines(file.readlines()[-20:])
+            raise
+        finally:
+            root.handlers[:] = handlers
