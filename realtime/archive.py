@@ -2,16 +2,19 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
 
 from realtime import ledger
 from realtime.config import Config
 from realtime.errors import RealtimeError
+from realtime.locks import lock_archive
 from realtime.models import File, Outcome
 from realtime.s3 import THREADS, Gone, ObjectVersion, S3Store
-from realtime.scraped import parse_key
 
 logger = logging.getLogger(__name__)
 
@@ -55,62 +58,67 @@ def settle(store: S3Store, config: Config, row_ids: Sequence[int]) -> Counter[st
 
 def _settle(store: S3Store, config: Config, files: Sequence[File]) -> Counter[str]:
     ours = [file for file in files if file.bucket == store.bucket and file.version]
-    targets = _targets(config, ours)
+    # What was never read has nothing to move: a message without a file, a bucket not ours.
+    nowhere = {file.id: "" for file in files if file not in ours}
+    ours = _plan(config, ours)
 
     def move(file: File) -> tuple[File, str]:
         try:
-            return file, _move(store, file, targets[file.id])
+            return file, _move(store, file)
         except RealtimeError as exc:
             logger.warning("%s stays for now: %s", file.key, exc, extra={"action": LATER})
             return file, LATER
 
     with ThreadPoolExecutor(THREADS, "s3-move") as threads:
         moved = list(threads.map(move, ours))
-    # What was never read has nothing to move: a message without a file, a bucket not ours.
-    nowhere = [file for file in files if file not in ours]
-    kept = {file.id: targets[file.id] for file, what in moved if what in (ARCHIVED, FAILED)}
-    lost = {file.id: "" for file, what in moved if what in (DELETED, GONE)}
-    ledger.settled({**kept, **lost, **{file.id: "" for file in nowhere}}, datetime.now(UTC))
+    left = {
+        file.id: "" if what == GONE else file.settled_key for file, what in moved if what != LATER
+    }
+    ledger.settled({**left, **nowhere}, datetime.now(UTC))
     return Counter(what for _, what in moved)
 
 
-def _targets(config: Config, files: Sequence[File]) -> dict[int, str]:
-    """Where each file goes; empty means that it is deleted."""
-    finals = ledger.final_runs({file.run_id for file in files if file.run_id})
-    taken = ledger.settled_keys({file.bucket for file in files}, {file.key for file in files})
-    targets = {}
-    for file in files:
-        wanted = config.file_archiving_enabled or file.file_archiving
-        # Finalizing reads a run's files once more.
-        needed = file.run_id is not None and file.run_id not in finals
-        target = ""
-        if file.outcome == Outcome.FAILED or wanted or needed:
+def _plan(config: Config, seen: Sequence[File]) -> list[File]:
+    """Decide, and write down before anything is moved, where each file goes.
+
+    A call that is killed half way, or one beside it, then finds the copy where this one made it.
+    """
+    with transaction.atomic():
+        lock_archive()
+        files = ledger.still_unsettled(seen)
+        finals = ledger.final_runs({file.run_id for file in files if file.run_id})
+        taken = ledger.settled_keys({file.bucket for file in files}, {file.key for file in files})
+        planned = [
+            file for file in files if not file.settled_key and _is_kept(config, file, finals)
+        ]
+        for file in planned:
             target = _target(config, file)
             if target in taken:
                 # Older scrapers reuse keys, so two versions may meet in one folder.
                 target = f"{target.removesuffix('.json')}.{file.id}.json"
             taken.add(target)
-        targets[file.id] = target
-    return targets
+            file.settled_key = target
+        ledger.plan(planned)
+    return files
+
+
+def _is_kept(config: Config, file: File, finals: Collection[UUID]) -> bool:
+    # Finalizing reads the files of a run once more.
+    needed = file.run_id is not None and file.run_id not in finals
+    wanted = config.file_archiving_enabled or file.file_archiving
+    return file.outcome == Outcome.FAILED or wanted or needed
 
 
 def _target(config: Config, file: File) -> str:
     prefix = config.bucket.prefix
-    key = parse_key(file.key.removeprefix(prefix))
+    abbr, _, name = file.key.removeprefix(prefix).rpartition("/")
     if file.outcome == Outcome.FAILED:
-        return f"{prefix}failed/{key.abbr}/{key.file}"
+        return f"{prefix}failed/{abbr}/{name}"
     assert file.imported_at is not None
-    return f"{prefix}archived/{file.imported_at.astimezone(UTC):%Y-%m-%d}/{key.abbr}/{key.file}"
+    return f"{prefix}archived/{file.imported_at.astimezone(UTC):%Y-%m-%d}/{abbr}/{name}"
 
 
-def _is_there(store: S3Store, original: ObjectVersion) -> bool:
-    try:
-        return store.head(original.key, original.version_id).version == original.version
-    except Gone:
-        return False
-
-
-def _move(store: S3Store, file: File, target: str) -> str:
+def _move(store: S3Store, file: File) -> str:
     original = ObjectVersion(
         key=file.key,
         etag=file.etag,
@@ -119,15 +127,27 @@ def _move(store: S3Store, file: File, target: str) -> str:
         size=file.size,
         metadata={},
     )
-    if target:
-        try:
-            store.copy(original, target)
-        except Gone:
-            # Moved by a call that was killed before it could say so, or overwritten.
-            if _is_there(store, original):
-                raise
-            return GONE
-    store.delete(original)
-    if not target:
+    if not file.settled_key:
+        store.delete(original)
         return DELETED
+    try:
+        store.copy(original, file.settled_key)
+    except Gone:
+        if _holds(store, original, file.key, original.version):
+            raise
+        # Moved by a call that was killed before it could say so or by one beside this one; or
+        # overwritten before its time.
+        if not _holds(store, original, file.settled_key):
+            return GONE
+    else:
+        store.delete(original)
     return FAILED if file.outcome == Outcome.FAILED else ARCHIVED
+
+
+def _holds(store: S3Store, original: ObjectVersion, key: str, version: str = "") -> bool:
+    """Whether the original, or a copy of it, is under `key`."""
+    try:
+        found = store.head(key, original.version_id if version else "")
+    except Gone:
+        return False
+    return found.version == version if version else found.size == original.size

@@ -1,12 +1,13 @@
 """One jurisdiction's batch: imported and recorded in one transaction."""
 
+import re
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, OperationalError, connection, transaction
+from django.db import connection, transaction
 from openstates.data.models import Jurisdiction
 
 from realtime import ledger
@@ -14,7 +15,7 @@ from realtime.batching import FetchedFile, FileIdentity, Result, log_result
 from realtime.errors import PoisonMessage, RetryLater, Superseded, Unresolved
 from realtime.history import LedgerHistory
 from realtime.importers import people
-from realtime.importers.explain import explain
+from realtime.importers.explain import explain, interrupted
 from realtime.importers.pieces import (
     BillInPieces,
     EventInPieces,
@@ -26,6 +27,8 @@ from realtime.locks import lock_jurisdiction
 from realtime.models import File, Outcome
 from realtime.scraped import IGNORED_TYPES
 
+# Anything else is no scrape id, and may be more than a query can hold.
+_PLAIN_ID = re.compile(r"[\w-]{1,100}", re.ASCII)
 _OUTCOMES = {"insert": Outcome.INSERTED, "update": Outcome.UPDATED, "noop": Outcome.UNCHANGED}
 
 
@@ -54,7 +57,8 @@ def import_batch(
     Either everything the result names is committed or, when this raises, nothing is. Waits at
     most `lock_wait` seconds for another batch of the jurisdiction. `must_stop` is asked before
     each file; `before_commit` may veto with RetryLater. Raises RetryLater when the jurisdiction
-    stays busy or the database interrupts.
+    stays busy (Busy) or the database interrupts, and anything else when one of the files breaks
+    the batch as a whole.
     """
     try:
         with transaction.atomic():
@@ -62,13 +66,27 @@ def import_batch(
             batch = _Batch(jurisdiction_id, files)
             result = batch.run(must_stop)
             before_commit()
-    except (OperationalError, InterfaceError) as exc:
-        raise RetryLater(f"the database interrupted {jurisdiction_id}: {_line(exc)}") from exc
-    except DatabaseError as exc:
-        raise RetryLater(f"the database refused {jurisdiction_id}: {_line(exc)}") from exc
+    except RetryLater:
+        raise
+    except Exception as exc:
+        if interrupted(exc):
+            raise RetryLater(f"{jurisdiction_id} was interrupted: {_line(exc)}") from exc
+        raise
     for one in result.results:
         log_result(one)
     return replace(result, committed_at=datetime.now(UTC))
+
+
+def fail_alone(file: FetchedFile, exc: Exception, before_commit: Callable[[], None]) -> BatchResult:
+    """Record a file that breaks even a batch of its own. Raises RetryLater as import_batch does."""
+    # Without its content: some of that may be what the ledger could not hold.
+    result = replace(_failure(file, exc), file=None)
+    with transaction.atomic():
+        now = ledger.database_now()
+        row_ids = ledger.record([result], now)
+        before_commit()
+    log_result(result)
+    return BatchResult([replace(result, file=file)], row_ids, now)
 
 
 class _Batch:
@@ -119,14 +137,13 @@ class _Batch:
                 row_id, what = self._apply(file)
                 _check_constraints()
         except Superseded as exc:
-            self._history.identified(file, exc.row_id)
-            self._add_older_sessions(file, exc.row_id)
-            return _result(file, Outcome.SUPERSEDED, row_id=exc.row_id)
+            self._forget(file)
+            return self._superseded(file, exc.row_id)
         except Unresolved as exc:
-            self._forget()
+            self._forget(file)
             return self._parked(file, exc)
         except Exception as exc:
-            self._forget()
+            self._forget(file)
             return _failure(file, exc)
         self._history.applied(file, row_id)
         identifier = ""
@@ -136,8 +153,6 @@ class _Batch:
 
     def _apply(self, file: FetchedFile) -> tuple[str, str]:
         data, order = file.content.fresh(), file.content.order
-        if file.content.object_type == "jurisdiction":
-            return self._jurisdictions.apply(data, order)
         self._require_jurisdiction()
         if file.content.object_type == "person":
             return people.load(data, order, self._history)
@@ -151,9 +166,15 @@ class _Batch:
                 "jurisdiction_id",
             )
 
-    def _add_older_sessions(self, file: FetchedFile, row_id: str) -> None:
+    def _superseded(self, file: FetchedFile, row_id: str) -> Result:
         if file.content.object_type == "jurisdiction":
-            self._jurisdictions.add_missing_sessions(row_id, file.content.fresh())
+            try:
+                with transaction.atomic():
+                    self._jurisdictions.add_missing_sessions(row_id, file.content.fresh())
+            except Exception as exc:
+                return _failure(file, exc)
+        self._history.identified(file, row_id)
+        return _result(file, Outcome.SUPERSEDED, row_id=row_id)
 
     def _parked(self, file: FetchedFile, exc: Unresolved) -> Result:
         if file.last_chance:
@@ -161,10 +182,11 @@ class _Batch:
             return _result(file, Outcome.FAILED, problem=problem)
         return _result(file, Outcome.DEFERRED, waiting_for=exc.waiting_for)
 
-    def _forget(self) -> None:
-        # What core cached since the savepoint may have been rolled back with it.
-        for importer in self._importers.values():
-            importer.forget_references()
+    def _forget(self, file: FetchedFile) -> None:
+        # What core noted since the savepoint has been rolled back with it.
+        importer = self._importers.get(file.content.object_type)
+        if importer is not None:
+            importer.forget(file.content.scrape_id)
 
     def _settle_references(self, results: Sequence[Result]) -> None:
         changed = [
@@ -218,7 +240,7 @@ def _failure(file: FetchedFile, exc: Exception) -> Result:
 
 def _bills_named(files: Sequence[FetchedFile]) -> set[str]:
     named = {f.content.data.get("bill") for f in files if f.content.object_type == "vote_event"}
-    return {bill for bill in named if isinstance(bill, str) and not bill.startswith("~")}
+    return {bill for bill in named if isinstance(bill, str) and _PLAIN_ID.fullmatch(bill)}
 
 
 def _check_constraints() -> None:

@@ -10,6 +10,7 @@ from realtime.errors import ConfigurationError
 APPLICATION_NAME = "openstates-realtime"
 SLOT_SEEKER_NAME = "openstates-realtime-slot"
 
+_SCHEMES = {"postgres", "postgresql", "pgsql", "psql", "postgis"}
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 
@@ -116,8 +117,13 @@ def load(environ: Mapping[str, str]) -> Config:
     merely missing is reported by the command that needs it.
     """
     values = {v.name: environ.get(v.name, "") or v.default for v in VARIABLES}
+    scheme, _, rest = values["DATABASE_URL"].partition("://")
+    if values["DATABASE_URL"] and (scheme not in _SCHEMES or not rest):
+        # The value itself may be a password.
+        raise ConfigurationError("DATABASE_URL is no postgres://user:password@host/name")
     return Config(
-        database_url=values["DATABASE_URL"],
+        # Core's own default asks for PostGIS, which core does not need.
+        database_url=f"postgres://{rest}" if rest else "",
         s3_base=values["S3_REALTIME_BASE"],
         queue_url=values["SQS_QUEUE_URL"],
         file_archiving_enabled=_boolean("FILE_ARCHIVING_ENABLED", values),

@@ -15,6 +15,10 @@ class RetryLater(RealtimeError):
     """Nothing is wrong with the file: leave its message for redelivery (`released`)."""
 
 
+class Busy(RetryLater):
+    """Another worker holds the jurisdiction."""
+
+
 class Unavailable(RetryLater):
     """The database or AWS cannot be reached, so no file can be tried at all."""
 

@@ -19,6 +19,7 @@ from realtime.scraped import (
     Key,
     is_settled,
     parse_key,
+    parse_time,
     read,
 )
 
@@ -102,7 +103,7 @@ def fetch(
             stored = store.get(wanted.message.key, max_bytes, wanted.version_id)
         except RealtimeError as exc:
             return exc
-        identity = _identity(store.bucket, stored.object)
+        identity = identify(store.bucket, stored.object)
         delivery = _delivery(wanted, stored.object)
         try:
             return _file(wanted, key, stored, identity, delivery, max_bytes)
@@ -128,7 +129,7 @@ def _file(
         raise PoisonMessage(
             "too-large", f"{found.size} bytes are more than REALTIME_MAX_FILE_BYTES ({max_bytes})"
         )
-    stamp = _stamp(found.metadata.get(SCRAPED_AT_METADATA), wanted.queued_at)
+    stamp = parse_time(found.metadata.get(SCRAPED_AT_METADATA), wanted.queued_at)
     content = read(key.object_type, stored.body, stamp)
     jurisdiction_id = (
         message.jurisdiction_id or content.jurisdiction_id or jurisdiction_of(key.abbr)
@@ -138,6 +139,13 @@ def _file(
             "unknown-jurisdiction",
             f"nothing says which jurisdiction {key.abbr!r} is",
             "jurisdiction_id",
+        )
+    expected = jurisdiction_of(key.abbr)
+    if expected and jurisdiction_id != expected:
+        raise PoisonMessage(
+            "wrong-jurisdiction",
+            f"the file is of {jurisdiction_id[:200]}, {key.abbr} is {expected}",
+            "jurisdiction",
         )
     if content.jurisdiction_id and content.jurisdiction_id != jurisdiction_id:
         raise PoisonMessage(
@@ -154,7 +162,8 @@ def _file(
     )
 
 
-def _identity(bucket: str, found: ObjectVersion) -> FileIdentity:
+def identify(bucket: str, found: ObjectVersion) -> FileIdentity:
+    """The file that a version of an object is."""
     return FileIdentity(
         bucket=bucket,
         key=found.key,
@@ -175,14 +184,6 @@ def _delivery(wanted: Wanted, found: ObjectVersion) -> Delivery:
         file_archiving=wanted.message.file_archiving_enabled,
         run_id=wanted.message.run_id or _run_id(found.metadata.get(RUN_ID_METADATA)),
     )
-
-
-def _stamp(text: str | None, default: datetime) -> datetime:
-    try:
-        stamp = datetime.fromisoformat(text) if text else default
-    except ValueError:
-        return default
-    return stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
 
 
 def _run_id(text: str | None) -> UUID | None:

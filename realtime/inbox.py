@@ -1,5 +1,6 @@
 """Where a run takes its messages from, and how it gives them back."""
 
+import hashlib
 import json
 import random
 from collections.abc import Iterable, Mapping, Sequence
@@ -122,7 +123,7 @@ def read_given(text: str) -> GivenInbox:
     except ValueError:
         documents = None
     if documents is None:
-        documents = [_parse_line(number, line) for number, line in enumerate(text.splitlines(), 1)]
+        documents = [_parse_line(number, line) for number, line in enumerate(text.split("\n"), 1)]
     records: list[Mapping[str, Any]] = []
     for document in documents:
         entries = document.get("Records")
@@ -151,10 +152,13 @@ def _is_sqs(record: Any) -> bool:
 def _received(number: int, record: Mapping[str, Any]) -> ReceivedMessage:
     body = record.get("body")
     attributes = record.get("attributes") or {}
+    text = body if isinstance(body, str) else json.dumps(record)
+    # Two calls may give the same line a different content.
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
     return ReceivedMessage(
-        message_id=str(record.get("messageId") or f"line-{number}"),
+        message_id=str(record.get("messageId") or f"line-{number}-{digest}"),
         receipt_handle="",
-        body=body if isinstance(body, str) else json.dumps(record),
+        body=text,
         sent_at=sent_time(attributes) if attributes else datetime.now(UTC),
         receive_count=int(attributes.get("ApproximateReceiveCount", 1)),
     )

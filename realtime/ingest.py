@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, ProgrammingError, connection
 
 from realtime import archive, ledger, parked
 from realtime.config import Config
@@ -46,16 +46,18 @@ def run(config: Config, inbox: Inbox, store: S3Store, limits: Limits) -> Report:
     slot = WorkerSlot(config.max_workers)
     # Around everything: what was given and not taken up must come again.
     with inbox, report.stage("total"):
-        if not slot.take():
-            report.note = f"all {config.max_workers} workers are busy; nothing was received"
-            return report
         work = Work(config, store, slot, report, limits.must_stop)
         try:
+            if not slot.take():
+                report.note = f"all {config.max_workers} workers are busy; nothing was received"
+                return report
             with connection.execute_wrapper(_counter(report)):
                 _passes(work, inbox, limits)
         except (OperationalError, InterfaceError) as exc:
+            raise Unavailable(f"the database cannot be reached: {_line(exc)}") from exc
+        except ProgrammingError as exc:
             raise Unavailable(
-                f"the database cannot be reached: {' '.join(str(exc).split())}"
+                f"the database is not set up, run `manage.py migrate realtime`: {_line(exc)}"
             ) from exc
         finally:
             slot.release()
@@ -95,6 +97,10 @@ def _try_alone(work: Work, deliveries: Deliveries, suspect: ReceivedMessage) -> 
         )
         fail_message(work, deliveries, suspect, problem)
     ledger.end_attempt(suspect.message_id)
+
+
+def _line(exc: Exception) -> str:
+    return " ".join(str(exc).split())
 
 
 def _counter(report: Report) -> Callable[..., Any]:

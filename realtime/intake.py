@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -12,7 +13,7 @@ from realtime.batching import Delivery, FetchedFile, FileIdentity, Result, log_r
 from realtime.config import Bucket
 from realtime.deliveries import Deliveries, Ticket
 from realtime.errors import ConfigurationError, PoisonMessage, Unavailable
-from realtime.fetching import BadFile, Fetched, Wanted, fetch, locate
+from realtime.fetching import BadFile, Fetched, Wanted, fetch, identify, locate
 from realtime.messages import FileMessage, Parsed, ReceivedMessage, RunFinished, parse
 from realtime.models import Outcome
 from realtime.report import CONTROL
@@ -78,8 +79,9 @@ def _sort_part(
         try:
             key = locate(part, bucket)
         except PoisonMessage as problem:
-            identity = FileIdentity(_legible(part.bucket), _legible(part.key), "")
-            found.problems.append((ticket, _failed(ticket, identity, problem)))
+            identity = FileIdentity(part.bucket, _storable(part.key), "")
+            result = _failed(ticket, identity, problem, _unread(ticket, part))
+            found.problems.append((ticket, result))
             return
         if key is None:
             deliveries.finish(ticket, Outcome.IGNORED)
@@ -119,7 +121,8 @@ def _sort_fetched(
         elif isinstance(file, Gone):
             problem = PoisonMessage("gone", str(file), "file_path")
             identity = FileIdentity(work.store.bucket, key, "")
-            unread.problems.append((ticket, _failed(ticket, identity, problem)))
+            delivery = _unread(ticket, want.message)
+            unread.problems.append((ticket, _failed(ticket, identity, problem, delivery)))
         elif isinstance(file, Unavailable | ConfigurationError):
             work.unavailable = work.unavailable or Unavailable(str(file))
         elif file is not None:
@@ -127,9 +130,20 @@ def _sort_fetched(
     return files
 
 
-def _legible(text: str) -> str:
-    # Hostile names must fit the ledger's index, and PostgreSQL's idea of text.
-    return text[:1024].replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+def _storable(key: str) -> str:
+    # Percent signs of a hostile key can spell lone surrogates.
+    return key.encode("utf-8", "backslashreplace").decode()
+
+
+def _unread(ticket: Ticket, message: FileMessage) -> Delivery:
+    return Delivery(
+        queued_at=ticket.message.sent_at,
+        received_at=datetime.now(UTC),
+        message=ticket.message.body,
+        jurisdiction_id=message.jurisdiction_id,
+        file_archiving=message.file_archiving_enabled,
+        run_id=message.run_id,
+    )
 
 
 def _failed(
@@ -151,10 +165,16 @@ def _failed(
 def fail_message(
     work: Work, deliveries: Deliveries, message: ReceivedMessage, problem: PoisonMessage
 ) -> None:
-    """Record a message as failed without looking at what it brings."""
-    ticket = deliveries.ticket(message)
-    identity = FileIdentity("", f"message:{message.message_id}", "")
-    _record(work, deliveries, _Sorted(problems=[(ticket, _failed(ticket, identity, problem))]))
+    """Record as failed all that a message brings, without reading the files."""
+    found = _Sorted()
+    _sort(message, work.config.bucket, deliveries, found)
+    for ticket, wanted, _ in found.wanted:
+        identity = FileIdentity(work.store.bucket, wanted.message.key, "")
+        with suppress(Gone):
+            identity = identify(work.store.bucket, work.store.head(wanted.message.key))
+        result = _failed(ticket, identity, problem, _unread(ticket, wanted.message))
+        found.problems.append((ticket, result))
+    _record(work, deliveries, found)
     deliveries.acknowledge()
 
 

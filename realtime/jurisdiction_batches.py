@@ -1,14 +1,15 @@
 """The files of a pass, imported jurisdiction by jurisdiction."""
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 
 from django.db import connection
 
-from realtime.batch_import import BatchResult, import_batch
+from realtime.batch_import import BatchResult, fail_alone, import_batch
 from realtime.batching import FetchedFile, by_jurisdiction
 from realtime.deliveries import Deliveries, Ticket
-from realtime.errors import RetryLater, Unavailable
+from realtime.errors import Busy, RetryLater, Unavailable
 from realtime.models import Outcome
 from realtime.work import Work
 
@@ -18,6 +19,7 @@ logger = logging.getLogger(__name__)
 BATCH_SIZE = 300
 # Seconds that a batch waits for its jurisdiction while others could be imported, and when not.
 HASTY, PATIENT = 0.1, 20.0
+_SLICE = 1.0
 _VISIBLE = (Outcome.INSERTED, Outcome.UPDATED)
 
 
@@ -35,51 +37,77 @@ def import_all(
         for jurisdiction_id, group in by_jurisdiction(file for _, file in files)
         for at in range(0, len(group), BATCH_SIZE)
     ]
-    for patience in (HASTY, PATIENT):
+    rounds = (HASTY, PATIENT) if len(waiting) > 1 else (PATIENT,)
+    for patience in rounds:
         busy = []
         for jurisdiction_id, group in waiting:
             if work.must_stop():
                 return
             try:
-                alone = patience if len(waiting) > 1 else PATIENT
-                batch = import_one(work, jurisdiction_id, group, alone)
-            except RetryLater as exc:
-                if isinstance(exc, Unavailable):
-                    raise
-                busy.append((jurisdiction_id, group))
+                for batch in import_group(work, jurisdiction_id, group, patience):
+                    for result in batch.results:
+                        ticket = tickets[id(result.file)]
+                        deliveries.finish(ticket, result.outcome, batch.row_ids[result.identity])
+                    deliveries.acknowledge()
+            except Unavailable:
+                raise
+            except Busy as exc:
                 logger.info("%s", exc, extra={"action": "busy"})
-                continue
-            for result in batch.results:
-                ticket = tickets[id(result.file)]
-                deliveries.finish(ticket, result.outcome, batch.row_ids[result.identity])
-            deliveries.acknowledge()
+                # Of a group that had to be split, some may be in already.
+                left = [file for file in group if not tickets[id(file)].outcome]
+                busy.append((jurisdiction_id, left))
+            except RetryLater as exc:
+                logger.warning("%s", exc, extra={"action": "released"})
         waiting = busy
 
 
-def import_one(
-    work: Work, jurisdiction_id: str, group: Sequence[FetchedFile], lock_wait: float
-) -> BatchResult:
-    """Import one batch of one jurisdiction and note what it found.
+def import_group(
+    work: Work, jurisdiction_id: str, group: Sequence[FetchedFile], patience: float
+) -> Iterator[BatchResult]:
+    """Import the files of one jurisdiction, as one batch if that can be.
 
-    Raises RetryLater when it must be tried another time, Unavailable when the connection is lost.
+    A file that breaks the batch as a whole is found by halving it, and fails alone. Waits up to
+    `patience` seconds for the jurisdiction. Raises Busy after that, RetryLater when the database
+    interrupts, Unavailable when the connection is lost.
     """
-    with work.report.stage("import"):
-        try:
-            batch = import_batch(
-                jurisdiction_id,
-                group,
-                lock_wait=lock_wait,
-                before_commit=work.slot.verify,
-                must_stop=work.must_stop,
-            )
-        except RetryLater as exc:
-            if connection.connection is None or not connection.is_usable():
-                raise Unavailable(f"the connection to the database was lost: {exc}") from exc
-            raise
+    try:
+        with work.report.stage("import"):
+            batch = _import_patiently(work, jurisdiction_id, group, patience)
+    except RetryLater as exc:
+        if connection.connection is None or not connection.is_usable():
+            raise Unavailable(f"the connection to the database was lost: {exc}") from exc
+        raise
+    except Exception as exc:
+        logger.exception("%s: a batch of %d broke", jurisdiction_id, len(group))
+        if len(group) > 1:
+            half = len(group) // 2
+            yield from import_group(work, jurisdiction_id, group[:half], patience)
+            yield from import_group(work, jurisdiction_id, group[half:], patience)
+            return
+        batch = fail_alone(group[0], exc, work.slot.verify)
     for result in batch.results:
         if result.outcome == Outcome.FAILED:
             work.failed_rows.append(batch.row_ids[result.identity])
         if result.outcome in _VISIBLE and result.file:
             lag = batch.committed_at - result.file.content.scraped_at
             work.report.lags.append(lag.total_seconds())
-    return batch
+    yield batch
+
+
+def _import_patiently(
+    work: Work, jurisdiction_id: str, group: Sequence[FetchedFile], patience: float
+) -> BatchResult:
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return import_batch(
+                jurisdiction_id,
+                group,
+                # In slices, since no signal is handled while the database keeps us waiting.
+                lock_wait=min(patience, _SLICE),
+                before_commit=work.slot.verify,
+                must_stop=work.must_stop,
+            )
+        except Busy:
+            if work.must_stop() or time.monotonic() > until:
+                raise

@@ -6,16 +6,19 @@ and an S3 notification. What the commands guarantee holds here too; this module 
 
 import io
 import json
+import logging
 import os
 from typing import Any
 
 import django
 from django.conf import settings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connections
 
 from realtime.errors import Unavailable
 from realtime.sqs import SqsQueue
+
+logger = logging.getLogger(__name__)
 
 # Shares of the time that is left: for importing, then for archiving; the rest is Lambda's.
 _IMPORT, _ARCHIVE = 0.8, 0.6
@@ -41,7 +44,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             if sources == {"aws:s3"}:
                 _send_on(event)
             report = _import(context, until_empty=True)
-        _call("archive_realtime", time_limit=_share(context, _ARCHIVE))
+        try:
+            _call("archive_realtime", time_limit=_share(context, _ARCHIVE))
+        except CommandError as exc:
+            # What was imported must not be delivered again for that; the next call archives it.
+            logger.warning("archiving is left to the next invocation: %s", exc)
     finally:
         # A frozen instance would keep its worker slot for as long as it is kept.
         connections.close_all()

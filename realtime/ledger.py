@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
 from realtime.batching import FetchedFile, FileIdentity, Result
+from realtime.errors import PoisonMessage
 from realtime.messages import RunFinished
 from realtime.models import File, Outcome, ScrapeRun, Suspect
 
@@ -80,10 +81,21 @@ def record_unread(results: Sequence[Result], now: datetime) -> dict[FileIdentity
     return {identity: row.id for identity, row in known(list(unique)).items()}
 
 
-def fail_parked(row_id: int, reason: str, detail: str) -> None:
+def fail_parked(row_id: int, problem: PoisonMessage) -> None:
     """Give a parked file up."""
     File.objects.filter(id=row_id, outcome=Outcome.DEFERRED).update(
-        outcome=Outcome.FAILED, reason=reason, detail=detail, imported_at=database_now()
+        outcome=Outcome.FAILED,
+        reason=problem.reason,
+        field=_storable(problem.field),
+        detail=_storable(problem.detail),
+        imported_at=database_now(),
+    )
+
+
+def supersede_parked(row_id: int) -> None:
+    """A newer upload under its key has taken a parked file's place."""
+    File.objects.filter(id=row_id, outcome=Outcome.DEFERRED).update(
+        outcome=Outcome.SUPERSEDED, imported_at=database_now()
     )
 
 
@@ -156,7 +168,7 @@ def acknowledged(ids: Collection[int], now: datetime) -> None:
 
 def unsettle(ids: Collection[int]) -> None:
     """These files were found in the bucket although they were settled: settle them again."""
-    File.objects.filter(id__in=ids).update(settled_at=None, settled_key="")
+    File.objects.filter(id__in=ids).update(settled_at=None)
 
 
 def store_run(run: RunFinished, now: datetime) -> None:
@@ -212,8 +224,8 @@ _RUNS_WITH_ONLY_PARKED = """
       AND run.run_id IN (
         SELECT run_id FROM realtime_file WHERE outcome = 'deferred' AND run_id IS NOT NULL)
     GROUP BY run.run_id
-    HAVING count(*) >= (
-      SELECT coalesce(sum(value::bigint), 0) FROM jsonb_each_text(run.objects_sent))
+    HAVING count(DISTINCT (file.bucket, file.key)) >= (
+      SELECT coalesce(sum(value::numeric), 0) FROM jsonb_each_text(run.objects_sent))
 """
 
 
@@ -271,6 +283,17 @@ def unsettled(
     if jurisdiction_ids:
         files = files.filter(jurisdiction_id__in=jurisdiction_ids)
     return list(files.order_by("id")[:limit])
+
+
+def still_unsettled(files: Collection[File]) -> list[File]:
+    """Those of these files that nobody has settled meanwhile, as they are now."""
+    ids = [file.id for file in files]
+    return list(File.objects.filter(id__in=ids, settled_at=None).order_by("id"))
+
+
+def plan(files: Collection[File]) -> None:
+    """Write down where each file is about to be moved: its `settled_key`."""
+    File.objects.bulk_update(files, ["settled_key"])
 
 
 def settled(ids_to_keys: Mapping[int, str], now: datetime) -> None:

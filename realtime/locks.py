@@ -6,13 +6,16 @@ import zlib
 from django.db import DatabaseError, OperationalError, connection
 
 from realtime.config import APPLICATION_NAME, SLOT_SEEKER_NAME
-from realtime.errors import ConfigurationError, RetryLater, Unavailable
+from realtime.errors import Busy, ConfigurationError, RetryLater, Unavailable
 
 # First halves of the two-part lock keys; any other application that takes advisory locks in this
 # database must not use them.
 SLOTS = 0x6F737274  # "osrt"
 JURISDICTIONS = 0x6F736A75  # "osju"
 PEOPLE = 0x6F737065  # "ospe"
+ARCHIVE = 0x6F736172  # "osar"
+
+_OTHER_LOCKS = "30s"
 
 
 class WorkerSlot:
@@ -94,13 +97,13 @@ class WorkerSlot:
 
 
 def lock_jurisdiction(jurisdiction_id: str, wait_seconds: float) -> None:
-    """Hold this jurisdiction until the transaction ends; must be its first statement.
+    """Hold this jurisdiction until the transaction ends; to be called at its very beginning.
 
-    Raises RetryLater when another transaction holds it for `wait_seconds` longer.
+    Raises Busy when another transaction holds it for `wait_seconds` longer. No other lock of the
+    transaction is waited for longer than half a minute.
     """
     with connection.cursor() as cursor:
         try:
-            # One round trip; set_config is local to the transaction, as the lock is.
             cursor.execute(
                 "SELECT set_config('lock_timeout', %s, true)", [f"{int(wait_seconds * 1000)}ms"]
             )
@@ -109,15 +112,21 @@ def lock_jurisdiction(jurisdiction_id: str, wait_seconds: float) -> None:
             )
         except OperationalError as exc:
             if getattr(exc.__cause__, "pgcode", "") == "55P03":
-                raise RetryLater(f"{jurisdiction_id} is being imported by another worker") from exc
+                raise Busy(f"{jurisdiction_id} is being imported by another worker") from exc
             raise
-        cursor.execute("SELECT set_config('lock_timeout', '0', true)")
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [_OTHER_LOCKS])
 
 
 def lock_person(person_id: str) -> None:
     """Hold this person until the transaction ends: people belong to several jurisdictions."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [PEOPLE, _number(person_id)])
+
+
+def lock_archive() -> None:
+    """Hold the choice of where files are moved until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [ARCHIVE])
 
 
 def _number(text: str) -> int:

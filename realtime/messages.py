@@ -14,6 +14,11 @@ from urllib.parse import unquote, unquote_plus
 
 from realtime.errors import PoisonMessage
 
+# Characters of any one value; bytes of a key, as S3 has it; files of a run.
+_LONGEST = 250
+_LONGEST_KEY = 1024
+_MOST = 10**9
+
 
 @dataclass(frozen=True)
 class ReceivedMessage:
@@ -100,10 +105,16 @@ def parse(body: str) -> list[Parsed]:
 def _object(body: str) -> dict[str, Any]:
     try:
         data = json.loads(body)
+        # PostgreSQL's text holds neither lone surrogates nor NUL, S3's keys neither.
+        text = json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as exc:
         raise PoisonMessage("bad-message", f"the message is not JSON: {exc}") from exc
     if not isinstance(data, dict):
         raise PoisonMessage("bad-message", "the message is not a JSON object")
+    if b"\\u0000" in text:
+        names = [name for name, value in data.items() if "\\u0000" in json.dumps(value)]
+        field = (names or [""])[0]
+        raise PoisonMessage("bad-message", f"{field or 'a name'} holds a NUL character", field)
     return data
 
 
@@ -115,7 +126,7 @@ def _file(data: dict[str, Any]) -> FileMessage:
         )
     return FileMessage(
         bucket=_text(data, "bucket"),
-        key=unquote(_text(data, "file_path")),
+        key=_key(unquote(_text(data, "file_path", longest=3 * _LONGEST_KEY)), "file_path"),
         jurisdiction_id=_text(data, "jurisdiction_id"),
         jurisdiction_name=_text(data, "jurisdiction_name", default=""),
         file_archiving_enabled=archiving,
@@ -140,7 +151,7 @@ def _run_finished(data: dict[str, Any]) -> RunFinished:
         objects=_counts(end),
         scrapers={
             name: ScraperReport(
-                args=_text(scraper, "args", default="", empty=True),
+                args=_text(scraper, "args", default="", longest=_LONGEST_KEY),
                 started_at=_time(scraper, "started_at"),
                 finished_at=_time(scraper, "finished_at"),
                 objects=_counts(scraper),
@@ -164,15 +175,29 @@ def _notification(record: Any) -> FileMessage | Ignored:
         ) from exc
     if not isinstance(bucket, str) or not isinstance(key, str) or not bucket or not key:
         raise PoisonMessage("bad-message", "a record names no bucket and key", "Records.s3")
+    if len(bucket) > _LONGEST:
+        raise PoisonMessage("bad-message", "a record's bucket is too long", "Records.s3")
     # Senders encode a space as +, as %20 or not at all; a literal plus is always encoded.
-    return FileMessage(bucket=bucket, key=unquote_plus(key))
+    return FileMessage(bucket=bucket, key=_key(unquote_plus(key), "Records.s3"))
+
+
+def _key(key: str, name: str) -> str:
+    # Percent signs can spell what the text of the message could not hold.
+    if "\0" in key or len(key.encode("utf-8", "replace")) > _LONGEST_KEY:
+        raise PoisonMessage("bad-key", f"{key[:100]!r}… is longer than a key, or holds NUL", name)
+    return key
 
 
 def _text(
-    data: Mapping[str, Any], name: str, default: str | None = None, empty: bool = False
+    data: Mapping[str, Any],
+    name: str,
+    default: str | None = None,
+    longest: int = _LONGEST,
 ) -> str:
     value = data.get(name, default)
-    if not isinstance(value, str) or (not value and default is None and not empty):
+    if isinstance(value, str) and len(value) > longest:
+        raise PoisonMessage("bad-message", f"{name} is longer than {longest} characters", name)
+    if not isinstance(value, str) or (not value and default is None):
         problem = "is missing" if name not in data else f"is not text: {str(value)[:100]!r}"
         raise PoisonMessage("bad-message", f"{name} {problem}", name)
     return value
@@ -190,16 +215,21 @@ def _uuid(data: Mapping[str, Any], name: str) -> uuid.UUID:
 def _time(data: Mapping[str, Any], name: str) -> datetime:
     text = _text(data, name)
     try:
-        value = datetime.fromisoformat(text)
-    except ValueError as exc:
+        return as_utc(datetime.fromisoformat(text))
+    except (ValueError, OverflowError) as exc:
         raise PoisonMessage("bad-message", f"{name} is not a time: {text[:100]!r}", name) from exc
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def _counts(data: Mapping[str, Any]) -> dict[str, int]:
-    counts = data.get("objects", {})
+    counts = data.get("objects")
     if not isinstance(counts, dict) or not all(
-        isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in counts.values()
+        isinstance(n, int) and not isinstance(n, bool) and 0 <= n < _MOST for n in counts.values()
     ):
         raise PoisonMessage("bad-message", "objects does not map types to counts", "objects")
     return dict(counts)
+
+
+def as_utc(time: datetime) -> datetime:
+    """`time` in UTC, which it is taken for when it names no zone. Raises OverflowError when UTC
+    has no such time."""
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

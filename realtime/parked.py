@@ -1,16 +1,23 @@
 """Parked files: imported once what they wait for is there, given up when it never came."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from realtime import ledger
-from realtime.batching import FetchedFile, by_jurisdiction
-from realtime.errors import RetryLater
+from realtime.batching import FetchedFile, FileIdentity, by_jurisdiction
+from realtime.errors import (
+    Busy,
+    ConfigurationError,
+    PoisonMessage,
+    RetryLater,
+    Unavailable,
+)
 from realtime.fetching import BadFile, Wanted, fetch, locate
-from realtime.jurisdiction_batches import BATCH_SIZE, PATIENT, import_one
+from realtime.jurisdiction_batches import BATCH_SIZE, HASTY, import_group
 from realtime.messages import FileMessage
 from realtime.models import File, Outcome
 from realtime.s3 import Gone
+from realtime.scraped import Key
 from realtime.work import Work
 
 logger = logging.getLogger(__name__)
@@ -36,12 +43,16 @@ def resume(work: Work) -> None:
 
 
 def _resume(work: Work, rows: Sequence[File], last_chance: bool) -> None:
-    wanted = []
+    wanted: list[tuple[File, Wanted, Key]] = []
     for row in rows:
         message = FileMessage(
             row.bucket, row.key, row.jurisdiction_id, "", row.file_archiving, row.run_id
         )
-        key = locate(message, work.config.bucket)
+        try:
+            key = locate(message, work.config.bucket)
+        except PoisonMessage as problem:
+            _give_up(work, row, problem)
+            continue
         if key is not None:
             want = Wanted(message, row.message, row.queued_at, row.version_id, last_chance)
             wanted.append((row, want, key))
@@ -52,20 +63,50 @@ def _resume(work: Work, rows: Sequence[File], last_chance: bool) -> None:
             work.config.max_file_bytes,
             work.must_stop,
         )
-    files = []
+    files: dict[FileIdentity, FetchedFile] = {}
+    overwritten: dict[FileIdentity, File] = {}
     for (row, _, _), file in zip(wanted, fetched, strict=True):
-        if isinstance(file, FetchedFile) and file.identity.version == row.version:
-            files.append(file)
-        elif isinstance(file, Gone | BadFile | FetchedFile):
-            ledger.fail_parked(row.id, "gone", "the parked file is no longer in the bucket")
-            work.failed_rows.append(row.id)
-    for jurisdiction_id, group in by_jurisdiction(files):
-        try:
-            batch = import_one(work, jurisdiction_id, group, PATIENT)
-        except RetryLater as exc:
-            logger.info("%s", exc, extra={"action": "released"})
-            continue
-        for result in batch.results:
-            waits = result.outcome in (Outcome.DEFERRED, Outcome.FAILED)
-            if not waits and not result.repeated:
-                work.report.count_resumed(result.object_type)
+        if isinstance(file, FetchedFile):
+            files[file.identity] = file
+            if file.identity.version != row.version:
+                overwritten[file.identity] = row
+        elif isinstance(file, BadFile) and file.identity.version == row.version:
+            _give_up(work, row, file.problem)
+        elif isinstance(file, Gone | BadFile):
+            _give_up(work, row, PoisonMessage("gone", "it is no longer in the bucket"))
+        elif isinstance(file, Unavailable | ConfigurationError):
+            work.unavailable = work.unavailable or Unavailable(str(file))
+    for jurisdiction_id, group in by_jurisdiction(files.values()):
+        _import(work, jurisdiction_id, group, overwritten)
+
+
+def _import(
+    work: Work,
+    jurisdiction_id: str,
+    group: Sequence[FetchedFile],
+    overwritten: Mapping[FileIdentity, File],
+) -> None:
+    try:
+        for batch in import_group(work, jurisdiction_id, group, HASTY):
+            for result in batch.results:
+                if result.identity in overwritten:
+                    # The upload that took its place has an outcome of its own now.
+                    ledger.supersede_parked(overwritten[result.identity].id)
+                waits = result.outcome in (Outcome.DEFERRED, Outcome.FAILED)
+                if not waits and not result.repeated:
+                    work.report.count_resumed(result.object_type)
+    except Unavailable:
+        raise
+    except Busy as exc:
+        # Whoever holds the jurisdiction looks for parked files itself, and so does the next run.
+        logger.info("%s", exc, extra={"action": "busy"})
+    except RetryLater as exc:
+        logger.warning("%s", exc, extra={"action": "released"})
+
+
+def _give_up(work: Work, row: File, problem: PoisonMessage) -> None:
+    logger.warning(
+        "%s failed: %s: %s", row.key, problem.reason, problem.detail, extra={"action": "failed"}
+    )
+    ledger.fail_parked(row.id, problem)
+    work.failed_rows.append(row.id)

@@ -41,7 +41,7 @@ class Report:
         self.types[object_type][outcome] += files
 
     def count_resumed(self, object_type: str) -> None:
-        """A file that an earlier run had parked was imported now."""
+        """A file that was parked has been imported now."""
         self.resumed += 1
         self.types[object_type]["resumed"] += 1
 

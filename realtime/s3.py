@@ -11,6 +11,13 @@ from realtime import aws
 from realtime.errors import ConfigurationError, RealtimeError, RetryLater, Unavailable
 
 THREADS = 16
+_REFUSED = {
+    "AccessDenied",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+}
 _MISSING = {"NoSuchKey", "404", "NoSuchVersion", "NotFound"}
 
 
@@ -176,6 +183,8 @@ class S3Store:
                 ) from exc
             if code in _MISSING or code in ("PreconditionFailed", "412"):
                 raise Gone(f"s3://{self.bucket}/{key} is not there: {code}") from exc
+            if code in _REFUSED:
+                raise Unavailable(f"S3 refuses us: {exc}") from exc
             raise RetryLater(f"S3 refused {key}: {exc}") from exc
         except BotoCoreError as exc:
             raise Unavailable(f"S3 cannot be reached: {exc}") from exc

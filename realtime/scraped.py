@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from realtime.errors import PoisonMessage
+from realtime.messages import as_utc
 
 # In the order in which a batch imports them: what is named comes before what names it.
 IMPORTED_TYPES = ("jurisdiction", "person", "bill", "vote_event", "event")
@@ -25,6 +26,7 @@ SCRAPED_AT_METADATA = "scraped-at"
 _KEY = re.compile(
     rf"(?P<abbr>[A-Za-z0-9][\w.-]*)/(?P<file>(?P<type>{'|'.join(OBJECT_TYPES)})_[^/\\]+\.json)"
 )
+_LONGEST_ID = 300
 _UUID_EPOCH = datetime(1582, 10, 15, tzinfo=UTC)
 
 
@@ -119,9 +121,11 @@ def read(object_type: str, body: bytes, stamped_at: datetime) -> ScrapedObject:
     stamp_ticks = ticks_of(stamped_at)
     ticks = stamp_ticks
     scrape_id = data.get("id" if object_type == "person" else "_id")
-    if not isinstance(scrape_id, str) or not scrape_id:
+    if not isinstance(scrape_id, str) or not 0 < len(scrape_id) <= _LONGEST_ID:
         name = "id" if object_type == "person" else "_id"
-        raise PoisonMessage("bad-id", f"{name} is missing or not text", name)
+        raise PoisonMessage("bad-id", f"{name} is missing, no text or too long", name)
+    if not scrape_id.isascii() or not scrape_id.isprintable():
+        raise PoisonMessage("bad-id", f"_id has odd characters: {scrape_id[:100]!a}", "_id")
     if object_type in ("bill", "vote_event", "event", "organization"):
         ticks = _uuid_ticks(scrape_id, default=stamp_ticks)
     return ScrapedObject(
@@ -157,11 +161,15 @@ def _uuid_ticks(scrape_id: str, default: int) -> int:
 
 def _scraped_at(data: Mapping[str, Any], default: datetime) -> datetime:
     value = data.get("scraped_at")
+    return parse_time(value if isinstance(value, str) else None, default)
+
+
+def parse_time(text: str | None, default: datetime) -> datetime:
+    """The time that `text` says, in UTC; `default` when it says none that UTC has."""
     try:
-        time = datetime.fromisoformat(value) if isinstance(value, str) else default
-    except ValueError:
+        return as_utc(datetime.fromisoformat(text)) if text else default
+    except (ValueError, OverflowError):
         return default
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _jurisdiction_id(object_type: str, data: Mapping[str, Any]) -> str:
@@ -170,4 +178,8 @@ def _jurisdiction_id(object_type: str, data: Mapping[str, Any]) -> str:
     else:
         value = data.get("jurisdiction")
         value = value.get("id") if isinstance(value, Mapping) else value
-    return value if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    if len(value) > _LONGEST_ID or not value.isascii() or not value.isprintable():
+        raise PoisonMessage("bad-id", f"no jurisdiction has the id {value[:100]!a}", "jurisdiction")
+    return value

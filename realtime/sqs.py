@@ -39,19 +39,25 @@ class SqsQueue:
     def receive(self, limit: int, visibility_timeout: int) -> list[ReceivedMessage]:
         """Up to `limit` messages, hidden from others for `visibility_timeout` seconds.
 
-        Asks with several requests at once until one round brings nothing more. Messages that are
-        delayed or hidden do not come.
+        Asks with several requests at once until one of a round brings nothing. Messages that are
+        delayed or hidden do not come. A request that fails is raised only when none has brought
+        any.
         """
         received: list[ReceivedMessage] = []
         with ThreadPoolExecutor(THREADS, "sqs-receive") as threads:
             while len(received) < limit:
                 wanted = limit - len(received)
                 sizes = [min(BATCH, wanted - at) for at in range(0, wanted, BATCH)][:THREADS]
-                rounds = list(
-                    threads.map(lambda size: self._receive(size, visibility_timeout), sizes)
-                )
-                received += [message for batch in rounds for message in batch]
-                if not all(rounds):
+                requests = [
+                    threads.submit(self._receive, size, visibility_timeout) for size in sizes
+                ]
+                received += [
+                    message for one in requests if not one.exception() for message in one.result()
+                ]
+                failed = [error for one in requests if (error := one.exception())]
+                if failed and not received:
+                    raise failed[0]
+                if failed or not all(one.result() for one in requests):
                     break
         return received
 

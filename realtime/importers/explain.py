@@ -40,6 +40,8 @@ _MODELS: dict[str, type[Model]] = {
 # PostgreSQL class 54, "program limit exceeded", which psycopg2 counts among the operational
 # errors: a value too large for an index is the file's fault and will be so tomorrow.
 _LIMIT_EXCEEDED = "54"
+# What only an operator can mend: undefined table, column or function, no privilege, read only.
+_NOT_THE_FILE = {"42P01", "42703", "42883", "42501", "25006"}
 _DETAIL_LENGTH = 1000
 
 
@@ -54,20 +56,36 @@ def explain(exc: BaseException, content: ScrapedObject) -> PoisonMessage | Retry
     for link in chain:
         if isinstance(link, PoisonMessage | RetryLater):
             return link
-    for link in chain:
-        if isinstance(link, OperationalError | InterfaceError):
-            code = getattr(link.__cause__, "pgcode", None) or ""
-            if not code.startswith(_LIMIT_EXCEEDED):
-                return RetryLater(f"the database interrupted the import: {_line(link)}")
-    field, problem = _missing(chain)
+    interruption = interrupted(exc)
+    if interruption:
+        return RetryLater(f"the import was interrupted: {_line(interruption)}")
+    if any(isinstance(link, RecursionError) for link in chain):
+        return PoisonMessage("bad-json", "the file is nested too deeply")
+    field, problem = "", ""
     if any(isinstance(link, DataError) for link in chain):
         field, problem = _too_long(content)
     if not problem:
         field, problem = _against_schema(content)
+    if not problem and isinstance(exc, KeyError):
+        # Core's schemas take a field that is left out for an optional one; its importers do not.
+        field = str(exc.args[0])
+        problem = f"{field} is missing"
     reason = "too-long" if "characters" in problem else "invalid" if problem else _reason(chain)
     cause = next((link for link in chain if isinstance(link, DataError | IntegrityError)), exc)
     detail = problem or f"{type(cause).__name__}: {_line(cause)}"
     return PoisonMessage(reason, detail[:_DETAIL_LENGTH], field)
+
+
+def interrupted(exc: BaseException) -> BaseException | None:
+    """The link in the chain of `exc` that speaks of the surroundings and not of the file."""
+    for link in _chain(exc):
+        code = getattr(link.__cause__, "pgcode", None) or ""
+        if code in _NOT_THE_FILE or isinstance(link, MemoryError):
+            return link
+        operational = isinstance(link, OperationalError | InterfaceError)
+        if operational and not code.startswith(_LIMIT_EXCEEDED):
+            return link
+    return None
 
 
 def _chain(exc: BaseException | None) -> Iterator[BaseException]:
@@ -106,14 +124,6 @@ def _against_schema(content: ScrapedObject) -> tuple[str, str]:
         return "", ""
     field = ".".join(str(part) for part in first.path)
     return field, f"{field or 'the file'}: {first.message[:300]}"
-
-
-def _missing(chain: list[BaseException]) -> tuple[str, str]:
-    # Core's schemas take a field that is left out for an optional one; its importers do not.
-    for link in chain:
-        if isinstance(link, KeyError) and link.args and isinstance(link.args[0], str):
-            return link.args[0], f"{link.args[0]} is missing"
-    return "", ""
 
 
 def _too_long(content: ScrapedObject) -> tuple[str, str]:

@@ -45,9 +45,10 @@ class _InPieces(BaseImporter):  # type: ignore[misc]
         self.json_to_db_id[scrape_id] = row_id
         return row_id, what
 
-    def forget_references(self) -> None:
-        """Drop what was resolved since it may have been rolled back."""
+    def forget(self, scrape_id: str) -> None:
+        """Drop what was resolved for this object: it has been rolled back."""
         self.pseudo_id_cache.clear()
+        self.json_to_db_id.pop(scrape_id, None)
 
     def get_object(self, data: dict[str, Any]) -> Any:
         row = super().get_object(data)
@@ -60,6 +61,13 @@ class _InPieces(BaseImporter):  # type: ignore[misc]
             raise Superseded(row.id)
 
     def get_session(self, identifier: str) -> LegislativeSession:
+        width = LegislativeSession._meta.get_field("identifier").max_length
+        if isinstance(identifier, str) and len(identifier) > width:
+            raise PoisonMessage(
+                "too-long",
+                f"legislative_session has {len(identifier)} characters, its column holds {width}",
+                "legislative_session",
+            )
         try:
             return super().get_session(identifier)
         except LegislativeSession.DoesNotExist as exc:
@@ -131,9 +139,18 @@ class BillInPieces(_InPieces, core.BillImporter):  # type: ignore[misc]
 class VoteEventInPieces(_InPieces, core.VoteEventImporter):  # type: ignore[misc]
     """Vote events, parked until their bill is there."""
 
+    def __init__(self, *args: Any, history: History) -> None:
+        super().__init__(*args, history=history)
+        self._actions_before: set[str] = set()
+
     def apply(self, data: dict[str, Any], order: ScrapeOrder) -> tuple[str, str]:
+        self._actions_before = set(self.seen_action_ids)
         self._require_bill(data)
         return super().apply(data, order)
+
+    def forget(self, scrape_id: str) -> None:
+        super().forget(scrape_id)
+        self.seen_action_ids = self._actions_before
 
     def get_object(self, data: dict[str, Any]) -> Any:
         # Core looks a dedupe key up over all jurisdictions, and real keys collide.

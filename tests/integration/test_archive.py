@@ -4,7 +4,6 @@ import copy
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connection
 
 from realtime import archive, ledger
 from realtime.models import File
@@ -124,8 +123,10 @@ def test_archive__killed_between_delete_and_record__next_call_records(mail: Mail
     mail.publish(scrapes.jurisdiction())
     mail.run()
     archive_all(mail)
-    File.objects.update(settled_at=None, settled_key="")
-    assert archive_all(mail) == {"gone": 1}
+    [moved] = mail.keys()
+    File.objects.update(settled_at=None)
+    assert archive_all(mail) == {"archived": 1}
+    assert (mail.keys(), File.objects.get().settled_key) == ([moved], moved)
     assert archive_all(mail) == {}
 
 
@@ -169,6 +170,15 @@ def test_archive__file_moved_twice_by_two_calls__one_copy(mail: Mail) -> None:
     files = ledger.unsettled([], datetime.now(UTC), 0, 10)
     archive_all(mail)
     archive._settle(mail.store, mail.config, files)
-    assert len(mail.keys()) == 1
-    assert File.objects.get().settled_key in ("", *mail.keys())
-    connection.close()
+    assert mail.keys() == [File.objects.get().settled_key]
+
+
+def test_archive__two_calls_at_once_on_one_file__each_finds_the_copy_of_the_other(
+    mail: Mail,
+) -> None:
+    mail.publish(scrapes.jurisdiction())
+    mail.run()
+    files = archive._plan(mail.config, ledger.unsettled([], datetime.now(UTC), 0, 10))
+    assert archive._move(mail.store, files[0]) == "archived"
+    assert archive._move(mail.store, files[0]) == "archived"
+    assert mail.keys() == [File.objects.get().settled_key]

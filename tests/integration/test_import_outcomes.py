@@ -2,7 +2,6 @@
 
 import copy
 import json
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,19 @@ from realtime.scraped import SCRAPED_AT_METADATA
 from tests import scrapes
 from tests.scrapes import Mail
 from tests.support import Aws
+
+END: dict[str, Any] = {
+    "run_id": "4e4f3f0e-0000-4000-8000-000000000001",
+    "bucket": "b",
+    "jurisdiction_id": scrapes.WYOMING.jurisdiction_id,
+    "jurisdiction_name": "Wyoming",
+    "run_finished": {
+        "started_at": "2031-01-11T00:00:00+00:00",
+        "finished_at": "2031-01-11T01:00:00+00:00",
+        "objects": {"vote_event": 1},
+        "scrapers": {},
+    },
+}
 
 
 @pytest.fixture
@@ -76,23 +88,10 @@ def test_import__unknown_session__parked_until_the_jurisdiction_brings_it(mail: 
 def test_import__run_complete_but_for_a_parked_vote__vote_fails_as_unresolved(
     session: Mail,
 ) -> None:
-    run_id = str(uuid.uuid4())
-    [key] = session.publish(scrapes.vote_event(scrapes.bill()), run_id=run_id)
+    [key] = session.publish(scrapes.vote_event(scrapes.bill()), run_id=END["run_id"])
     session.run()
     assert scrapes.outcomes()[key] == "deferred"
-    end = {
-        "run_id": run_id,
-        "bucket": session.aws.bucket,
-        "jurisdiction_id": scrapes.WYOMING.jurisdiction_id,
-        "jurisdiction_name": "Wyoming",
-        "run_finished": {
-            "started_at": "2031-01-11T00:00:00+00:00",
-            "finished_at": "2031-01-11T01:00:00+00:00",
-            "objects": {"vote_event": 1},
-            "scrapers": {},
-        },
-    }
-    session.send(end)
+    session.send({**END, "bucket": session.aws.bucket})
     assert session.run().outcomes["ignored"] == 1
     row = File.objects.get(key=key)
     assert (row.outcome, row.reason) == ("failed", "unresolved")
@@ -252,6 +251,10 @@ def _unknown_committee(bill: dict[str, Any]) -> None:
     bill["actions"][0]["organization_id"] = '~{"name": "Committee on Nothing"}'
 
 
+def _no_chamber(bill: dict[str, Any]) -> None:
+    del bill["from_organization"]
+
+
 def _no_id(bill: dict[str, Any]) -> None:
     bill["_id"] = 12
 
@@ -264,6 +267,7 @@ def _no_id(bill: dict[str, Any]) -> None:
         (_null_byte, "invalid", ""),
         (_other_state, "wrong-jurisdiction", "jurisdiction"),
         (_unknown_committee, "unresolved", ""),
+        (_no_chamber, "invalid", "from_organization"),
         (_no_id, "bad-id", "_id"),
     ],
 )
@@ -296,12 +300,24 @@ def test_import__one_bad_file__fails_with_its_reason_and_neighbours_are_imported
         ({"bucket": "b"}, "bad-message", "file_path"),
         ({"file_path": "wy/../../etc/passwd"}, "bad-key", "file_path"),
         ({"file_path": "/etc/bill_1.json"}, "bad-key", "file_path"),
-        ({"file_path": "wy/bill_1\0.json"}, "bad-key", "file_path"),
+        ({"file_path": "wy/bill_1\0.json"}, "bad-message", "file_path"),
+        ({"file_path": "wy/bill_%00.json"}, "bad-key", "file_path"),
+        ({"file_path": "wy/bill_" + "é" * 600 + ".json"}, "bad-key", "file_path"),
+        ({"file_path": "wy/bill_1.json", "jurisdiction_id": "x\0"}, "bad-message",
+         "jurisdiction_id"),
+        ({"file_path": "wy/bill_1.json", "jurisdiction_name": "\udcff"}, "bad-message", ""),
+        ({"file_path": "wy/bill_1.json", "bucket": "b" * 3000}, "bad-message", "bucket"),
         ({"file_path": "wy/memo_1.json"}, "unknown-type", "file_path"),
         ({"file_path": "wy/bill_1.json", "bucket": "somebody-elses"}, "foreign-bucket", "bucket"),
         ({"file_path": "wy/bill_not_there.json"}, "gone", "file_path"),
         ({"file_path": "ut/bill_1.json"}, "wrong-jurisdiction", "jurisdiction_id"),
         ({"run_id": "x", "run_finished": {}}, "bad-message", "run_id"),
+        ({**END, "run_finished": {**END["run_finished"], "objects": {"bill": 10**30}}},
+         "bad-message", "objects"),
+        ({**END, "run_finished": {**END["run_finished"], "started_at": "0001-01-01T00:00+05:00"}},
+         "bad-message", "started_at"),
+        ({**END, "run_finished": {"started_at": "2031-01-01", "finished_at": "2031-01-01"}},
+         "bad-message", "objects"),
         ({"Records": []}, "bad-message", "Records"),
         ({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}]},
          "bad-message", "Records.s3"),
