@@ -1,5 +1,6 @@
 """Settings: what is read, and what is said of a wrong one."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,13 @@ def test_parse_base__no_bucket__named(base: str) -> None:
 @pytest.mark.parametrize("name", [variable.name for variable in VARIABLES])
 def test_readme__each_setting__listed(name: str) -> None:
     assert f"`{name}`" in README.read_text()
+
+
+DELIVERY = README.parent / "docs" / "delivery.md"
+
+
+def test_delivery_page__each_test_it_names__exists() -> None:
+    tests = "".join(path.read_text() for path in (README.parent / "tests").rglob("test_*.py"))
+    named = re.findall(r"`(test_\w+)`", DELIVERY.read_text())
+    assert len(named) > 20
+    assert [name for name in named if f"def {name}(" not in tests] == []
