@@ -3,9 +3,9 @@
     SCRAPE_OUTPUT_HANDLER=realtime.output_handler os-update --scrape wy bills
 
 needs `S3_REALTIME_BASE`, `SQS_QUEUE_URL` and AWS credentials, no Django settings and no database;
-scraped files are not written to disk. Core does not say when a scrape ends, so that way no end of
-the run is sent; `os-update-realtime` sends it. Without `--scrape` core goes on to import what it
-finds on disk, which is nothing: that is the operator's affair.
+scraped files are not written to disk. Core does not say when a scrape ends, so the files published
+that way belong to no run; `os-update-realtime` makes it one. Without `--scrape` core goes on to
+import what it finds on disk, which is nothing: that is the operator's affair.
 """
 
 import atexit
@@ -89,7 +89,7 @@ def publishing(file_archiving_enabled: bool) -> Iterator[Session]:
     """
     global _session
     before = os.environ.get(VARIABLE)
-    session = Session(_producer(), file_archiving_enabled)
+    session = Session(_producer(uuid.uuid4()), file_archiving_enabled)
     with _session_lock:
         _session = session
     os.environ[VARIABLE] = __name__
@@ -121,19 +121,20 @@ def _shared_session() -> Session:
     global _session
     with _session_lock:
         if _session is None:
-            _session = Session(_producer())
+            # Nobody will say that this scrape ended, and a run without an end would wait for it.
+            _session = Session(_producer(run_id=None))
             atexit.register(_close_at_exit, _session)
         return _session
 
 
-def _producer() -> Producer:
+def _producer(run_id: uuid.UUID | None) -> Producer:
     # Core logs everything to the terminal; one line for each request would drown the scrape.
     for name in ("boto3", "botocore", "s3transfer", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
     settings = config.load(os.environ)
     bucket, queue_url = settings.bucket, settings.require_queue()
-    run_id = uuid.uuid4()
-    logger.info("%s: publishing as this run", run_id, extra={"action": "run-started"})
+    if run_id:
+        logger.info("%s: publishing as this run", run_id, extra={"action": "run-started"})
     return Producer(
         S3Store(bucket.name), SqsQueue(queue_url), bucket, Path(SPOOL_FOLDER).absolute(), run_id
     )

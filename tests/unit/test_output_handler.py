@@ -35,7 +35,7 @@ def session(
     store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[output_handler.Session]:
     producer = Producer(store, MemoryQueue(), Bucket("bucket"), tmp_path, batch_age=0.02)
-    monkeypatch.setattr(output_handler, "_producer", lambda: producer)
+    monkeypatch.setattr(output_handler, "_producer", lambda run_id: producer)
     monkeypatch.setattr(settings, "CACHE_DIR", "")
     with output_handler.publishing(file_archiving_enabled=False) as session:
         yield session
