@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from realtime import ledger
+from realtime import ledger, whereabouts
 from realtime.config import Config
 from realtime.errors import RealtimeError
 from realtime.locks import lock_archive
@@ -41,7 +41,7 @@ def archive(
     before = ledger.database_now() - timedelta(seconds=2 * config.visibility_timeout)
     after = 0
     while not must_stop():
-        files = ledger.unsettled(jurisdiction_ids, before, after, BATCH_SIZE)
+        files = whereabouts.unsettled(jurisdiction_ids, before, after, BATCH_SIZE)
         if not files:
             break
         after = files[-1].id
@@ -53,7 +53,7 @@ def archive(
 def settle(store: S3Store, config: Config, row_ids: Sequence[int]) -> Counter[str]:
     """Move the files of these rows of the ledger, as `archive` does."""
     before = ledger.database_now() - timedelta(seconds=2 * config.visibility_timeout)
-    return _settle(store, config, ledger.unsettled_of(row_ids, before))
+    return _settle(store, config, whereabouts.unsettled_of(row_ids, before))
 
 
 def _settle(store: S3Store, config: Config, files: Sequence[File]) -> Counter[str]:
@@ -74,7 +74,7 @@ def _settle(store: S3Store, config: Config, files: Sequence[File]) -> Counter[st
     left = {
         file.id: "" if what == GONE else file.settled_key for file, what in moved if what != LATER
     }
-    ledger.settled({**left, **nowhere}, datetime.now(UTC))
+    whereabouts.settled({**left, **nowhere}, datetime.now(UTC))
     return Counter(what for _, what in moved)
 
 
@@ -85,9 +85,11 @@ def _plan(config: Config, seen: Sequence[File]) -> list[File]:
     """
     with transaction.atomic():
         lock_archive()
-        files = ledger.still_unsettled(seen)
-        finals = ledger.final_runs({file.run_id for file in files if file.run_id})
-        taken = ledger.settled_keys({file.bucket for file in files}, {file.key for file in files})
+        files = whereabouts.still_unsettled(seen)
+        finals = whereabouts.final_runs({file.run_id for file in files if file.run_id})
+        taken = whereabouts.settled_keys(
+            {file.bucket for file in files}, {file.key for file in files}
+        )
         planned = [
             file for file in files if not file.settled_key and _is_kept(config, file, finals)
         ]
@@ -98,7 +100,7 @@ def _plan(config: Config, seen: Sequence[File]) -> list[File]:
                 target = f"{target.removesuffix('.json')}.{file.id}.json"
             taken.add(target)
             file.settled_key = target
-        ledger.plan(planned)
+        whereabouts.plan(planned)
     return files
 
 

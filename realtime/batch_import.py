@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection, transaction
 from openstates.data.models import Jurisdiction
 
-from realtime import ledger
+from realtime import ledger, whereabouts
 from realtime.batching import FetchedFile, FileIdentity, Result, log_result
 from realtime.errors import PoisonMessage, RetryLater, Superseded, Unresolved
 from realtime.history import LedgerHistory
@@ -208,7 +208,7 @@ class _Batch:
     ) -> dict[FileIdentity, int]:
         row_ids = {identity: row.id for identity, row in known.items()}
         row_ids.update(ledger.record([r for r in results if not r.repeated], self._now))
-        ledger.unsettle(
+        whereabouts.unsettle(
             [row.id for row in known.values() if row.settled_at and row.outcome != Outcome.DEFERRED]
         )
         return row_ids

@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).resolve().parents[2] / "realtime"
 LAYERS = (
     {"aws", "errors", "config", "messages", "scraped", "batching", "database"},
     {"models"},
-    {"sqs", "s3", "locks", "ledger", "history", "report", "fetching", "lease", "inbox",
-     "outbox", "retrying", "spool", "importers"},
+    {"sqs", "s3", "locks", "ledger", "whereabouts", "history", "report", "fetching", "lease",
+     "inbox", "outbox", "retrying", "spool", "importers"},
     {"work", "deliveries", "intake", "batch_import", "jurisdiction_batches", "parked", "archive",
      "ingest", "producer", "publishing", "existing"},
     {"management", "lambda_handler", "output_handler", "update", "devstack", "demo"},

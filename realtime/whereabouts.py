@@ -1,0 +1,73 @@
+"""Where files are: which must still leave the bucket's root, and where the others went."""
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+
+from realtime.models import File, ScrapeRun
+
+
+def _may_leave(acknowledged_or_before: datetime) -> "QuerySet[File]":
+    return File.objects.filter(
+        Q(acknowledged_at__isnull=False) | Q(imported_at__lt=acknowledged_or_before),
+        settled_at=None,
+        imported_at__isnull=False,
+    )
+
+
+def unsettled(
+    jurisdiction_ids: Sequence[str], acknowledged_or_before: datetime, after: int, limit: int
+) -> list[File]:
+    """Up to `limit` files with a final outcome that still have to leave the root, by id.
+
+    Only those whose message was acknowledged, or that were imported before
+    `acknowledged_or_before`: a kill can fall between the acknowledgement and its record.
+    """
+    files = _may_leave(acknowledged_or_before).filter(id__gt=after)
+    if jurisdiction_ids:
+        files = files.filter(jurisdiction_id__in=jurisdiction_ids)
+    return list(files.order_by("id")[:limit])
+
+
+def unsettled_of(row_ids: Collection[int], acknowledged_or_before: datetime) -> list[File]:
+    """Those of these files that may leave the root, as `unsettled` says."""
+    return list(_may_leave(acknowledged_or_before).filter(id__in=row_ids))
+
+
+def settled_keys(buckets: Collection[str], keys: Collection[str]) -> set[str]:
+    """Where earlier versions of the objects under `keys` have been moved."""
+    moved = File.objects.filter(bucket__in=buckets, key__in=keys).exclude(settled_key="")
+    return set(moved.values_list("settled_key", flat=True))
+
+
+def still_unsettled(files: Collection[File]) -> list[File]:
+    """Those of these files that nobody has settled meanwhile, as they are now."""
+    ids = [file.id for file in files]
+    return list(File.objects.filter(id__in=ids, settled_at=None).order_by("id"))
+
+
+def plan(files: Collection[File]) -> None:
+    """Write down where each file is about to be moved: its `settled_key`."""
+    File.objects.bulk_update(files, ["settled_key"])
+
+
+def settled(ids_to_keys: Mapping[int, str], now: datetime) -> None:
+    """These files have left the root, for the key given (empty: deleted, or found gone)."""
+    rows = [File(id=id, settled_at=now, settled_key=key) for id, key in ids_to_keys.items()]
+    File.objects.bulk_update(rows, ["settled_at", "settled_key"])
+
+
+def final_runs(run_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
+    """Those of the runs that have been finalized."""
+    return set(
+        ScrapeRun.objects.filter(run_id__in=run_ids, finalized_at__isnull=False).values_list(
+            "run_id", flat=True
+        )
+    )
+
+
+def unsettle(ids: Collection[int]) -> None:
+    """These files were found in the bucket although they were settled: settle them again."""
+    File.objects.filter(id__in=ids).update(settled_at=None)
