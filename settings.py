@@ -1,4 +1,4 @@
-"""Django settings; every value comes from the environment (README, "Settings").
+"""Django settings; every value comes from the environment (README, "The environment").
 
 `realtime.config` names, checks and explains the variables. The producing commands need
 no database, so a missing `DATABASE_URL` is an error of the commands that do, not here.

@@ -9,11 +9,11 @@ from botocore.exceptions import BotoCoreError
 from realtime.errors import ConfigurationError
 
 
-def client(service: str, threads: int) -> Any:
+def client(service: str, threads: int, attempts: int = 4) -> Any:
     """A client for use from `threads` threads at once.
 
-    A request that fails in passing is tried four times; one that stays silent is given up after
-    30 seconds each time. Raises ConfigurationError when boto3 lacks a setting.
+    A request that fails in passing is tried `attempts` times; one that stays silent is given up
+    after 30 seconds each time. Raises ConfigurationError when boto3 lacks a setting.
     """
     try:
         return boto3.client(
@@ -22,7 +22,7 @@ def client(service: str, threads: int) -> Any:
                 max_pool_connections=threads + 2,
                 connect_timeout=5,
                 read_timeout=30,
-                retries={"mode": "standard", "total_max_attempts": 4},
+                retries={"mode": "standard", "total_max_attempts": attempts},
             ),
         )
     except (BotoCoreError, ValueError) as exc:

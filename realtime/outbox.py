@@ -207,7 +207,7 @@ class Outbox:
             left[:] = [number for index, (number, _) in enumerate(held) if index in refused]
             for index, (number, _) in enumerate(held):
                 if index not in refused and (outgoing := self._settle(number)):
-                    self._sent(outgoing)
+                    self._report_sent(outgoing)
             if left:
                 raise RetryLater(f"the queue refused {len(left)} of {len(held)} messages")
 
@@ -218,6 +218,13 @@ class Outbox:
         except Exception as exc:
             logger.exception("messages could not be sent", extra={"action": "send"})
             self._give_up_all(left, exc)
+
+    def _report_sent(self, outgoing: Outgoing) -> None:
+        try:
+            self._sent(outgoing)
+        except OSError as exc:
+            # It is sent all the same; the others of its batch must hear of theirs.
+            logger.warning("%s is sent, but: %s", outgoing.key, exc, extra={"action": "sent"})
 
     def _give_up_all(self, numbers: list[int], reason: Exception) -> None:
         for number in numbers:

@@ -12,6 +12,7 @@ import atexit
 import json
 import logging
 import os
+import signal
 import sys
 import threading
 import uuid
@@ -23,7 +24,7 @@ from typing import Any
 
 from openstates.utils import JSONEncoderPlus
 
-from realtime import config
+from realtime import aws, config, s3, sqs
 from realtime.errors import PoisonMessage, RealtimeError
 from realtime.producer import SPOOL_FOLDER, File, Jurisdiction, Producer
 from realtime.s3 import S3Store
@@ -124,6 +125,7 @@ def _shared_session() -> Session:
             # Nobody will say that this scrape ended, and a run without an end would wait for it.
             _session = Session(_producer(run_id=None))
             atexit.register(_close_at_exit, _session)
+            _exit_on_sigterm()
         return _session
 
 
@@ -135,9 +137,17 @@ def _producer(run_id: uuid.UUID | None) -> Producer:
     bucket, queue_url = settings.bucket, settings.require_queue()
     if run_id:
         logger.info("%s: publishing as this run", run_id, extra={"action": "run-started"})
-    return Producer(
-        S3Store(bucket.name), SqsQueue(queue_url), bucket, Path(SPOOL_FOLDER).absolute(), run_id
-    )
+    # The producer retries by itself, and wants to know soon that it must.
+    store = S3Store(bucket.name, aws.client("s3", s3.THREADS, attempts=1))
+    queue = SqsQueue(queue_url, aws.client("sqs", sqs.THREADS, attempts=1))
+    return Producer(store, queue, bucket, Path(SPOOL_FOLDER).absolute(), run_id)
+
+
+def _exit_on_sigterm() -> None:
+    # By default SIGTERM ends the process without a word to atexit.
+    main = threading.current_thread() is threading.main_thread()
+    if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
 def _close_at_exit(session: Session) -> None:

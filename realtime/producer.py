@@ -172,18 +172,20 @@ class Producer:
         The message is sent only when every file of the run was; else it is kept beside the files,
         and NotPublished raised. `finished_at` is now by default.
         """
-        self._outbox.close()
         end = self._end(jurisdiction, started_at, finished_at or datetime.now(UTC), scrapers or {})
         try:
             self.close()
+            send_end(self._queue, end, self._patience)
         except NotPublished:
             self._keep_end(end)
             raise
-        try:
-            send_end(self._queue, end, self._patience)
         except RealtimeError as exc:
             self._keep_end(end)
             raise NotPublished([], self._spool.folder, str(exc)) from exc
+        except BaseException:
+            # Interrupted: what is left of the files is kept by whoever closes, and belongs to this.
+            self._keep_end(end)
+            raise
 
     def _new_key(self, jurisdiction: Jurisdiction, file: File, fresh_id: bool) -> str:
         scrape_id = file.scrape_id.removeprefix("ocd-person/")

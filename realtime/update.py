@@ -14,12 +14,12 @@ import logging.config
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType, ModuleType
-from typing import Any
+from types import FrameType, ModuleType, TracebackType
+from typing import Any, Self
 
 from realtime import output_handler
 from realtime.errors import RealtimeError
@@ -76,10 +76,20 @@ def scrape(arguments: Sequence[str], program: str) -> None:
     args.actions, args.realtime, args.archive = ("scrape",), False, False
     _log_as_core_does(core, args.loglevel)
     _import_from_here()
-    with output_handler.publishing(archiving) as session, _stop_on_sigterm():
+    with output_handler.publishing(archiving) as session, _Stop() as stop:
         started_at = datetime.now(UTC)
+        producer = session.producer
         try:
             state, report = _update(core, args, scrapers)
+            # A scraper that catches everything has caught this too, and gone on without an object.
+            stop.raise_if_asked()
+            producer.finish(
+                output_handler.jurisdiction_of(state, args.module),
+                started_at,
+                scrapers=scraper_reports(report),
+            )
+        except NotPublished:
+            raise
         except Exception as exc:
             _explain(exc, args.module, args.debug)
             _close(session, PATIENCE_AFTER_FAILURE)
@@ -87,12 +97,6 @@ def scrape(arguments: Sequence[str], program: str) -> None:
         except BaseException:
             _close(session, PATIENCE_AFTER_INTERRUPT)
             raise
-        producer = session.producer
-        producer.finish(
-            output_handler.jurisdiction_of(state, args.module),
-            started_at,
-            scrapers=scraper_reports(report),
-        )
         logger.info(
             "%s: published %d files",
             producer.run_id,
@@ -189,20 +193,36 @@ def _failure(module: str, exc: Exception, session: output_handler.Session) -> Re
     )
 
 
-@contextmanager
-def _stop_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the block as an interruption does, so that nothing scraped is lost."""
+class _Stop:
+    """Makes SIGTERM end the block as an interruption does, so that nothing scraped is lost."""
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        sys.exit(128 + number)
+    def __init__(self) -> None:
+        self._asked: int | None = None
+        self._before: dict[int, Any] = {}
 
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:
+    def __enter__(self) -> Self:
         # Only the main thread may have signal handlers.
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+        with suppress(ValueError):
+            for number in (signal.SIGTERM, signal.SIGINT):
+                self._before[number] = signal.signal(number, self._stop)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def raise_if_asked(self) -> None:
+        """Raises KeyboardInterrupt or SystemExit when a signal has come."""
+        if self._asked == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self._asked is not None:
+            sys.exit(128 + self._asked)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
+        self._asked = number
+        self.raise_if_asked()

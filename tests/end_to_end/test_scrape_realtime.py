@@ -14,6 +14,8 @@ import pytest
 from tests.support import ROOT, Aws, run_manage, wait_until
 
 SCRAPERS = """
+import os
+import signal
 import time
 from openstates.scrape import Bill, Scraper, State, VoteEvent
 
@@ -30,6 +32,12 @@ class Bills(Scraper):
             yield vote
         if then == "fail":
             raise RuntimeError("the site is down")
+        if then == "swallow":
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(60)
+            except:
+                pass
         if then == "sleep":
             time.sleep(60)
 
@@ -152,6 +160,17 @@ def test_scrape_realtime__no_such_bucket__keeps_what_was_scraped_for_later(
     for file in files:
         assert aws.s3.get_object(Bucket=late, Key=file["file_path"])["ContentLength"] > 2
     assert not (checkout / "_realtime_spool").exists()
+
+
+def test_scrape_realtime__scraper_that_swallows_its_interruption__ends_without_an_end(
+    checkout: Path, aws: Aws, environment: dict[str, str]
+) -> None:
+    arguments = ("scrape_realtime", "wy", "bills", "then=swallow")
+    stopped = run_manage(*arguments, env=environment, cwd=checkout, check=False)
+    files, ends = receive(aws)
+    assert stopped.returncode == 143
+    assert by_type(files) == PUBLISHED
+    assert ends == []
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
