@@ -14,6 +14,12 @@ INSTALLED := $(VENV)/.installed
 # Every command is a process of its own, which would otherwise compile what it imports first.
 COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),,--compile-bytecode)
 
+# uv does not read pip's configuration: what pip has been told to trust, it is told here.
+UV = cert=$$($(RUN) -m pip config get global.cert 2>/dev/null); \
+	SSL_CERT_FILE="$${SSL_CERT_FILE:-$$cert}"; \
+	if [ -n "$$SSL_CERT_FILE" ]; then export SSL_CERT_FILE; else unset SSL_CERT_FILE; fi; \
+	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint bench stack
 
@@ -50,6 +56,6 @@ $(INTERPRETER):
 # and pip where they are.
 $(INSTALLED): $(INTERPRETER) requirements.lock setup.cfg pyproject.toml
 	$(RUN) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip sync --quiet --require-hashes $(COMPILE) requirements.lock
-	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	$(UV) sync --quiet --require-hashes $(COMPILE) requirements.lock
+	$(UV) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
