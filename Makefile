@@ -15,7 +15,7 @@ INSTALLED := $(VENV)/.installed
 COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),,--compile-bytecode)
 
 # uv does not read pip's configuration: what pip has been told to trust, it is told here.
-UV = cert=$$($(RUN) -m pip config get global.cert 2>/dev/null); \
+UV = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/\1/p" | tail -n 1); \
 	SSL_CERT_FILE="$${SSL_CERT_FILE:-$$cert}"; \
 	if [ -n "$$SSL_CERT_FILE" ]; then export SSL_CERT_FILE; else unset SSL_CERT_FILE; fi; \
 	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip
@@ -56,6 +56,6 @@ $(INTERPRETER):
 # and pip where they are.
 $(INSTALLED): $(INTERPRETER) requirements.lock setup.cfg pyproject.toml
 	$(RUN) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(UV) sync --quiet --require-hashes $(COMPILE) requirements.lock
-	$(UV) install --quiet --no-deps --no-build-isolation --editable .
+	@$(UV) sync --quiet --require-hashes $(COMPILE) requirements.lock
+	@$(UV) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
