@@ -2,29 +2,24 @@
 
 import re
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from openstates.data.models import Jurisdiction
 
 from realtime import ledger, whereabouts
 from realtime.batching import FetchedFile, FileIdentity, Result, log_result
 from realtime.errors import PoisonMessage, RetryLater, Superseded, Unresolved
-from realtime.history import LedgerHistory
-from realtime.importers import people
+from realtime.history import LedgerHistory, named_actions, settled_bills
+from realtime.importers.applying import Attempt, applier
 from realtime.importers.explain import explain, interrupted
-from realtime.importers.pieces import (
-    BillInPieces,
-    EventInPieces,
-    JurisdictionInPieces,
-    VoteEventInPieces,
-)
-from realtime.importers.references import link_related_bills, relink_votes
+from realtime.importers.references import link_related_bills, link_votes
 from realtime.locks import lock_jurisdiction
-from realtime.models import File, Outcome
+from realtime.models import APPLIED, File, Outcome
 from realtime.scraped import IGNORED_TYPES
 
 # Anything else is no scrape id, and may be more than a query can hold.
@@ -96,112 +91,33 @@ class _Batch:
         self._now = ledger.database_now()
         self._jurisdiction_id = jurisdiction_id
         self._files = files
-        self._history = LedgerHistory(jurisdiction_id)
-        history = self._history
-        self._jurisdictions = JurisdictionInPieces(jurisdiction_id, history=history)
-        self._bills = BillInPieces(jurisdiction_id, history=history)
-        self._votes = VoteEventInPieces(jurisdiction_id, self._bills, history=history)
-        self._events = EventInPieces(jurisdiction_id, self._votes, history=history)
-        self._importers = {
-            "jurisdiction": self._jurisdictions,
-            "bill": self._bills,
-            "vote_event": self._votes,
-            "event": self._events,
-        }
-        people.forget_organizations()
+        history = LedgerHistory(jurisdiction_id)
+        history.preload("bill", bills_named(files))
+        self._applier = applier(jurisdiction_id, history)
 
     def run(self, must_stop: Callable[[], bool]) -> BatchResult:
         known = ledger.known([file.identity for file in self._files])
-        self._history.preload("bill", _bills_named(self._files))
-        results: list[Result] = []
+        new, results = self._sort(known)
+        for attempt in self._applier.apply(new, must_stop):
+            results.append(result_of(attempt))
+        row_ids = self._record(results, known)
+        settle_references(self._jurisdiction_id, results, self._now)
+        return BatchResult(results, row_ids, self._now)
+
+    def _sort(self, known: Mapping[FileIdentity, File]) -> tuple[list[FetchedFile], list[Result]]:
+        new, done = [], []
         seen: set[FileIdentity] = set()
         for file in self._files:
-            if must_stop():
-                break
             row = known.get(file.identity)
             had_outcome = row is not None and row.outcome != Outcome.DEFERRED
             if had_outcome or file.identity in seen:
-                results.append(_result(file, Outcome.IGNORED, repeated=True))
+                done.append(_result(file, Outcome.IGNORED, repeated=True))
+            elif file.content.object_type in IGNORED_TYPES:
+                done.append(_result(file, Outcome.IGNORED))
             else:
-                seen.add(file.identity)
-                results.append(self._import(file))
-        self._settle_references(results)
-        row_ids = self._record(results, known)
-        return BatchResult(results, row_ids, self._now)
-
-    def _import(self, file: FetchedFile) -> Result:
-        if file.content.object_type in IGNORED_TYPES:
-            return _result(file, Outcome.IGNORED)
-        try:
-            with transaction.atomic():
-                row_id, what = self._apply(file)
-                _check_constraints()
-        except Superseded as exc:
-            self._forget(file)
-            return self._superseded(file, exc.row_id)
-        except Unresolved as exc:
-            self._forget(file)
-            return self._parked(file, exc)
-        except Exception as exc:
-            self._forget(file)
-            return _failure(file, exc)
-        self._history.applied(file, row_id)
-        identifier = ""
-        if file.content.object_type == "bill":
-            identifier = self._bills.identifier(file.content.data["identifier"])
-        return _result(file, _OUTCOMES[what], row_id=row_id, bill_identifier=identifier)
-
-    def _apply(self, file: FetchedFile) -> tuple[str, str]:
-        data, order = file.content.fresh(), file.content.order
-        self._require_jurisdiction()
-        if file.content.object_type == "person":
-            return people.load(data, order, self._history)
-        return self._importers[file.content.object_type].apply(data, order)
-
-    def _require_jurisdiction(self) -> None:
-        if not Jurisdiction.objects.filter(id=self._jurisdiction_id).exists():
-            raise PoisonMessage(
-                "unknown-jurisdiction",
-                f"{self._jurisdiction_id} is not in the database",
-                "jurisdiction_id",
-            )
-
-    def _superseded(self, file: FetchedFile, row_id: str) -> Result:
-        if file.content.object_type == "jurisdiction":
-            try:
-                with transaction.atomic():
-                    self._jurisdictions.add_missing_sessions(row_id, file.content.fresh())
-            except Exception as exc:
-                return _failure(file, exc)
-        self._history.identified(file, row_id)
-        return _result(file, Outcome.SUPERSEDED, row_id=row_id)
-
-    def _parked(self, file: FetchedFile, exc: Unresolved) -> Result:
-        if file.last_chance:
-            problem = PoisonMessage("unresolved", f"never came: {exc.waiting_for}")
-            return _result(file, Outcome.FAILED, problem=problem)
-        return _result(file, Outcome.DEFERRED, waiting_for=exc.waiting_for)
-
-    def _forget(self, file: FetchedFile) -> None:
-        # What core noted since the savepoint has been rolled back with it.
-        importer = self._importers.get(file.content.object_type)
-        if importer is not None:
-            importer.forget(file.content.scrape_id)
-
-    def _settle_references(self, results: Sequence[Result]) -> None:
-        changed = [
-            result.row_id
-            for result in results
-            if result.object_type == "bill"
-            and result.outcome in (Outcome.INSERTED, Outcome.UPDATED)
-        ]
-        if changed:
-            relink_votes(changed, self._history)
-            link_related_bills(self._jurisdiction_id, changed)
-        if any(result.outcome in _OUTCOMES.values() for result in results):
-            Jurisdiction.objects.filter(id=self._jurisdiction_id).update(
-                latest_bill_update=self._now
-            )
+                new.append(file)
+            seen.add(file.identity)
+        return new, done
 
     def _record(
         self, results: Sequence[Result], known: dict[FileIdentity, File]
@@ -212,6 +128,49 @@ class _Batch:
             [row.id for row in known.values() if row.settled_at and row.outcome != Outcome.DEFERRED]
         )
         return row_ids
+
+
+def settle_references(jurisdiction_id: str, results: Sequence[Result], now: datetime) -> None:
+    """Tie what `results`, which must be recorded, brought to what was there, and the other way."""
+    changed = {
+        result.row_id
+        for result in results
+        if result.object_type == "bill" and result.outcome in (Outcome.INSERTED, Outcome.UPDATED)
+    }
+    voted = {r.about.bill_id for r in results if r.about.action and r.outcome in APPLIED}
+    if changed or voted:
+        relink((changed | voted) - {""})
+    if changed:
+        link_related_bills(jurisdiction_id, changed)
+    if any(result.outcome in APPLIED for result in results):
+        Jurisdiction.objects.filter(id=jurisdiction_id).update(latest_bill_update=now)
+
+
+def relink(bill_ids: Collection[str], finalizing: UUID | None = None) -> None:
+    """Tie the vote events of these bills to their actions, as the ledger says they are named.
+
+    A bill whose votes a finalized run has scraped (or the run `finalizing`) is as that run and
+    what was scraped since says.
+    """
+    settled = settled_bills(bill_ids, finalizing)
+    link_votes(bill_ids, named_actions(bill_ids, settled), settled)
+
+
+def result_of(attempt: Attempt) -> Result:
+    """The outcome that an attempt comes to. Raises RetryLater when the database interrupted it."""
+    file, exc = attempt.file, attempt.error
+    about = {"about": attempt.about, "row_id": attempt.row_id}
+    if exc is None:
+        outcome = _OUTCOMES[attempt.what]
+        return _result(file, outcome, bill_identifier=attempt.bill_identifier, **about)
+    if isinstance(exc, Superseded):
+        return _result(file, Outcome.SUPERSEDED, **about)
+    if not isinstance(exc, Unresolved):
+        return replace(_failure(file, exc), about=attempt.about)
+    if file.last_chance:
+        problem = PoisonMessage("unresolved", f"never came: {exc.waiting_for}")
+        return _result(file, Outcome.FAILED, problem=problem, **about)
+    return _result(file, Outcome.DEFERRED, waiting_for=exc.waiting_for, **about)
 
 
 def _result(file: FetchedFile, outcome: str, **more: Any) -> Result:
@@ -238,15 +197,10 @@ def _failure(file: FetchedFile, exc: Exception) -> Result:
     )
 
 
-def _bills_named(files: Sequence[FetchedFile]) -> set[str]:
+def bills_named(files: Sequence[FetchedFile]) -> set[str]:
+    """The scrape ids of bills that the vote events among `files` name."""
     named = {f.content.data.get("bill") for f in files if f.content.object_type == "vote_event"}
     return {bill for bill in named if isinstance(bill, str) and _PLAIN_ID.fullmatch(bill)}
-
-
-def _check_constraints() -> None:
-    # Core's foreign keys are deferred: a bad one would pass here and fail everyone's commit.
-    with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
 
 
 def _line(exc: Exception) -> str:

@@ -60,6 +60,21 @@ class FetchedFile:
 
 
 @dataclass(frozen=True)
+class About:
+    """What the ledger keeps of a vote event or event, so that a later file can be told from it.
+
+    `bill_id` is the row of a vote event's bill. `keys` are what core can find the row by, the one
+    it does look by first; `action`, `date` and `organization_id` name a vote event's action.
+    """
+
+    bill_id: str = ""
+    keys: tuple[str, ...] = ()
+    action: str = ""
+    date: str = ""
+    organization_id: str = ""
+
+
+@dataclass(frozen=True)
 class Result:
     """What became of a file. `file` is None when it could not even be read.
 
@@ -76,6 +91,7 @@ class Result:
     file: FetchedFile | None = None
     row_id: str = ""
     bill_identifier: str = ""
+    about: About = field(default_factory=About)
     problem: PoisonMessage | None = None
     traceback: str = ""
     waiting_for: WaitingFor | None = None

@@ -14,6 +14,8 @@ from realtime import archive, ledger, parked
 from realtime.config import Config
 from realtime.deliveries import Deliveries
 from realtime.errors import PoisonMessage, Unavailable
+from realtime.finalization.finalize import finalize_complete
+from realtime.finalization.steps import Means
 from realtime.inbox import Inbox
 from realtime.intake import fail_message, take_in
 from realtime.jurisdiction_batches import import_all
@@ -74,6 +76,9 @@ def _passes(work: Work, inbox: Inbox, limits: Limits) -> None:
             raise work.unavailable
         if not messages or not limits.until_empty:
             break
+    with work.report.stage("finalize"):
+        for one in finalize_complete(_means(work)):
+            work.report.finalized.append(str(one.run.run_id))
     if work.failed_rows:
         archive.settle(work.store, work.config, work.failed_rows)
 
@@ -97,6 +102,10 @@ def _try_alone(work: Work, deliveries: Deliveries, suspect: ReceivedMessage) -> 
         )
         fail_message(work, deliveries, suspect, problem)
     ledger.end_attempt(suspect.message_id)
+
+
+def _means(work: Work) -> Means:
+    return Means(work.store, work.config.max_file_bytes, work.slot.verify, work.must_stop)
 
 
 def _line(exc: Exception) -> str:

@@ -184,7 +184,8 @@ def _record(work: Work, deliveries: Deliveries, found: _Sorted) -> None:
     with work.report.stage("import"):
         with transaction.atomic():
             now = ledger.database_now()
-            for _, run in found.finished_runs:
+            # In one order everywhere, so that two workers cannot block each other.
+            for run in sorted((r for _, r in found.finished_runs), key=lambda r: r.run_id):
                 ledger.store_run(run, now)
             rows = ledger.record_unread([result for _, result in found.problems], now)
             work.slot.verify()

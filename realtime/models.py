@@ -20,24 +20,50 @@ class Outcome(models.TextChoices):
 APPLIED = (Outcome.INSERTED, Outcome.UPDATED, Outcome.UNCHANGED)
 
 
+class Closed(models.TextChoices):
+    """Why a run was closed: its finalization deletes nothing and marks nothing as deleted."""
+
+    UNFINISHED = "unfinished", "its end had not come when a newer run was finalized"
+    INCOMPLETE = "incomplete", "files of it had not come a day after its end"
+    FAILED = "failed-files", "files of it failed, so what it lacks may have been scraped"
+    NEWER = "newer-final", "a newer run had been finalized before"
+
+
 class ScrapeRun(models.Model):
-    """One invocation of core's update with all of its scrapers, once it said that it ended."""
+    """One invocation of core's update with all of its scrapers.
+
+    The row is there from the first of its files on; `finished_at` is null until the run says that
+    it ended, and until then `started_at` is the time of its earliest file.
+    """
 
     run_id = models.UUIDField(primary_key=True)
     bucket = models.TextField()
     jurisdiction_id = models.TextField()
     jurisdiction_name = models.TextField(blank=True)
     started_at = models.DateTimeField()
-    finished_at = models.DateTimeField()
-    objects_sent = models.JSONField(help_text="distinct files sent, by object type")
-    scrapers = models.JSONField(help_text="what core's ScrapeReport needs, by scraper")
-    received_at = models.DateTimeField(help_text="when the end of the run was received")
+    finished_at = models.DateTimeField(null=True)
+    objects_sent = models.JSONField(default=dict, help_text="distinct files sent, by object type")
+    scrapers = models.JSONField(
+        default=dict, help_text="what core's ScrapeReport needs, by scraper"
+    )
+    received_at = models.DateTimeField(null=True, help_text="when its end was received")
+
+    # How far finalizing it has come
+    step = models.TextField(blank=True, help_text="step under way; empty: not begun, or done")
+    cursor = models.JSONField(null=True, help_text="where the step under way goes on")
     finalized_at = models.DateTimeField(null=True)
+    closed = models.TextField(blank=True, choices=Closed.choices)
+    closed_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "realtime_run"
         indexes = [
-            models.Index(fields=["jurisdiction_id", "started_at"], name="realtime_run_juris")
+            models.Index(fields=["jurisdiction_id", "started_at"], name="realtime_run_juris"),
+            models.Index(
+                fields=["jurisdiction_id"],
+                name="realtime_run_open",
+                condition=models.Q(finalized_at=None),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -73,6 +99,10 @@ class File(models.Model):
         blank=True, help_text="identifier, as core stores it, of the bill it is or names"
     )
     bill_action = models.TextField(blank=True, help_text="the action a vote event names")
+    bill_id = models.TextField(blank=True, help_text="row of the bill a vote event is of")
+    identity = models.JSONField(
+        null=True, help_text="of a vote event or event: what core finds its row by"
+    )
 
     # What became of it
     outcome = models.TextField(choices=Outcome.choices)
@@ -117,6 +147,9 @@ class File(models.Model):
                 fields=["row_id"], name="realtime_file_row", condition=~models.Q(row_id="")
             ),
             models.Index(fields=["run_id"], name="realtime_file_run"),
+            models.Index(
+                fields=["bill_id"], name="realtime_file_bill_row", condition=~models.Q(bill_id="")
+            ),
             models.Index(
                 fields=["jurisdiction_id"],
                 name="realtime_file_parked",

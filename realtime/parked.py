@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from realtime import ledger
+from realtime import ledger, waiting
 from realtime.batching import FetchedFile, FileIdentity, by_jurisdiction
 from realtime.errors import (
     Busy,
@@ -32,10 +32,10 @@ def resume(work: Work) -> None:
     tried: set[int] = set()
     while not work.must_stop():
         with work.report.stage("import"):
-            rows = ledger.wakeable(BATCH_SIZE, tried)
+            rows = waiting.wakeable(BATCH_SIZE, tried)
             last_chance = not rows
             if last_chance:
-                rows = ledger.overdue(BATCH_SIZE, tried, ledger.database_now())
+                rows = waiting.overdue(BATCH_SIZE, tried, ledger.database_now())
         if not rows:
             return
         tried.update(row.id for row in rows)
@@ -91,7 +91,7 @@ def _import(
             for result in batch.results:
                 if result.identity in overwritten:
                     # The upload that took its place has an outcome of its own now.
-                    ledger.supersede_parked(overwritten[result.identity].id)
+                    waiting.supersede_parked(overwritten[result.identity].id)
                 waits = result.outcome in (Outcome.DEFERRED, Outcome.FAILED)
                 if not waits and not result.repeated:
                     work.report.count_resumed(result.object_type)
@@ -108,5 +108,5 @@ def _give_up(work: Work, row: File, problem: PoisonMessage) -> None:
     logger.warning(
         "%s failed: %s: %s", row.key, problem.reason, problem.detail, extra={"action": "failed"}
     )
-    ledger.fail_parked(row.id, problem)
+    waiting.fail_parked(row.id, problem)
     work.failed_rows.append(row.id)

@@ -20,7 +20,8 @@ class Report:
     """The figures of a run, filled in while it works.
 
     `received` counts files and equals the sum of all outcomes. `lags` are seconds from scraped to
-    visible; `seconds` are those of each stage.
+    visible; `seconds` are those of each stage; `finalized` are the ids of the scrape runs that
+    were finalized or closed.
     """
 
     received: int = 0
@@ -31,6 +32,7 @@ class Report:
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     lags: list[float] = field(default_factory=list)
     released_messages: list[str] = field(default_factory=list)
+    finalized: list[str] = field(default_factory=list)
     note: str = ""
 
     def count(self, object_type: str, outcome: str, files: int = 1) -> None:
@@ -68,6 +70,7 @@ class Report:
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "lag_seconds": {"p50": percentile(self.lags, 50), "p95": percentile(self.lags, 95)},
             "statements": self.statements,
+            "finalized": self.finalized,
         }
         if self.released_messages:
             report["released_messages"] = self.released_messages
@@ -80,6 +83,8 @@ class Report:
         parts = [f"{self.outcomes[o]} {o.value}" for o in Outcome if self.outcomes[o]]
         if self.resumed:
             parts.append(f"{self.resumed} resumed")
+        if self.finalized:
+            parts.append(f"{len(self.finalized)} scrape runs finalized")
         told = ", ".join(parts) if parts else "nothing to do"
         return f"{self.received} received: {told} ({self.seconds['total']:.1f} s)"
 

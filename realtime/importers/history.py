@@ -1,8 +1,8 @@
 """What the ledger knows of the rows that a batch may touch."""
 
-from collections.abc import Collection
 from typing import Protocol
 
+from realtime.batching import FetchedFile
 from realtime.scraped import ScrapeOrder
 
 
@@ -15,5 +15,14 @@ class History(Protocol):
     def row_of(self, object_type: str, scrape_id: str) -> str | None:
         """The row that the object of this scrape `_id` was applied to."""
 
-    def vote_actions(self, vote_event_ids: Collection[str]) -> list[tuple[str, str]]:
-        """(vote event's row, description of the action it names), in scrape order."""
+    def covered(self, bill_id: str, order: ScrapeOrder) -> bool:
+        """Whether a finalized run that began after `order` has scraped the votes of that bill."""
+
+    def events_settled(self, order: ScrapeOrder) -> bool:
+        """Whether a finalized run that began after `order` has said which events there are."""
+
+    def applied(self, file: FetchedFile, row_id: str) -> None:
+        """The file has been applied to the row."""
+
+    def identified(self, file: FetchedFile, row_id: str) -> None:
+        """The file's scrape id names the row, though it was not applied."""

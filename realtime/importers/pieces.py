@@ -5,15 +5,19 @@ scrape came in other runs, so scrape ids are looked up in the ledger as well, wh
 named instead of being skipped, and what is older than the row it would change is refused.
 """
 
+import hashlib
+import json
 from collections import defaultdict
 from typing import Any
 
+from django.core.exceptions import MultipleObjectsReturned
 from openstates import importers as core
 from openstates.data.models import Bill, LegislativeSession, VoteEvent
 from openstates.exceptions import UnresolvedIdError
 from openstates.importers.base import BaseImporter
 from openstates.utils import get_pseudo_id
 
+from realtime.batching import About
 from realtime.errors import PoisonMessage, Superseded, Unresolved, WaitingFor
 from realtime.importers.history import History
 from realtime.scraped import ScrapeOrder
@@ -22,12 +26,16 @@ PersonCache = dict[Any, str | None]
 
 
 class _InPieces(BaseImporter):  # type: ignore[misc]
-    """What every adapted importer does. One instance serves one batch of one jurisdiction."""
+    """What every adapted importer does. One instance serves one batch of one jurisdiction.
+
+    `about` is what the ledger must remember of the object that was applied last.
+    """
 
     def __init__(self, jurisdiction_id: str, *args: Any, history: History) -> None:
         super().__init__(jurisdiction_id, *args, do_postimport=False)
         self.history = history
-        self._order: ScrapeOrder | None = None
+        self.about = About()
+        self._order = ScrapeOrder(0, "", 0)
         self._unresolved: UnresolvedIdError | None = None
         self._person_caches: dict[str | None, PersonCache] = defaultdict(dict)
 
@@ -35,11 +43,15 @@ class _InPieces(BaseImporter):  # type: ignore[misc]
         """Import one object; returns its row and core's word for what was done.
 
         Raises Superseded, Unresolved (what has not arrived), PoisonMessage (`unresolved`: what
-        core would skip) and whatever core raises. `data` is changed.
+        core would skip; `ambiguous`: several rows could be meant) and whatever core raises. `data`
+        is changed.
         """
         scrape_id = data["_id"]
-        self._order, self._unresolved = order, None
-        row_id, what = self.import_item(data, allow_duplicates=True)
+        self._order, self._unresolved, self.about = order, None, About()
+        try:
+            row_id, what = self.import_item(data, allow_duplicates=True)
+        except MultipleObjectsReturned as exc:
+            raise PoisonMessage("ambiguous", f"it may be any of several rows: {exc}") from exc
         if not row_id:
             raise PoisonMessage("unresolved", str(self._unresolved or "core skipped the object"))
         self.json_to_db_id[scrape_id] = row_id
@@ -57,7 +69,7 @@ class _InPieces(BaseImporter):  # type: ignore[misc]
 
     def _refuse_older(self, row: Any) -> None:
         newest = self.history.newest(row.id)
-        if newest is not None and self._order is not None and newest > self._order:
+        if newest is not None and newest > self._order:
             raise Superseded(row.id)
 
     def get_session(self, identifier: str) -> LegislativeSession:
@@ -137,22 +149,31 @@ class BillInPieces(_InPieces, core.BillImporter):  # type: ignore[misc]
 
 
 class VoteEventInPieces(_InPieces, core.VoteEventImporter):  # type: ignore[misc]
-    """Vote events, parked until their bill is there."""
+    """Vote events, parked until their bill is there. `link_votes` ties them to their actions."""
 
     def __init__(self, *args: Any, history: History) -> None:
         super().__init__(*args, history=history)
-        self._actions_before: set[str] = set()
+        self._action = ""
 
     def apply(self, data: dict[str, Any], order: ScrapeOrder) -> tuple[str, str]:
-        self._actions_before = set(self.seen_action_ids)
+        # Which action is whose depends on all votes of the bill: `link_votes` settles that.
+        self._action = data.get("bill_action") or ""
+        if not isinstance(self._action, str):
+            raise PoisonMessage("invalid", "bill_action is no text", "bill_action")
+        data["bill_action"] = None
         self._require_bill(data)
         return super().apply(data, order)
 
-    def forget(self, scrape_id: str) -> None:
-        super().forget(scrape_id)
-        self.seen_action_ids = self._actions_before
-
     def get_object(self, data: dict[str, Any]) -> Any:
+        self.about = _about_vote(data, self._action)
+        try:
+            return self._find(data)
+        except VoteEvent.DoesNotExist:
+            if self.history.covered(data["bill_id"], self._order):
+                raise Superseded("") from None
+            raise
+
+    def _find(self, data: dict[str, Any]) -> Any:
         # Core looks a dedupe key up over all jurisdictions, and real keys collide.
         if data.get("dedupe_key") and (data["identifier"] or data["bill_id"]):
             row = VoteEvent.objects.get(
@@ -212,6 +233,40 @@ class VoteEventInPieces(_InPieces, core.VoteEventImporter):  # type: ignore[misc
 
 class EventInPieces(_InPieces, core.EventImporter):  # type: ignore[misc]
     """Legislative events."""
+
+    def prepare_for_db(self, data: dict[str, Any]) -> dict[str, Any]:
+        prepared = super().prepare_for_db(data)
+        prepared["deleted"] = self.history.events_settled(self._order)
+        return prepared
+
+    def get_object(self, data: dict[str, Any]) -> Any:
+        self.about = _about_event(data)
+        return super().get_object(data)
+
+
+def _about_vote(data: dict[str, Any], action: str) -> About:
+    bill, session = data["bill_id"] or "", str(data["legislative_session_id"])
+    date, organization = str(data["start_date"]), data["organization_id"] or ""
+    keys = [_key("motion", session, bill, data["motion_text"], date, organization)]
+    if data["identifier"]:
+        keys.insert(0, _key("identifier", session, bill, data["identifier"]))
+    if data.get("dedupe_key"):
+        keys.insert(0, _key("dedupe", data["dedupe_key"]))
+    return About(bill, tuple(keys), action, date, organization)
+
+
+def _about_event(data: dict[str, Any]) -> About:
+    fields = ("name", "description", "start_date", "end_date")
+    keys = [_key("fields", *(data[name] for name in fields))]
+    if data.get("dedupe_key"):
+        keys.insert(0, _key("dedupe", data["dedupe_key"]))
+    return About(keys=tuple(keys))
+
+
+def _key(kind: str, *parts: Any) -> str:
+    # Digests, since motions and descriptions can be pages long.
+    digest = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:24]
+    return f"{kind}:{digest}"
 
 
 def _recall(importer: _InPieces, object_type: str, json_id: str) -> None:

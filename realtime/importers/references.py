@@ -1,41 +1,78 @@
 """Links between rows that may arrive in either order, settled as soon as both are there."""
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+from uuid import UUID
 
 from django.db import connection
+from django.utils import timezone
 from openstates.data.models import BillAction, VoteEvent
 
-from realtime.importers.history import History
+_VOTE = ("id", "bill_id", "bill_action_id")
+_ACTION = ("bill_id", "description", "date", "organization_id")
 
 
-def relink_votes(bill_ids: Collection[str], history: History) -> None:
-    """Tie the unlinked vote events of these bills to the actions they name.
+class NamedAction(NamedTuple):
+    """What one vote event file says: that the vote event of row `vote_event_id` is the action
+    described so, `action` being empty when it names none."""
 
-    Importing a changed bill recreates its actions, which unlinks its votes; and a vote may come
-    before the action. Core's rule: the one action of that description, date and organization,
-    first come first served in scrape order.
+    vote_event_id: str
+    bill_id: str
+    action: str
+    date: str
+    organization_id: str
+
+
+def link_votes(
+    bill_ids: Collection[str], named: Sequence[NamedAction], settled: Collection[str]
+) -> None:
+    """Tie the vote events of these bills to the actions that `named`, in scrape order, says.
+
+    Core's rule: the one action of that bill, description, date and organization, first come first
+    served. Vote events that `named` knows nothing of keep the action they have and bar others from
+    it, but not those of the bills in `settled`. Only rows whose link changes are written.
     """
-    votes = {
-        vote.id: vote for vote in VoteEvent.objects.filter(bill_id__in=bill_ids, bill_action=None)
-    }
-    if not votes:
+    votes = VoteEvent.objects.filter(bill_id__in=bill_ids)
+    rows = {vote: (bill, action) for vote, bill, action in votes.values_list(*_VOTE)}
+    if not rows:
         return
-    taken: set[str] = set()
-    for vote_id, description in history.vote_actions(list(votes)):
-        vote = votes[vote_id]
-        actions = BillAction.objects.filter(
-            bill_id=vote.bill_id,
-            description=description,
-            date=vote.start_date,
-            organization_id=vote.organization_id,
-        ).values_list("id", "vote")[:2]
-        if len(actions) == 1 and actions[0][1] is None and actions[0][0] not in taken:
-            taken.add(actions[0][0])
-            VoteEvent.objects.filter(id=vote_id).update(bill_action_id=actions[0][0])
+    candidates: dict[tuple[str, ...], list[UUID]] = defaultdict(list)
+    actions = BillAction.objects.filter(bill_id__in=bill_ids)
+    for action_id, *words in actions.values_list("id", *_ACTION):
+        candidates[tuple(words)].append(action_id)
+    known = {one.vote_event_id for one in named}
+    links: dict[str, UUID | None] = {
+        vote: None if vote in known or bill in settled else action
+        for vote, (bill, action) in rows.items()
+    }
+    taken = set(links.values())
+    for one in named:
+        fitting = candidates[one.bill_id, one.action, one.date, one.organization_id]
+        is_it = one.action and one.vote_event_id in rows and len(fitting) == 1
+        if is_it and fitting[0] not in taken:
+            taken.add(fitting[0])
+            links[one.vote_event_id] = fitting[0]
+    _relink({vote: action for vote, action in links.items() if action != rows[vote][1]})
 
 
-def link_related_bills(jurisdiction_id: str, bill_ids: Collection[str]) -> None:
-    """Resolve the relationships of these bills, and those of others that name them."""
+def _relink(changed: dict[str, UUID | None]) -> None:
+    if not changed:
+        return
+    now = timezone.now()
+    # First all undone: an action has one vote event at the most, at every moment.
+    VoteEvent.objects.filter(id__in=changed).update(bill_action=None, updated_at=now)
+    linked = [
+        VoteEvent(id=vote, bill_action_id=action) for vote, action in changed.items() if action
+    ]
+    VoteEvent.objects.bulk_update(linked, ["bill_action"], batch_size=1000)
+
+
+def link_related_bills(jurisdiction_id: str, bill_ids: Collection[str] | None = None) -> None:
+    """Resolve the relationships of these bills, and those of others that name them.
+
+    Without `bill_ids`, all of the jurisdiction, as core does at the end of an import.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -52,7 +89,11 @@ def link_related_bills(jurisdiction_id: str, bill_ids: Collection[str]) -> None:
               AND session.jurisdiction_id = %(jurisdiction)s
               AND session.identifier = related.legislative_session
               AND named.identifier = related.identifier
-              AND (related.bill_id = ANY(%(bills)s) OR named.id = ANY(%(bills)s))
+              AND (%(all)s OR related.bill_id = ANY(%(bills)s) OR named.id = ANY(%(bills)s))
             """,
-            {"jurisdiction": jurisdiction_id, "bills": list(bill_ids)},
+            {
+                "jurisdiction": jurisdiction_id,
+                "all": bill_ids is None,
+                "bills": list(bill_ids or ()),
+            },
         )

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 from openstates.data.models import Bill, BillAction, LegislativeSession, VoteEvent
 
-from realtime import fetching, inbox, jurisdiction_batches, ledger, locks, scraped
+from realtime import fetching, inbox, jurisdiction_batches, ledger, locks, runs, scraped
 from realtime.errors import Unavailable
 from realtime.models import File, ScrapeRun, Suspect
 from realtime.scraped import SCRAPED_AT_METADATA
@@ -102,7 +102,7 @@ def test_import__run_complete_but_for_a_parked_vote__vote_fails_as_unresolved(
 def test_import__parked_for_a_day_without_a_run__fails_as_unresolved(session: Mail) -> None:
     [key] = session.publish(scrapes.vote_event(scrapes.bill()))
     session.run()
-    File.objects.filter(key=key).update(received_at=ledger.database_now() - 1.1 * ledger.PARKED_FOR)
+    File.objects.filter(key=key).update(received_at=ledger.database_now() - 1.1 * runs.PATIENCE)
     session.run()
     assert scrapes.outcomes()[key] == "failed"
 

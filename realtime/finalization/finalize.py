@@ -1,0 +1,98 @@
+"""Finalizes the runs that are complete, in the order of their starts."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from django.db import connection
+
+from realtime import ledger, runs
+from realtime.errors import RetryLater, Unavailable
+from realtime.finalization.steps import Finalization, Means, OutOfTime, Overtaken
+from realtime.importers.explain import interrupted
+from realtime.models import Closed, ScrapeRun
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Finalized:
+    """What was done for a run: `closed` says why nothing was deleted, `counts` how much else
+    was done (files `replayed`, of which `changed`; vote events `deleted`, events `marked`)."""
+
+    run: ScrapeRun
+    closed: str = ""
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def finalize_complete(means: Means) -> Iterator[Finalized]:
+    """Finalize every run that may be; one that cannot be now is left to the next call.
+
+    Raises Unavailable when the database or S3 cannot be reached.
+    """
+    unable: set[str] = set()
+    while not means.must_stop():
+        # Asked anew for each, since each may take long enough for the world to change.
+        plans = runs.plans(ledger.database_now())
+        plan = next((p for p in plans if p.run.jurisdiction_id not in unable), None)
+        if plan is None:
+            return
+        try:
+            yield from _carry_out(plan, means)
+        except (Unavailable, OutOfTime):
+            raise
+        except (RetryLater, Overtaken) as exc:
+            logger.info("%s", exc, extra={"action": "busy"})
+            unable.add(plan.run.jurisdiction_id)
+        except Exception as exc:
+            if connection.connection is None or not connection.is_usable():
+                raise Unavailable(f"the connection to the database was lost: {exc}") from exc
+            if interrupted(exc):
+                logger.warning("run %s: interrupted: %s", plan.run.run_id, exc)
+            else:
+                logger.exception("run %s cannot be finalized", plan.run.run_id)
+            unable.add(plan.run.jurisdiction_id)
+
+
+def _carry_out(plan: runs.Plan, means: Means) -> Iterator[Finalized]:
+    for older in plan.closing:
+        yield _finalize(older, means, _why_closed(older))
+    closed = ""
+    if runs.newer_final(plan.run):
+        closed = Closed.NEWER
+    elif runs.failures(plan.run):
+        closed = Closed.FAILED
+    yield _finalize(plan.run, means, closed)
+
+
+def finalize_anyway(run: ScrapeRun, means: Means) -> Iterator[Finalized]:
+    """Finalize a run whatever it lacks, and delete what it has not seen.
+
+    Older runs that are open are closed before; after a newer one has been finalized nothing is
+    deleted. Raises as Finalization.finish does.
+    """
+    for older in runs.open_runs(run.jurisdiction_id):
+        if older.started_at < run.started_at and not older.closed_at:
+            yield _finalize(older, means, _why_closed(older))
+    ScrapeRun.objects.filter(run_id=run.run_id).update(step="", cursor=None)
+    run.refresh_from_db()
+    yield _finalize(run, means, Closed.NEWER if runs.newer_final(run) else "")
+
+
+def _why_closed(run: ScrapeRun) -> str:
+    return Closed.UNFINISHED if run.finished_at is None else Closed.INCOMPLETE
+
+
+def _finalize(run: ScrapeRun, means: Means, closed: str) -> Finalized:
+    means.counts.clear()
+    Finalization(run, means, closed).finish()
+    run.refresh_from_db()
+    logger.info(
+        "run %s of %s is %s: %s",
+        run.run_id,
+        run.jurisdiction_id,
+        f"closed ({closed})" if closed else "final",
+        ", ".join(f"{count} {name}" for name, count in means.counts.items()) or "nothing to do",
+        extra={"action": "finalized"},
+    )
+    return Finalized(run, closed, dict(means.counts))

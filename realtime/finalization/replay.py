@@ -1,0 +1,157 @@
+"""Imports files of a run once more, in the order core would, over what is already in."""
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connection
+from openstates.data.models import Event, VoteEvent
+
+from realtime import ledger
+from realtime.batch_import import bills_named, result_of, settle_references
+from realtime.batching import FetchedFile, Result
+from realtime.history import LedgerHistory
+from realtime.importers.applying import applier
+from realtime.models import APPLIED, File, Outcome, ScrapeRun
+
+logger = logging.getLogger(__name__)
+
+PAGE = 300
+_MODELS = {"vote_event": VoteEvent, "event": Event}
+
+# The newest file of each row, and those that may fare better now.
+_TO_REPLAY = """
+    SELECT id FROM realtime_file AS file
+    WHERE run_id = %(run)s AND object_type = %(type)s
+      AND (order_ticks, scrape_id, order_stamp, id) > (%(ticks)s, %(scrape_id)s, %(stamp)s, %(id)s)
+      AND (
+        (outcome = 'failed' AND reason IN ('unresolved', 'ambiguous'))
+        OR (outcome = ANY(%(applied)s) AND NOT EXISTS (
+          SELECT 1 FROM realtime_file AS newer
+          WHERE newer.row_id = file.row_id AND newer.outcome = ANY(%(applied)s)
+            AND (newer.order_ticks, newer.scrape_id, newer.order_stamp)
+              > (file.order_ticks, file.scrape_id, file.order_stamp))))
+    ORDER BY order_ticks, scrape_id, order_stamp, id LIMIT %(limit)s
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a replay goes on: after this file."""
+
+    ticks: int = -1
+    scrape_id: str = ""
+    stamp: int = 0
+    id: int = 0
+
+
+def page(run: ScrapeRun, object_type: str, after: Place) -> list[File]:
+    """The next files of the run to import once more, in scrape order; empty when there are none.
+
+    A file whose row a later one has been applied to has nothing to add.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _TO_REPLAY,
+            {
+                "run": run.run_id,
+                "type": object_type,
+                "applied": [outcome.value for outcome in APPLIED],
+                "limit": PAGE,
+                **vars(after),
+            },
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+    rows = File.objects.in_bulk(ids)
+    return [rows[id] for id in ids]
+
+
+def place_of(row: File) -> Place:
+    """The place of a file in a replay."""
+    return Place(row.order_ticks, row.scrape_id, row.order_stamp, row.id)
+
+
+def apply_again(
+    jurisdiction_id: str, rows: Sequence[File], files: Sequence[FetchedFile | None]
+) -> int:
+    """Import the files of these rows of the ledger once more; returns how many changed anything.
+
+    Part of the caller's transaction, which holds the jurisdiction. The ledger is corrected where
+    a file fares differently now. What cannot be read any more (None) stays as it is.
+    """
+    by_identity = {
+        file.identity: row for row, file in zip(rows, files, strict=True) if file is not None
+    }
+    found = [file for file in files if file is not None]
+    history = LedgerHistory(jurisdiction_id)
+    history.preload("bill", bills_named(found))
+    results = [
+        result_of(attempt)
+        for attempt in applier(jurisdiction_id, history).apply(found, lambda: False)
+    ]
+    pairs = [(by_identity[result.identity], result) for result in results]
+    _correct(pairs)
+    settle_references(jurisdiction_id, results, ledger.database_now())
+    return sum(result.outcome in (Outcome.INSERTED, Outcome.UPDATED) for result in results)
+
+
+def _correct(pairs: Sequence[tuple[File, Result]]) -> None:
+    changed = []
+    for row, result in pairs:
+        before = ledger.corrected_fields(row)
+        if result.outcome == Outcome.SUPERSEDED and not row.row_id:
+            row.outcome, row.row_id = result.outcome, result.row_id
+        elif result.outcome in APPLIED and (
+            row.row_id != result.row_id or row.outcome not in APPLIED
+        ):
+            row.outcome, row.row_id = result.outcome, result.row_id
+            row.reason = row.field = row.detail = row.traceback = ""
+        elif result.outcome == Outcome.FAILED:
+            _give_up(row, result)
+        ledger.describe_again(row, result)
+        if ledger.corrected_fields(row) != before:
+            changed.append(row)
+    ledger.correct(changed)
+
+
+def _give_up(row: File, result: Result) -> None:
+    assert result.problem is not None
+    problem = result.problem
+    if row.outcome in APPLIED:
+        # Core, seeing everything at once, would have passed it over.
+        logger.warning(
+            "%s does not fit any longer: %s: %s",
+            row.key,
+            problem.reason,
+            problem.detail,
+            extra={"action": "withdrawn"},
+        )
+        if problem.reason != "unresolved" or row.object_type not in _MODELS:
+            return
+        withdraw(row.object_type, [row.row_id], row.run_id)
+        row.row_id = ""
+    row.outcome = Outcome.FAILED
+    row.reason, row.field, row.detail = problem.reason, problem.field, problem.detail
+
+
+def vacate(object_type: str, rows: Sequence[File]) -> None:
+    """Make these files of one run look as if none of them had been imported.
+
+    Rows that others have written too stay, for the files to find again.
+    """
+    withdraw(object_type, [row.row_id for row in rows], rows[0].run_id)
+    for row in rows:
+        row.row_id = ""
+    ledger.correct(rows)
+
+
+def withdraw(object_type: str, row_ids: Collection[str], run_id: UUID | None) -> None:
+    """Delete those of core's rows that only this run has written."""
+    written = File.objects.filter(row_id__in=row_ids, outcome__in=APPLIED)
+    made = written.filter(run_id=run_id, outcome=Outcome.INSERTED)
+    others = written.exclude(run_id=run_id)
+    only_ours = set(made.values_list("row_id", flat=True)) - set(
+        others.values_list("row_id", flat=True)
+    )
+    _MODELS[object_type].objects.filter(id__in=only_ours).delete()

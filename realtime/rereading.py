@@ -1,0 +1,78 @@
+"""Reads files again, from wherever the ledger says they are now."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from realtime.batching import Delivery, FetchedFile, FileIdentity
+from realtime.errors import PoisonMessage, RetryLater
+from realtime.models import File
+from realtime.s3 import THREADS, Gone, S3Store, StoredFile
+from realtime.scraped import ScrapeOrder, read, time_of
+
+
+def read_again(store: S3Store, max_bytes: int, rows: Sequence[File]) -> list[FetchedFile | None]:
+    """The content of these files, each with the place in the scrape order that it was given
+    first; None for one that is gone, or was overwritten before it was moved.
+
+    Raises RetryLater (Unavailable when nothing answers) when S3 does not let them be read now.
+    """
+
+    def one(row: File) -> FetchedFile | None:
+        try:
+            return _read(store, max_bytes, row)
+        except (Gone, PoisonMessage):
+            return None
+
+    if not rows:
+        return []
+    with ThreadPoolExecutor(THREADS, "s3-get") as threads:
+        return list(threads.map(one, rows))
+
+
+def _read(store: S3Store, max_bytes: int, row: File) -> FetchedFile:
+    stored = _stored(store, max_bytes, row)
+    if stored.body is None:
+        raise RetryLater(f"{row.key} has {stored.object.size} bytes: REALTIME_MAX_FILE_BYTES")
+    content = read(row.object_type, stored.body, time_of(row.order_stamp))
+    return FetchedFile(
+        identity=FileIdentity(
+            row.bucket,
+            row.key,
+            row.version,
+            row.etag,
+            row.version_id,
+            row.last_modified,
+            row.size,
+        ),
+        jurisdiction_id=row.jurisdiction_id,
+        # The order that it was given cannot change, whatever a clock or a copy says now.
+        content=replace(
+            content,
+            order=ScrapeOrder(row.order_ticks, row.scrape_id, row.order_stamp),
+            scraped_at=row.scraped_at or content.scraped_at,
+        ),
+        delivery=Delivery(
+            queued_at=row.queued_at,
+            received_at=row.received_at,
+            message=row.message,
+            jurisdiction_id=row.jurisdiction_id,
+            file_archiving=row.file_archiving,
+            run_id=row.run_id,
+        ),
+        last_chance=True,
+    )
+
+
+def _stored(store: S3Store, max_bytes: int, row: File) -> StoredFile:
+    if row.settled_at is None:
+        try:
+            stored = store.get(row.key, max_bytes, row.version_id)
+            if stored.object.version == row.version:
+                return stored
+        except Gone:
+            # A move may have been cut short before it was written down.
+            pass
+    if not row.settled_key:
+        raise Gone(f"s3://{row.bucket}/{row.key} is no longer there")
+    return store.get(row.settled_key, max_bytes)

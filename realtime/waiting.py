@@ -1,0 +1,81 @@
+"""Parked files in the ledger: what each waits for, and when its wait is over."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import Q
+
+from realtime.errors import PoisonMessage
+from realtime.ledger import database_now, storable
+from realtime.models import File, Outcome, ScrapeRun
+from realtime.runs import PATIENCE, arrivals
+
+# Each branch looks its rows up by an index of our own table: the bills that a parked vote event
+# may wait for came through the ledger too.
+_WAKEABLE = """
+    SELECT parked.id FROM realtime_file AS parked
+    WHERE parked.outcome = 'deferred' AND parked.id <> ALL(%(tried)s) AND (
+      (parked.bill_scrape_id <> '' AND EXISTS (
+        SELECT 1 FROM realtime_file AS bill
+        WHERE bill.jurisdiction_id = parked.jurisdiction_id AND bill.object_type = 'bill'
+          AND bill.scrape_id = parked.bill_scrape_id AND bill.row_id <> ''))
+      OR (parked.bill_identifier <> '' AND EXISTS (
+        SELECT 1 FROM realtime_file AS bill
+        WHERE bill.jurisdiction_id = parked.jurisdiction_id AND bill.object_type = 'bill'
+          AND bill.session = parked.session AND bill.bill_identifier = parked.bill_identifier
+          AND bill.row_id <> '' AND bill.imported_at > parked.tried_at))
+      OR (parked.bill_scrape_id = '' AND parked.bill_identifier = '' AND EXISTS (
+        SELECT 1 FROM opencivicdata_legislativesession AS session
+        WHERE session.jurisdiction_id = parked.jurisdiction_id
+          AND session.identifier = parked.session))
+    ) ORDER BY parked.order_ticks, parked.scrape_id LIMIT %(limit)s
+"""
+
+
+def wakeable(limit: int, tried: Collection[int]) -> list[File]:
+    """Up to `limit` parked files whose wait is over, but for those already `tried`."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAKEABLE, {"limit": limit, "tried": list(tried)})
+        ids = [row[0] for row in cursor.fetchall()]
+    return list(File.objects.filter(id__in=ids)) if ids else []
+
+
+def overdue(limit: int, tried: Collection[int], now: datetime) -> list[File]:
+    """Up to `limit` parked files that have waited long enough for a last try.
+
+    Those of a run that is complete but for its parked files, and, after 24 hours, those of no run
+    or of one whose other files are not waited for any longer.
+    """
+    parked = File.objects.filter(outcome=Outcome.DEFERRED).exclude(id__in=tried)
+    ids = parked.exclude(run_id=None).values_list("run_id", flat=True).distinct()
+    named = [run_id for run_id in ids if run_id is not None]
+    runs = ScrapeRun.objects.filter(run_id__in=named)
+    there = arrivals(list(runs))
+    complete = [run_id for run_id, arrival in there.items() if arrival.all_came]
+    given_up = [
+        run.run_id
+        for run in runs
+        if run.closed_at or (run.received_at and run.received_at < now - PATIENCE)
+    ]
+    late = Q(run_id=None) | Q(run_id__in=given_up)
+    due = Q(run_id__in=complete) | (late & Q(received_at__lt=now - PATIENCE))
+    return list(parked.filter(due).order_by("order_ticks", "scrape_id")[:limit])
+
+
+def fail_parked(row_id: int, problem: PoisonMessage) -> None:
+    """Give a parked file up."""
+    File.objects.filter(id=row_id, outcome=Outcome.DEFERRED).update(
+        outcome=Outcome.FAILED,
+        reason=problem.reason,
+        field=storable(problem.field),
+        detail=storable(problem.detail),
+        imported_at=database_now(),
+    )
+
+
+def supersede_parked(row_id: int) -> None:
+    """A newer upload under its key has taken a parked file's place."""
+    File.objects.filter(id=row_id, outcome=Outcome.DEFERRED).update(
+        outcome=Outcome.SUPERSEDED, imported_at=database_now()
+    )

@@ -1,0 +1,188 @@
+"""What becomes of a scrape run once it is complete, on PostgreSQL, S3 and SQS."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from openstates.data.models import Bill, Event, RunPlan, VoteEvent
+
+from realtime.models import File, ScrapeRun
+from tests import scrapes
+from tests.scrapes import Mail
+from tests.support import Aws
+
+
+@pytest.fixture
+def mail(aws: Aws, database: str) -> Mail:
+    return Mail(aws, database)
+
+
+class Run:
+    """A scrape run that begins when it is made; `end` says on the queue that it ended."""
+
+    def __init__(self, mail: Mail) -> None:
+        self.mail = mail
+        self.id = str(uuid.uuid4())
+        self.started_at = datetime.now(UTC)
+        self.objects: dict[str, int] = {}
+
+    def publish(self, *files: dict[str, Any]) -> list[str]:
+        for data in files:
+            name = scrapes.type_of(data)
+            self.objects[name] = self.objects.get(name, 0) + 1
+        return self.mail.publish(*files, run_id=self.id)
+
+    def end(self, **more: int) -> None:
+        finished_at = datetime.now(UTC)
+        times = {
+            "started_at": self.started_at.isoformat(),
+            "finished_at": finished_at.isoformat(),
+        }
+        objects = {name: n + more.get(name, 0) for name, n in self.objects.items()}
+        scraper = {"args": "session=2031 chamber=lower", **times, "objects": objects}
+        self.mail.send(
+            {
+                "run_id": self.id,
+                "bucket": self.mail.aws.bucket,
+                "jurisdiction_id": scrapes.WYOMING.jurisdiction_id,
+                "jurisdiction_name": "Wyoming",
+                "run_finished": {**times, "objects": objects, "scrapers": {"bills": scraper}},
+            }
+        )
+
+    @property
+    def row(self) -> ScrapeRun:
+        return ScrapeRun.objects.get(run_id=self.id)
+
+
+def test_finalize__vote_events_and_events_not_scraped_again__deleted_and_marked(
+    mail: Mail,
+) -> None:
+    first = Run(mail)
+    bill, silent = scrapes.bill("HB 1"), scrapes.bill("HB 2")
+    first.publish(
+        scrapes.jurisdiction(), bill, silent,
+        scrapes.vote_event(bill, "old"), scrapes.vote_event(bill, "kept"),
+        scrapes.vote_event(silent, "of a bill without votes later"),
+        scrapes.event("Gone"), scrapes.event("Stays"),
+    )  # fmt: skip
+    first.end()
+    assert mail.run().finalized == [first.id]
+    assert first.row.finalized_at
+    assert VoteEvent.objects.count() == 3
+
+    second = Run(mail)
+    bill = scrapes.bill("HB 1")
+    second.publish(
+        bill, scrapes.bill("HB 2"), scrapes.vote_event(bill, "kept"), scrapes.event("Stays")
+    )
+    mail.run()
+    assert VoteEvent.objects.count() == 3, "nothing is deleted before the run is complete"
+    second.end()
+    mail.run()
+    motions = set(VoteEvent.objects.values_list("motion_text", flat=True))
+    assert motions == {"kept", "of a bill without votes later"}
+    assert {e.name: e.deleted for e in Event.objects.all()} == {"Gone": True, "Stays": False}
+
+
+def test_finalize__event_before_its_bill__agenda_linked(mail: Mail) -> None:
+    run = Run(mail)
+    run.publish(scrapes.jurisdiction(), scrapes.event(about="HB 1"))
+    mail.run()
+    run.publish(scrapes.bill("HB 1"))
+    run.end()
+    mail.run()
+    [entity] = Event.objects.get().agenda.get().related_entities.all()
+    assert entity.bill == Bill.objects.get()
+
+
+def test_finalize__run_plan__recorded_as_core_records_it(mail: Mail) -> None:
+    run = Run(mail)
+    run.publish(scrapes.jurisdiction(), scrapes.bill())
+    run.end()
+    mail.run()
+    plan = RunPlan.objects.get()
+    assert plan.success
+    assert plan.start_time == run.started_at
+    scraper = plan.scrapers.get()
+    assert (scraper.scraper, scraper.args) == ("bills", "session=2031 chamber=lower")
+    counts = dict(scraper.scraped_objects.values_list("object_type", "count"))
+    assert counts == {"bill": 1, "jurisdiction": 1}
+    imported = plan.imported_objects.get(object_type="bill")
+    assert (imported.insert_count, imported.update_count, imported.noop_count) == (1, 0, 0)
+
+
+def test_finalize__file_missing_or_failed__deletes_nothing(mail: Mail) -> None:
+    first = Run(mail)
+    first.publish(scrapes.jurisdiction(), scrapes.event("Gone"))
+    first.end()
+    mail.run()
+    second = Run(mail)
+    broken = scrapes.bill()
+    del broken["from_organization"]
+    second.publish(scrapes.event("Stays"), broken)
+    second.end()
+    mail.run()
+    assert second.row.closed == "failed-files"
+    assert not Event.objects.filter(deleted=True).exists()
+
+
+def test_finalize__straggler_of_an_older_run__does_not_undo_a_final_one(mail: Mail) -> None:
+    first = Run(mail)
+    old_bill = scrapes.bill()
+    late = [scrapes.vote_event(old_bill, "late"), scrapes.event("Late")]
+    first.publish(scrapes.jurisdiction(), old_bill)
+    mail.run()
+    second = Run(mail)
+    bill = scrapes.bill()
+    second.publish(bill, scrapes.vote_event(bill, "new"), scrapes.event("New"))
+    second.end()
+    mail.run()
+    assert (first.row.closed, first.row.finalized_at) == ("unfinished", None)
+    first.publish(*late)
+    first.end()
+    report = mail.run()
+    assert report.outcomes["superseded"] == 1
+    assert [v.motion_text for v in VoteEvent.objects.all()] == ["new"]
+    assert {e.name: e.deleted for e in Event.objects.all()} == {"New": False, "Late": True}
+    assert first.row.closed == "newer-final"
+    assert first.row.finalized_at
+
+
+def test_finalize__older_run_that_ended__is_waited_for_but_not_longer_than_a_day(
+    mail: Mail,
+) -> None:
+    first = Run(mail)
+    first.publish(scrapes.jurisdiction(), scrapes.event("Old"))
+    first.end(event=1)
+    mail.run()
+    second = Run(mail)
+    second.publish(scrapes.event("New"))
+    second.end()
+    assert mail.run().finalized == []
+    long_ago = datetime.now(UTC) - timedelta(hours=25)
+    ScrapeRun.objects.filter(run_id=first.id).update(received_at=long_ago)
+    assert mail.run().finalized == [first.id, second.id]
+    assert first.row.closed == "incomplete"
+    assert Event.objects.get(deleted=True).name == "Old"
+
+
+def test_finalize__key_and_identifier_votes_out_of_order__as_scrape_order_has_them(
+    mail: Mail,
+) -> None:
+    run = Run(mail)
+    bill = scrapes.bill()
+    with_key, without = scrapes.vote_event(bill, "a"), scrapes.vote_event(bill, "b")
+    for vote in (with_key, without):
+        vote["identifier"] = "7"
+    with_key["dedupe_key"] = "k"
+    run.publish(scrapes.jurisdiction(), bill, without)
+    mail.run()
+    run.publish(with_key)
+    mail.run()
+    assert VoteEvent.objects.count() == 2
+    run.end()
+    mail.run()
+    assert [v.motion_text for v in VoteEvent.objects.all()] == ["b"], "found by its identifier"
+    assert not File.objects.filter(outcome="failed").exists()
