@@ -4,6 +4,7 @@ The order of steps is the guarantee: what a message brought is committed before 
 acknowledged, and what was not committed comes again. A run can be killed at any point.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from realtime.config import Config
 from realtime.deliveries import Deliveries
 from realtime.errors import PoisonMessage, Unavailable
 from realtime.finalization.finalize import finalize_complete
-from realtime.finalization.steps import Means
+from realtime.finalization.steps import Means, OutOfTime
 from realtime.inbox import Inbox
 from realtime.intake import fail_message, take_in
 from realtime.jurisdiction_batches import import_all
@@ -24,6 +25,8 @@ from realtime.messages import ReceivedMessage
 from realtime.report import Report
 from realtime.s3 import S3Store
 from realtime.work import Work
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,7 @@ def _passes(work: Work, inbox: Inbox, limits: Limits) -> None:
         if not messages or not limits.until_empty:
             break
     with work.report.stage("finalize"):
-        for one in finalize_complete(_means(work)):
-            work.report.finalized.append(str(one.run.run_id))
+        _finalize(work)
     if work.failed_rows:
         archive.settle(work.store, work.config, work.failed_rows)
 
@@ -104,8 +106,13 @@ def _try_alone(work: Work, deliveries: Deliveries, suspect: ReceivedMessage) -> 
     ledger.end_attempt(suspect.message_id)
 
 
-def _means(work: Work) -> Means:
-    return Means(work.store, work.config.max_file_bytes, work.slot.verify, work.must_stop)
+def _finalize(work: Work) -> None:
+    means = Means(work.store, work.config.max_file_bytes, work.slot.verify, work.must_stop)
+    try:
+        for one in finalize_complete(means):
+            work.report.finalized.append(str(one.run.run_id))
+    except OutOfTime as exc:
+        logger.info("%s", exc, extra={"action": "finalizing"})
 
 
 def _line(exc: Exception) -> str:

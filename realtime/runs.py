@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q
 
+from realtime.ledger import database_now
 from realtime.models import Closed, File, Outcome, ScrapeRun
 
 # How long the files of a finished run are waited for, and parked files of no run.
@@ -115,6 +116,18 @@ def plans(now: datetime) -> list[Plan]:
             elif not run.closed_at:
                 older.append(run)
     return found + [Plan(run) for run in mended() if not newer_final(run)]
+
+
+def waited_for_by(run: ScrapeRun) -> list[ScrapeRun]:
+    """The older runs of the jurisdiction that have ended and must be finalized before."""
+    older = [one for one in open_runs(run.jurisdiction_id) if one.started_at < run.started_at]
+    there = arrivals(older)
+    now = database_now()
+    return [
+        one
+        for one in older
+        if (one.run_id in there and there[one.run_id].complete) or _is_waited_for(one, now)
+    ]
 
 
 def _is_waited_for(run: ScrapeRun, now: datetime) -> bool:

@@ -25,15 +25,18 @@ class Finalized:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def finalize_complete(means: Means) -> Iterator[Finalized]:
-    """Finalize every run that may be; one that cannot be now is left to the next call.
+def finalize_complete(means: Means, only: ScrapeRun | None = None) -> Iterator[Finalized]:
+    """Finalize every run that may be, or `only` that; one that cannot be now is left to the next
+    call.
 
-    Raises Unavailable when the database or S3 cannot be reached.
+    Raises Unavailable when the database or S3 cannot be reached, and OutOfTime.
     """
     unable: set[str] = set()
     while not means.must_stop():
         # Asked anew for each, since each may take long enough for the world to change.
         plans = runs.plans(ledger.database_now())
+        if only is not None:
+            plans = [plan for plan in plans if plan.run == only]
         plan = next((p for p in plans if p.run.jurisdiction_id not in unable), None)
         if plan is None:
             return

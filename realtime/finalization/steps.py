@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -39,12 +39,13 @@ class OutOfTime(RealtimeError):
 @dataclass
 class Means:
     """What finalizing needs. `before_commit` may veto with RetryLater; `must_stop` is asked
-    between transactions."""
+    between transactions; `progress` is told the step and the counts after each."""
 
     store: S3Store
     max_file_bytes: int
     before_commit: Callable[[], None]
     must_stop: Callable[[], bool]
+    progress: Callable[[str, Mapping[str, int]], None] = lambda step, counts: None
     counts: Counter[str] = field(default_factory=Counter)
 
 
@@ -83,6 +84,7 @@ class Finalization:
         while step:
             piece = self._steps[step](place)
             going_on = self._patiently(step, place, piece)
+            self._means.progress(step, self._means.counts)
             if going_on is None:
                 step, place = ([*names, ""][names.index(step) + 1], {})
             else:

@@ -1,12 +1,20 @@
 """What becomes of a scrape run once it is complete, on PostgreSQL, S3 and SQS."""
 
+import io
+import json
 import uuid
 from datetime import UTC, datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.test import override_settings
 from openstates.data.models import Bill, Event, RunPlan, VoteEvent
 
+from realtime import ledger, prune
+from realtime.finalization import steps
+from realtime.finalization.finalize import finalize_complete
 from realtime.models import File, ScrapeRun
 from tests import scrapes
 from tests.scrapes import Mail
@@ -186,3 +194,100 @@ def test_finalize__key_and_identifier_votes_out_of_order__as_scrape_order_has_th
     mail.run()
     assert [v.motion_text for v in VoteEvent.objects.all()] == ["b"], "found by its identifier"
     assert not File.objects.filter(outcome="failed").exists()
+
+
+def command(mail: Mail, name: str, *arguments: str) -> dict[str, Any]:
+    output = io.StringIO()
+    with override_settings(REALTIME=mail.config), pytest.MonkeyPatch.context() as patch:
+        for variable, value in mail.aws.environment.items():
+            patch.setenv(variable, value)
+        call_command(name, *arguments, "--json", stdout=output, stderr=io.StringIO())
+    report: dict[str, Any] = json.loads(output.getvalue().splitlines()[-1])
+    return report
+
+
+def test_finalize_realtime__run_with_a_failed_file__forced(mail: Mail) -> None:
+    first = Run(mail)
+    first.publish(scrapes.jurisdiction(), scrapes.event("Gone"))
+    first.end()
+    mail.run()
+    second = Run(mail)
+    broken = scrapes.bill()
+    del broken["from_organization"]
+    second.publish(scrapes.event("Stays"), broken)
+    mail.run()
+    with pytest.raises(CommandError, match="has not said that it ended"):
+        command(mail, "finalize_realtime", "--run", second.id)
+    second.end()
+    mail.run()
+    [told] = command(mail, "finalize_realtime", "--run", second.id, "--force")["runs"]
+    assert (told["run_id"], told["closed"], told["marked"]) == (second.id, "", 1)
+    assert Event.objects.get(deleted=True).name == "Gone"
+    assert RunPlan.objects.count() == 2, "one for each run, forced or not"
+
+
+def test_finalize__failed_file_mended__run_deletes_after_all(mail: Mail) -> None:
+    first = Run(mail)
+    first.publish(scrapes.jurisdiction(), scrapes.event("Gone"))
+    first.end()
+    mail.run()
+    second = Run(mail)
+    broken = scrapes.bill()
+    del broken["from_organization"]
+    second.publish(scrapes.event("Stays"), broken)
+    second.end()
+    mail.run()
+    File.objects.filter(run_id=second.id, outcome="failed").update(outcome="inserted", reason="")
+    assert command(mail, "finalize_realtime")["runs"][0]["marked"] == 1
+    assert second.row.closed == ""
+    assert command(mail, "finalize_realtime") == {"runs": []}
+
+
+def test_finalize__stopped_between_any_two_transactions__next_call_goes_on(mail: Mail) -> None:
+    first = Run(mail)
+    bill = scrapes.bill()
+    first.publish(scrapes.jurisdiction(), bill, scrapes.vote_event(bill, "old"))
+    first.publish(scrapes.event("Gone"))
+    first.end()
+    mail.run()
+    second = Run(mail)
+    bill = scrapes.bill()
+    second.publish(bill, scrapes.vote_event(bill, "new"), scrapes.event("Stays"))
+    mail.run()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("realtime.ingest.finalize_complete", lambda means: [])
+        second.end()
+        mail.run()
+    asked = 0
+    for allowed in range(1, 40):
+        stops = chain(repeat(False, allowed), repeat(True))
+        means = steps.Means(mail.store, 10**6, lambda: None, stops.__next__)
+        try:
+            if not list(finalize_complete(means)) and second.row.finalized_at:
+                break
+        except steps.OutOfTime:
+            asked += 1
+    assert asked > 3
+    assert [v.motion_text for v in VoteEvent.objects.all()] == ["new"]
+    assert Event.objects.get(deleted=True).name == "Gone"
+
+
+def test_prune_realtime__old_final_runs__forgotten_and_nothing_else(mail: Mail) -> None:
+    first, second = Run(mail), Run(mail)
+    first.publish(scrapes.jurisdiction(), scrapes.bill())
+    first.end()
+    mail.run()
+    second.publish(scrapes.event())
+    [parked] = mail.publish(scrapes.vote_event(scrapes.bill("HB 9")))
+    [free] = mail.publish(scrapes.event("of no run"))
+    mail.run()
+    command(mail, "archive_realtime")
+    assert command(mail, "prune_realtime") == {"files": 0, "runs": 0, "messages": 0}
+    prune.prune(ledger.database_now())
+    keys = set(File.objects.values_list("key", flat=True))
+    assert parked in keys
+    assert free not in keys
+    assert not File.objects.filter(run_id=first.id).exists()
+    assert File.objects.filter(run_id=second.id).exists(), "it is open"
+    assert first.row.finalized_at, "the newest final run tells stragglers from news"
+    assert Bill.objects.exists()

@@ -17,7 +17,7 @@ LAYERS = (
     {"sqs", "s3", "locks", "ledger", "whereabouts", "history", "report", "fetching", "lease",
      "inbox", "outbox", "retrying", "spool", "importers", "runs", "waiting", "rereading"},
     {"work", "deliveries", "intake", "batch_import", "jurisdiction_batches", "parked", "archive",
-     "ingest", "finalization", "producer", "publishing", "existing"},
+     "ingest", "finalization", "prune", "producer", "publishing", "existing"},
     {"management", "lambda_handler", "output_handler", "update", "devstack", "demo"},
 )  # fmt: skip
 # What scrapers load, where neither our settings nor a database are.

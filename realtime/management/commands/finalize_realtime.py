@@ -1,0 +1,131 @@
+"""Finalizes scrape runs that are complete."""
+
+import json
+import sys
+import uuid
+from argparse import ArgumentTypeError
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, connection
+
+from realtime import runs
+from realtime.config import Config
+from realtime.errors import RealtimeError
+from realtime.finalization.finalize import Finalized, finalize_anyway, finalize_complete
+from realtime.finalization.steps import Means, OutOfTime
+from realtime.management.limits import deadline, positive
+from realtime.models import ScrapeRun
+from realtime.s3 import S3Store
+
+
+class Command(BaseCommand):
+    help = (
+        "Finalize the scrape runs that are complete: settle every reference between their files,"
+        " delete the vote events that were not scraped again, and mark such events as deleted."
+        " import_realtime does so too; this command needs no free worker. Can be killed and"
+        " repeated at any time."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--run", type=_run_id, metavar="ID", help="only this run; say what it waits for"
+        )
+        parser.add_argument(
+            "--force",
+            action="store_true",
+            help="with --run: although files of it failed or have not come. What it lacks is then"
+            " taken for gone: vote events are deleted, events marked",
+        )
+        parser.add_argument(
+            "--time-limit",
+            type=positive,
+            metavar="SECONDS",
+            help="stop after about SECONDS; the next call goes on",
+        )
+        parser.add_argument("--json", action="store_true", help="print the runs as JSON, last")
+
+    def handle(self, **options: Any) -> None:
+        config: Config = settings.REALTIME
+        if options["force"] and not options["run"]:
+            raise CommandError("--force needs --run: name the run to finalize whatever it lacks")
+        done: list[Finalized] = []
+        try:
+            config.require_database()
+            means = Means(
+                S3Store(config.bucket.name),
+                config.max_file_bytes,
+                before_commit=lambda: None,
+                must_stop=deadline(options["time_limit"]),
+                progress=self._progress,
+            )
+            for one in self._finalize(means, options["run"], options["force"]):
+                done.append(one)
+        except OutOfTime as exc:
+            self.stderr.write(str(exc))
+        except RealtimeError as exc:
+            raise CommandError(str(exc)) from exc
+        except DatabaseError as exc:
+            line = " ".join(str(exc).split())
+            raise CommandError(f"the database cannot be reached: {line}") from exc
+        finally:
+            if config.database_url:
+                connection.close()
+        self._print(done, options["json"])
+
+    def _finalize(self, means: Means, run_id: uuid.UUID | None, force: bool) -> Iterable[Finalized]:
+        if run_id is None:
+            return finalize_complete(means)
+        run = ScrapeRun.objects.filter(run_id=run_id).first()
+        if run is None:
+            raise CommandError(f"--run {run_id}: the ledger knows no such run")
+        if force:
+            return finalize_anyway(run, means)
+        if run.finalized_at and not (run.closed and not runs.failures(run)):
+            self.stderr.write(f"{run_id} was finalized at {run.finalized_at:%Y-%m-%d %H:%M} UTC")
+            return []
+        if waits := runs.why_not(run):
+            raise CommandError(f"--run {run_id}: {waits}; --force finalizes it all the same")
+        return self._only(run, means)
+
+    def _only(self, run: ScrapeRun, means: Means) -> Iterable[Finalized]:
+        older = [one.run_id for one in runs.waited_for_by(run)]
+        if older:
+            names = ", ".join(str(run_id) for run_id in older)
+            raise CommandError(f"--run {run.run_id}: an older run comes first: {names}")
+        return finalize_complete(means, only=run)
+
+    def _print(self, done: list[Finalized], as_json: bool) -> None:
+        for one in done:
+            if not as_json:
+                told = ", ".join(f"{count} {name}" for name, count in one.counts.items())
+                state = f"closed ({one.closed}), nothing deleted" if one.closed else "final"
+                self.stdout.write(f"{one.run.run_id} {state}: {told or 'nothing to do'}")
+        if as_json:
+            self.stdout.write(json.dumps({"runs": [_as_dict(one) for one in done]}))
+        elif not done:
+            self.stdout.write("no run to finalize")
+
+    def _progress(self, step: str, counts: Mapping[str, int]) -> None:
+        if sys.stderr.isatty():
+            done = ", ".join(f"{count} {name}" for name, count in counts.items())
+            self.stderr.write(f"\r\033[K{step}: {done}", ending="")
+
+
+def _as_dict(one: Finalized) -> dict[str, Any]:
+    return {
+        "run_id": str(one.run.run_id),
+        "jurisdiction_id": one.run.jurisdiction_id,
+        "closed": one.closed,
+        **{name: one.counts.get(name, 0) for name in ("replayed", "changed", "deleted", "marked")},
+    }
+
+
+def _run_id(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError as exc:
+        raise ArgumentTypeError(f"{text!r} is not the id of a run") from exc
