@@ -13,7 +13,7 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 # Slots of a run, and how far the second may start before the first is finished.
 LENGTH, OVERLAP = 40, 60
 BILLS, VOTES, EVENTS, PEOPLE = 3, 4, 2, 4
-CRASHES = st.none() | st.none() | st.integers(0, 60)
+CRASHES = st.none() | st.integers(0, 25)
 
 
 @st.composite
