@@ -90,7 +90,7 @@ def generate(folder: Path, files: int) -> Path:
 def choose(folder: Path, files: int) -> list[Path]:
     """The jurisdiction, and the first files in the order of their scrape."""
     rest = [p for t in ("bill", "vote_event", "event") for p in folder.glob(f"{t}_*.json")]
-    rest.sort(key=lambda path: oracle.scrape_order(json.loads(path.read_bytes())))
+    rest.sort(key=lambda path: oracle.read([path])[0].order)
     return [*folder.glob("jurisdiction_*.json"), *rest[: files - 1]]
 
 

@@ -78,6 +78,16 @@ def database(database_url: str, django_db_blocker: _DatabaseBlocker) -> Iterator
 @pytest.fixture
 def aws(stack: DevStack) -> Aws:
     """A bucket and a queue of this test alone."""
+    return fresh_aws(stack)
+
+
+@pytest.fixture(scope="module")
+def module_aws(stack: DevStack) -> Aws:
+    """A bucket and a queue of this module's tests."""
+    return fresh_aws(stack)
+
+
+def fresh_aws(stack: DevStack) -> Aws:
     name = f"test-{secrets.token_hex(6)}"
     stack.aws.create_bucket(name)
     queue_url = stack.aws.create_queue(name)

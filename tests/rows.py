@@ -9,14 +9,17 @@ from django.db.models import ForeignKey, Model
 from openstates import importers as core
 from openstates.data import models as data
 
-_LEFT_OUT = {"id", "created_at", "updated_at", "latest_bill_update", "latest_people_update"}
+_LEFT_OUT = {"created_at", "updated_at", "latest_bill_update", "latest_people_update"}
 
 _PERSON: dict[str, Any] = {
     name: (None, "person_id", {})
     for name in ("other_names", "links", "sources", "offices", "identifiers", "memberships")
 }
+# Ids that are made up during an import differ from one database to the next; these do not.
+_LASTING_IDS = {data.Jurisdiction, data.Organization, data.Person}
 _ROOTS: tuple[tuple[type[Model], Mapping[str, Any], tuple[str, ...]], ...] = (
     (data.Jurisdiction, core.JurisdictionImporter.related_models, ()),
+    (data.Organization, {}, ()),
     (data.Person, _PERSON, ("memberships__organization", "memberships__post")),
     (
         data.Bill,
@@ -33,15 +36,29 @@ _ROOTS: tuple[tuple[type[Model], Mapping[str, Any], tuple[str, ...]], ...] = (
         data.Event,
         core.EventImporter.related_models,
         ("location", "agenda__related_entities__bill__legislative_session",
-         "agenda__related_entities__vote_event", "agenda__media"),
+         "agenda__related_entities__vote_event__bill__legislative_session", "agenda__media"),
+    ),
+    (
+        data.SearchableBill,
+        {},
+        ("bill__legislative_session", "version_link__version__bill__legislative_session"),
     ),
 )  # fmt: skip
 
+
+def _bill(bill: data.Bill | None) -> str:
+    return f"{bill.legislative_session.identifier} {bill.identifier}" if bill else ""
+
+
 _NAMES: dict[type[Model], Callable[[Any], str]] = {
     data.LegislativeSession: lambda session: session.identifier,
-    data.Bill: lambda bill: f"{bill.legislative_session.identifier} {bill.identifier}",
+    data.Bill: lambda bill: _bill(bill),
     data.BillAction: lambda action: f"{action.order}: {action.description}",
-    data.VoteEvent: lambda vote: f"{vote.identifier} {vote.motion_text} {vote.start_date}",
+    data.BillVersionLink: lambda link: f"{_bill(link.version.bill)} {link.url}",
+    data.VoteEvent: lambda vote: (
+        f"{_bill(vote.bill)}: {vote.identifier} {vote.motion_text} {vote.start_date}"
+        f" {vote.dedupe_key}"
+    ),
     data.EventLocation: lambda place: f"{place.name} {place.url}",
 }
 _ORDERED = {data.BillAction, data.EventAgendaItem}
@@ -62,6 +79,8 @@ def _content(row: Model, related: Mapping[str, Any], parent: str | None) -> dict
     content: dict[str, Any] = {}
     for field in row._meta.concrete_fields:
         if field.name in _LEFT_OUT or field.attname == parent:
+            continue
+        if field.primary_key and type(row) not in _LASTING_IDS:
             continue
         if isinstance(field, ForeignKey):
             content[field.name] = _name(row, field)

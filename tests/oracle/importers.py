@@ -1,0 +1,147 @@
+"""Core's importers, with repairs that each only remove a dependence on accident."""
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection, transaction
+from openstates import importers as core
+from openstates.data.models import Bill, BillAction, LegislativeSession, VoteEvent
+from openstates.exceptions import UnresolvedIdError
+
+from tests.oracle.files import Refused
+
+
+@dataclass(frozen=True)
+class NamedAction:
+    """What a vote event's file says of the action that it belongs to."""
+
+    id: str
+    bill: str
+    action: str
+    date: str
+    organization: str
+
+
+class _Repaired:
+    """What every importer needs.
+
+    Core's cache of people forgets the chamber, so that the order of the files decides on
+    namesakes. Core drops a file that says the same as an earlier one, even when one between them
+    said something else: the later scraped one wins. Core gives the whole import up for one bad
+    file, which fails alone.
+    """
+
+    alone = False
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.refused: list[Refused] = []
+
+    def resolve_person(self, name: str, *dates: Any, **more: Any) -> Any:
+        chamber = more.get("org_classification") or (dates[2] if len(dates) > 2 else None)
+        caches = self.__dict__.setdefault("caches", defaultdict(dict))
+        self.person_cache = caches[chamber]
+        return super().resolve_person(name, *dates, **more)  # type: ignore[misc]
+
+    def _prepare_imports(
+        self, dicts: Iterable[dict[str, Any]]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        for data in dicts:
+            self.current = data.pop("_id")
+            yield self.current, data
+
+    def import_item(self, data: dict[str, Any], allow_duplicates: bool = False) -> Any:
+        if not self.alone:
+            return super().import_item(data, allow_duplicates)  # type: ignore[misc]
+        seen_actions = set(getattr(self, "seen_action_ids", ()))
+        try:
+            with transaction.atomic():
+                result = super().import_item(data, allow_duplicates)  # type: ignore[misc]
+                with connection.cursor() as cursor:
+                    cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+                return result
+        except Exception as exc:
+            unresolved = isinstance(exc, LegislativeSession.DoesNotExist)
+            why = f"{type(exc).__name__}: {exc}"
+            self.refused.append(Refused(self.current, why, unresolved))
+            self.seen_action_ids = seen_actions
+            return None, "noop"
+
+
+class Jurisdictions(_Repaired, core.JurisdictionImporter):  # type: ignore[misc]
+    pass
+
+
+class Bills(_Repaired, core.BillImporter):  # type: ignore[misc]
+    pass
+
+
+class Votes(_Repaired, core.VoteEventImporter):  # type: ignore[misc]
+    """Also notes which bill and action each file names, by its `_id`."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.named: dict[str, NamedAction] = {}
+
+    def import_item(self, data: dict[str, Any], allow_duplicates: bool = False) -> Any:
+        # Core finds a vote's bill only by its `_id` in the same import.
+        named, bills = data["bill"], self.bill_importer
+        if named and not named.startswith("~") and named not in bills.json_to_db_id:
+            text = bills.apply_transformers({"identifier": data.get("bill_identifier") or ""})
+            with contextlib.suppress(Bill.DoesNotExist, UnresolvedIdError):
+                bills.json_to_db_id[named] = Bill.objects.get(
+                    legislative_session__jurisdiction_id=self.jurisdiction_id,
+                    legislative_session__identifier=data["legislative_session"],
+                    identifier=text["identifier"],
+                ).id
+        return super().import_item(data, allow_duplicates)
+
+    def prepare_for_db(self, data: dict[str, Any]) -> Any:
+        action = data.get("bill_action") or ""
+        data = super().prepare_for_db(data)
+        self.named[self.current] = NamedAction(
+            self.current, data["bill_id"], action, data["start_date"], data["organization_id"]
+        )
+        return data
+
+    def get_object(self, data: dict[str, Any]) -> Any:
+        # Core looks a dedupe key up over all jurisdictions.
+        if data.get("dedupe_key"):
+            with contextlib.suppress(VoteEvent.DoesNotExist, VoteEvent.MultipleObjectsReturned):
+                super().get_object(data)  # notes the bill's votes, which may be stale
+            return VoteEvent.objects.get(
+                dedupe_key=data["dedupe_key"],
+                legislative_session__jurisdiction_id=self.jurisdiction_id,
+            )
+        return super().get_object(data)
+
+
+class Events(_Repaired, core.EventImporter):  # type: ignore[misc]
+    pass
+
+
+def match_actions(votes: Votes, files: Iterable[str], bills: Iterable[str]) -> None:
+    """Tie the vote events of these bills to the actions that `files`, in this order, name.
+
+    Core's rule, first come first served, on links that were cleared before: a stale vote event
+    would keep its action from the scrape's own.
+    """
+    covered = set(bills)
+    VoteEvent.objects.filter(bill_id__in=covered).update(bill_action=None)
+    seen: set[str] = set()
+    for name in files:
+        named, row = votes.named[name], votes.json_to_db_id.get(name)
+        if not named.action or named.bill not in covered or row is None:
+            continue
+        actions = BillAction.objects.filter(
+            bill_id=named.bill,
+            description=named.action,
+            date=named.date,
+            organization_id=named.organization,
+        ).values_list("id", "vote")[:2]
+        if len(actions) == 1 and actions[0][1] is None and actions[0][0] not in seen:
+            seen.add(actions[0][0])
+            VoteEvent.objects.filter(id=row).update(bill_action=actions[0][0])

@@ -1,0 +1,103 @@
+"""What is left of scrape runs that overlap in time, whatever the order they arrived in."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from django.db import transaction
+from openstates.data.models import Event, Jurisdiction, VoteEvent
+
+from tests.oracle.files import Refused, Run, ScrapedFile, in_order
+from tests.oracle.importers import match_actions
+from tests.oracle.truth import Importers, import_people, import_with
+
+
+def import_runs(runs: Sequence[Run], jurisdiction_id: str) -> list[Refused]:
+    """All files of all runs as one scrape, then what each run, in the order they were started,
+    does when it is complete; returns the files that core would have raised for.
+
+    A run with files that failed deletes nothing.
+    """
+    with transaction.atomic():
+        files = [file for run in runs for file in run.files]
+        refused = import_people(files)
+        importers = Importers.of(jurisdiction_id, False, alone=True)
+        import_with(importers, files)
+        refused += importers.refused()
+        failed = {one.id for one in refused if not one.unresolved}
+        for run in sorted(runs, key=lambda run: run.started):
+            deletes = run.deletes and failed.isdisjoint(file.id for file in run.files)
+            _Finalization(importers, files, run, deletes).apply()
+        Jurisdiction.objects.filter(id=jurisdiction_id).update(latest_bill_update=datetime.now(UTC))
+    return refused
+
+
+class _Finalization:
+    def __init__(
+        self, importers: Importers, files: Sequence[ScrapedFile], run: Run, deletes: bool
+    ) -> None:
+        self._importers = importers
+        self._files = files
+        self._run = run
+        self._deletes = deletes
+        self._ids = {file.id for file in run.files}
+
+    def apply(self) -> None:
+        self._settle_votes()
+        self._settle_events()
+        if _rows(in_order(self._run.files, "bill"), self._importers.bills.json_to_db_id):
+            self._importers.bills.postimport()
+
+    def _settle_votes(self) -> None:
+        votes = self._importers.votes
+        ours = in_order(self._run.files, "vote_event")
+        bills = {votes.named[file.id].bill for file in ours if file.id in votes.named} - {None}
+        if self._deletes:
+            newest = _newest(in_order(self._files, "vote_event"), votes.json_to_db_id)
+            seen = _rows(ours, votes.json_to_db_id)
+            stale = [
+                row
+                for row in VoteEvent.objects.filter(bill_id__in=bills).values_list("id", flat=True)
+                if row not in seen and self._is_older(newest.get(row))
+            ]
+            VoteEvent.objects.filter(id__in=stale).delete()
+        counting = [
+            file.id
+            for file in in_order(self._files, "vote_event")
+            if file.id in votes.named and (file.id in self._ids or not self._is_older(file))
+        ]
+        match_actions(votes, counting, bills)
+
+    def _settle_events(self) -> None:
+        events = self._importers.events
+        every = in_order(self._files, "event")
+        ours = in_order(self._run.files, "event")
+        newest = _newest(every, events.json_to_db_id)
+        seen = _rows(ours, events.json_to_db_id)
+        if not seen:
+            return
+        # A vote that two rows answered to may have one left, now that stale ones are gone.
+        self._importers.votes.pseudo_id_cache.clear()
+        newest_ids = {file.id for file in newest.values()}
+        again = [file for file in ours if file.id in newest_ids]
+        events.import_data((file.content() for file in again), allow_duplicates=True)
+        if self._deletes:
+            jurisdiction = Event.objects.filter(jurisdiction_id=events.jurisdiction_id)
+            missing = [
+                row
+                for row in jurisdiction.values_list("id", flat=True)
+                if row not in seen and self._is_older(newest.get(row))
+            ]
+            Event.objects.filter(id__in=missing).update(deleted=True)
+
+    def _is_older(self, file: ScrapedFile | None) -> bool:
+        """Than the start of the run; a row that no file has touched is."""
+        return file is None or file.ticks < self._run.started
+
+
+def _newest(files: Iterable[ScrapedFile], rows: dict[str, str]) -> dict[str, ScrapedFile]:
+    """The last of `files`, which are in scrape order, of each row."""
+    return {rows[file.id]: file for file in files if file.id in rows}
+
+
+def _rows(files: Iterable[ScrapedFile], rows: dict[str, str]) -> set[str]:
+    return {rows[file.id] for file in files if file.id in rows}

@@ -1,0 +1,1 @@
+"""Random scrapes, delivered in every bad way there is, to be compared with the oracle."""

@@ -1,0 +1,140 @@
+"""One schedule against the oracle."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from django.apps import apps
+from django.db import connection, transaction
+from openstates.data import models as data
+from openstates.utils.people import to_database
+
+from realtime.devstack import DevStack
+from realtime.devstack.database import using_database
+from realtime.models import File, Outcome
+from tests import oracle, rows
+from tests.schedules import content
+from tests.schedules.plan import BEFORE, Schedule
+from tests.schedules.world import World
+from tests.support import Aws
+
+_REMEMBER = "CREATE TABLE remembered AS SELECT * FROM opencivicdata_jurisdiction"
+_RECALL = (
+    "DELETE FROM opencivicdata_jurisdiction;"
+    "INSERT INTO opencivicdata_jurisdiction SELECT * FROM remembered"
+)
+
+
+class Checker:
+    """Checks schedules, in two databases copied from `template`."""
+
+    def __init__(self, stack: DevStack, template: str, aws: Aws) -> None:
+        self._stack = stack
+        self._template = template
+        self._aws = aws
+        self._number = 0
+        self._names = [f"{aws.bucket}-ours", f"{aws.bucket}-truth"]
+        self._ours, self._truth = (
+            stack.postgres.create_database(name, template=template) for name in self._names
+        )
+        self.tried: Counter[str] = Counter()
+        with using_database(self._ours), connection.cursor() as cursor:
+            cursor.execute(_REMEMBER)
+
+    def close(self) -> None:
+        for name in self._names:
+            self._stack.postgres.drop_database(name)
+
+    def _fresh_aws(self) -> Aws:
+        """A bucket and a queue for one schedule, and the clients there are."""
+        name = f"{self._aws.bucket}-{self._number}"
+        self._aws.s3.create_bucket(Bucket=name)
+        queue_url = self._aws.sqs.create_queue(QueueName=name)["QueueUrl"]
+        environment = {
+            **self._aws.environment,
+            "S3_REALTIME_BASE": f"s3://{name}",
+            "SQS_QUEUE_URL": queue_url,
+        }
+        return replace(self._aws, bucket=name, queue_url=queue_url, environment=environment)
+
+    def check(self, schedule: Schedule) -> None:
+        """Raises AssertionError, with what differs, unless it ends as the oracle says."""
+        self._number += 1
+        aws = self._fresh_aws()
+        with using_database(self._ours), _quiet():
+            _empty()
+            _prepare(schedule)
+            world = World(schedule, aws, self._ours)
+            world.carry_out()
+            assert world.left_in_queue() == 0
+            in_pieces, deleting, failed = rows.dump(), world.deleting(), _failed(schedule)
+        self._aws.sqs.delete_queue(QueueUrl=aws.queue_url)
+        with using_database(self._truth), _quiet():
+            expected, refused = _truth(schedule, deleting)
+        found = list(rows.differences(expected, in_pieces))
+        assert not found, "\n".join([f"{len(found)} differences", *found])
+        assert failed == refused, "other files failed than core would have raised for"
+        self.tried += world.tried + Counter(schedules=1, runs=len(schedule.runs))
+
+
+def _empty() -> None:
+    """Make the database what its template was; quicker than another copy of that."""
+    kept = (data.Jurisdiction, data.Division, data.Organization, data.Post)
+    models = [
+        model for app in ("data", "realtime") for model in apps.get_app_config(app).get_models()
+    ]
+    tables = [model._meta.db_table for model in models if model not in kept]
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Without the checks of foreign keys, and so in any order.
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        cursor.execute("".join(f'DELETE FROM "{table}";' for table in tables) + _RECALL)
+    # Core's cache of organizations has rows of another database.
+    to_database.cached_lookup.cache_clear()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _prepare(schedule: Schedule) -> None:
+    """The people, and what core imported before our time."""
+    before = [f for f, s in zip(schedule.scraped, schedule.files, strict=True) if s.run == BEFORE]
+    people = [oracle.ScrapedFile("person", text, 0) for text in content.people(schedule.people)]
+    session = oracle.ScrapedFile("jurisdiction", content.first_session(), 0)
+    oracle.import_scrapes(
+        [[*people, *([session] if before else []), *before]], content.JURISDICTION
+    )
+
+
+def _truth(schedule: Schedule, deleting: set[int]) -> tuple[list[str], set[str]]:
+    runs = [
+        oracle.Run(
+            schedule.started(number),
+            [f for f, s in zip(schedule.scraped, schedule.files, strict=True) if s.run == number],
+            deletes=number in deleting,
+        )
+        for number in range(len(schedule.runs))
+    ]
+    with transaction.atomic():
+        _prepare(schedule)
+        refused = oracle.import_runs(runs, content.JURISDICTION)
+        dump = rows.dump()
+        transaction.set_rollback(True)
+    return dump, {one.id for one in refused if not one.unresolved}
+
+
+def _failed(schedule: Schedule) -> set[str]:
+    """The `_id`s of the files that failed, and not for want of what they name."""
+    waiting = File.objects.filter(outcome=Outcome.DEFERRED)
+    # Only a run that says that it ended gives up.
+    ended = [schedule.run_id(number) for number, run in enumerate(schedule.runs) if run.ends]
+    assert not waiting.filter(run_id__in=ended).exists(), "files are still parked"
+    failed = File.objects.filter(outcome=Outcome.FAILED).exclude(reason="unresolved")
+    return set(failed.values_list("scrape_id", flat=True))

@@ -1,0 +1,192 @@
+"""Scraped objects made with core's own classes, from a few words about each.
+
+Whatever can be seen of a version in the database says its number, which grows with the scrape
+order.
+"""
+
+import json
+import re
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from openstates.scrape import Bill, Event, State, VoteEvent
+from openstates.utils import JSONEncoderPlus
+
+from realtime.scraped import time_of
+
+JURISDICTION = "ocd-jurisdiction/country:us/state:wy/government"
+SESSION = "2031"
+_NODE = 0x0242AC110002
+_CLOCK = 0x8001
+
+# Two of them have the same name, in the two chambers.
+PEOPLE = (
+    ("ocd-person/00000000-0000-4000-8000-000000000000", "Ada Plainsman", "lower", "3"),
+    ("ocd-person/00000000-0000-4000-8000-000000000001", "Ada Plainsman", "upper", "3"),
+    ("ocd-person/00000000-0000-4000-8000-000000000002", "Bo Ridge", "lower", "4"),
+    ("ocd-person/00000000-0000-4000-8000-000000000003", "Cy Creek", "upper", "5"),
+)
+
+
+class Wyoming(State):  # type: ignore[misc]
+    legislative_sessions: list[dict[str, Any]] = []
+
+
+def uuid1_at(ticks: int) -> str:
+    """The UUIDv1 of a time; a later one sorts later by time, whatever its text."""
+    low, middle, high = ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48 & 0x0FFF
+    fields = (low, middle, high | 0x1000, _CLOCK >> 8, _CLOCK & 0xFF, _NODE)
+    return str(uuid.UUID(fields=fields))
+
+
+def make(what: dict[str, Any], ticks: int) -> dict[str, Any]:
+    """The file's content; `what` names the type and what is special about it."""
+    made: dict[str, Any] = _MAKERS[what["type"]](what)
+    if what["type"] in ("bill", "vote_event", "event"):
+        made["_id"] = uuid1_at(ticks)
+    if "scraped_at" in made:
+        # To the second, so that repeats tie.
+        made["scraped_at"] = time_of(ticks).strftime("%Y-%m-%dT%H:%M:%S")
+    return made
+
+
+def identifier(bill: int) -> str:
+    return f"HB {bill}"
+
+
+def version_of(text: str) -> int:
+    """The version that a text says."""
+    found = re.search(r"v(\d+)", text)
+    return int(found[1]) if found else 0
+
+
+def _content(scraped: Any) -> dict[str, Any]:
+    scraped.pre_save(Wyoming())
+    data: dict[str, Any] = json.loads(json.dumps(scraped.as_dict(), cls=JSONEncoderPlus))
+    return data
+
+
+def _person(what: dict[str, Any]) -> dict[str, Any]:
+    person_id, name, chamber, district = PEOPLE[what["who"]]
+    role = {"type": chamber, "district": district, "jurisdiction": JURISDICTION}
+    return {
+        "id": person_id,
+        "name": name,
+        "email": f"v{what['version']}@example.com",
+        "party": [{"name": "Republican"}],
+        "roles": [{**role, "start_date": "2031-01-01"}],
+    }
+
+
+def _jurisdiction(what: dict[str, Any]) -> dict[str, Any]:
+    state = Wyoming()
+    state.legislative_sessions = [
+        {
+            "identifier": str(int(SESSION) + 2 * number),
+            "name": f"General Session, v{what['version']}",
+            "classification": "primary",
+            "start_date": f"{int(SESSION) + 2 * number}-01-10",
+            "end_date": f"{int(SESSION) + 2 * number}-03-10",
+        }
+        for number in range(what["sessions"])
+    ]
+    return _content(state)
+
+
+def _bill(what: dict[str, Any]) -> dict[str, Any]:
+    title = f"Of bridges, v{what['version']}"
+    bill = Bill(identifier(what["n"]), SESSION, title, chamber="lower", classification="bill")
+    for number in range(what.get("actions", 0)):
+        bill.add_action(f"reading {number + 1}", "2031-01-11", chamber="lower")
+    if what.get("committee"):
+        # There is none of that name, so core passes the bill over.
+        bill.actions[-1]["organization_id"] = '~{"name": "Committee on Nothing"}'
+    if what.get("companion"):
+        bill.add_related_bill(identifier(what["companion"]), SESSION, "companion")
+    for sponsor in what.get("sponsors", ()):
+        bill.add_sponsorship(PEOPLE[sponsor][1], "primary", "person", True)
+    for number in range(what.get("versions", 0)):
+        bill.add_version_link(
+            f"version {number}", f"https://example.com/{number}.pdf", media_type="application/pdf"
+        )
+    bill.add_source("https://example.com/bills")
+    bill.extras["version"] = what["version"]
+    return _content(bill)
+
+
+def _vote(what: dict[str, Any]) -> dict[str, Any]:
+    chamber = what.get("chamber", "lower")
+    vote = VoteEvent(
+        motion_text=f"motion {what['n']}",
+        start_date="2031-01-11",
+        classification="passage",
+        result="pass" if what["version"] % 2 else "fail",
+        legislative_session=SESSION,
+        identifier=vote_identifier(what["n"]) if what.get("identifier") else "",
+        bill=identifier(what["bill"]),
+        bill_chamber="lower",
+        bill_action=f"reading {what['action']}" if what.get("action") else None,
+        chamber=chamber,
+    )
+    if what.get("of"):
+        vote.bill = what["of"]
+    elif what.get("stray"):
+        # As of a scrape that nobody has seen.
+        vote.bill = uuid1_at(what["stray"])
+    if what.get("dedupe"):
+        vote.dedupe_key = f"D{what['n']}"
+    for voter in what.get("voters", ()):
+        vote.yes(PEOPLE[voter][1])
+    vote.set_count("yes", len(what.get("voters", ())))
+    vote.add_source("https://example.com/votes")
+    vote.extras["version"] = what["version"]
+    return _content(vote)
+
+
+def vote_identifier(number: int) -> str:
+    return f"X{number}"
+
+
+def _event(what: dict[str, Any]) -> dict[str, Any]:
+    event = Event(
+        f"Hearing {what['n']}",
+        "2031-01-12T09:00:00+00:00",
+        f"Room {what.get('room', 1)}",
+        upstream_id=f"v{what['version']}",
+    )
+    if what.get("dedupe"):
+        event.dedupe_key = f"E{what['n']}"
+    item = event.add_agenda_item("Business")
+    if what.get("bill"):
+        item.add_bill(identifier(what["bill"]))
+    if what.get("vote") is not None:
+        item.add_vote_event(vote_identifier(what["vote"]))
+    for person in what.get("people", ()):
+        event.add_person(PEOPLE[person][1])
+        item.add_person(PEOPLE[person][1])
+    if what.get("papers"):
+        event.add_document("agenda", "https://example.com/agenda.pdf", media_type="application/pdf")
+        event.add_media_link("video", "https://example.com/video.mp4", media_type="video/mp4")
+        item.add_media_link("audio", "https://example.com/audio.mp3", media_type="audio/mpeg")
+    event.add_source("https://example.com/events")
+    return _content(event)
+
+
+_MAKERS = {
+    "person": _person,
+    "jurisdiction": _jurisdiction,
+    "bill": _bill,
+    "vote_event": _vote,
+    "event": _event,
+}
+
+
+def people(numbers: Iterable[int]) -> list[str]:
+    """The files of these people, in their first version."""
+    return [json.dumps(_person({"who": number, "version": 0})) for number in numbers]
+
+
+def first_session() -> str:
+    """The file of the jurisdiction, in its first version."""
+    return json.dumps(_jurisdiction({"sessions": 1, "version": 0}))

@@ -1,0 +1,255 @@
+"""Carries a schedule out on the embedded stack, and watches."""
+
+import json
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from openstates.data.models import Bill, Event, LegislativeSession, Person, VoteEvent
+
+from realtime import archive, inbox, ingest
+from realtime.config import Config, load
+from realtime.models import File, Outcome, ScrapeRun
+from realtime.report import Report
+from realtime.s3 import S3Store
+from realtime.scraped import SCRAPED_AT_METADATA, time_of
+from realtime.sqs import SqsQueue
+from tests.schedules import content
+from tests.schedules.crashes import Fragile, Fuse, Killed, burning, guarded_commits
+from tests.schedules.plan import BEFORE, Schedule, Step
+from tests.support import Aws
+
+# Passes that find nothing more to do, one after the other, before the queue counts as empty; and
+# passes after which something goes round in circles.
+QUIET, MANY = 2, 40
+
+
+class World:
+    """One schedule on a database and AWS of its own; `tried` counts what was done to it."""
+
+    def __init__(self, schedule: Schedule, aws: Aws, database_url: str) -> None:
+        self._schedule = schedule
+        self._aws = aws
+        environment = {**aws.environment, "DATABASE_URL": database_url}
+        self._config: Config = load(environment)
+        self._stored: set[int] = set()
+        self._ended: set[int] = set()
+        self._versions: dict[tuple[str, str], int] = {}
+        self._handles: list[str] = []
+        self.tried: Counter[str] = Counter()
+
+    def carry_out(self) -> None:
+        """Every step, then whatever is left, until nothing is."""
+        with guarded_commits(), mock.patch.object(inbox, "RELEASE_SECONDS", (0, 0)):
+            for step in self._schedule.steps:
+                self._take(step)
+                self._check_versions()
+            for number in range(len(self._schedule.files)):
+                if self._schedule.files[number].run != BEFORE and number not in self._stored:
+                    self._send(number)
+            for number, run in enumerate(self._schedule.runs):
+                if run.ends and number not in self._ended:
+                    self._end(number)
+            self._until_empty()
+
+    def _take(self, step: Step) -> None:
+        self.tried[step.do] += 1
+        if step.do == "send":
+            for number in step.files:
+                self._send(number)
+        elif step.do == "end":
+            self._end(step.run)
+        elif step.do == "import":
+            self._die_during(step.crash, lambda fuse: self._import(step.limit, fuse))
+        elif step.do == "together":
+            self._together(step)
+        else:
+            self._die_during(step.crash, self._archive)
+
+    def _key(self, number: int) -> str:
+        file = self._schedule.scraped[number]
+        return f"wy/{file.object_type}_{content.uuid1_at(file.ticks)}.json"
+
+    def _send(self, number: int) -> None:
+        key = self._key(number)
+        if number in self._stored:
+            self.tried["redelivered"] += 1
+        else:
+            self.tried["files"] += 1
+            self._stored.add(number)
+            file = self._schedule.scraped[number]
+            self._aws.s3.put_object(
+                Bucket=self._aws.bucket,
+                Key=key,
+                Body=file.body.encode(),
+                Metadata={SCRAPED_AT_METADATA: time_of(file.ticks).isoformat()},
+            )
+        self._tell(
+            {
+                "file_path": key,
+                "bucket": self._aws.bucket,
+                "jurisdiction_id": content.JURISDICTION,
+                "jurisdiction_name": "Wyoming",
+                "file_archiving_enabled": True,
+                "run_id": str(self._schedule.run_id(self._schedule.files[number].run)),
+            }
+        )
+
+    def _end(self, run: int) -> None:
+        self._ended.add(run)
+        objects = Counter(file.what["type"] for file in self._schedule.files if file.run == run)
+        self._tell(
+            {
+                "run_id": str(self._schedule.run_id(run)),
+                "bucket": self._aws.bucket,
+                "jurisdiction_id": content.JURISDICTION,
+                "jurisdiction_name": "Wyoming",
+                "run_finished": {
+                    "started_at": time_of(self._schedule.started(run)).isoformat(),
+                    "finished_at": time_of(self._schedule.finished(run)).isoformat(),
+                    "objects": objects,
+                    "scrapers": {},
+                },
+            }
+        )
+
+    def _tell(self, body: dict[str, Any]) -> None:
+        self._aws.sqs.send_message(QueueUrl=self._aws.queue_url, MessageBody=json.dumps(body))
+
+    def _until_empty(self) -> None:
+        quiet = 0
+        for _ in range(MANY):
+            report = self._import(10, Fuse(None))
+            self._check_versions()
+            quiet = quiet + 1 if not report.received and not report.resumed else 0
+            if quiet == QUIET:
+                break
+        else:
+            raise AssertionError("the queue does not become empty")
+
+    def _import(self, limit: int, fuse: Fuse) -> Report:
+        store = S3Store(self._aws.bucket, Fragile(self._aws.s3, fuse, self._handles))
+        queue = SqsQueue(self._aws.queue_url, Fragile(self._aws.sqs, fuse, self._handles), wait=0)
+        held = inbox.QueueInbox(queue, self._config.visibility_timeout)
+        limits = ingest.Limits(limit, until_empty=False, must_stop=lambda: fuse.blown)
+        with burning(fuse):
+            report = ingest.run(self._config, held, store, limits)
+            fuse.check()
+        figures = report.as_dict()
+        assert figures["received"] == sum(figures[outcome] for outcome in Outcome.values)
+        return report
+
+    def _archive(self, fuse: Fuse) -> None:
+        store = S3Store(self._aws.bucket, Fragile(self._aws.s3, fuse, self._handles))
+        with burning(fuse):
+            archive.archive(store, self._config)
+
+    def _together(self, step: Step) -> None:
+        problems: list[BaseException] = []
+
+        def work(crash: int | None) -> None:
+            fuse = Fuse(crash)
+            try:
+                self._import(step.limit, fuse)
+            except Killed:
+                self.tried["crashes"] += 1
+            except BaseException as exc:
+                problems.append(exc)
+
+        with _standard_output_kept():
+            workers = [threading.Thread(target=work, args=(c,)) for c in (step.crash, None)]
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
+        self._make_visible()
+        if problems:
+            raise problems[0]
+
+    def _die_during(self, crash: int | None, act: Callable[[Fuse], Any]) -> None:
+        try:
+            act(Fuse(crash))
+        except Killed:
+            self.tried["crashes"] += 1
+        self._make_visible()
+
+    def _make_visible(self) -> None:
+        """What a dead worker held comes again, without waiting for it."""
+        for handle in self._handles:
+            try:
+                self._aws.sqs.change_message_visibility(
+                    QueueUrl=self._aws.queue_url, ReceiptHandle=handle, VisibilityTimeout=0
+                )
+            except self._aws.sqs.exceptions.ClientError:
+                self.tried["acknowledged"] += 1
+        self._handles.clear()
+
+    def _check_versions(self) -> None:
+        """No row shows an older version than it did before."""
+        for name, version in _versions():
+            before = self._versions.get(name, 0)
+            assert version >= before, f"{name} shows version {version} after {before}"
+            self._versions[name] = version
+
+    def left_in_queue(self) -> int:
+        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        found = self._aws.sqs.get_queue_attributes(
+            QueueUrl=self._aws.queue_url, AttributeNames=["All"]
+        )["Attributes"]
+        return sum(int(found[name]) for name in names)
+
+    def deleting(self) -> set[int]:
+        """The runs that were complete in time; that the others were not is checked.
+
+        A run may be closed without deleting only when its end came after a newer one was final,
+        or some of its files failed.
+        """
+        found = {row.run_id: row for row in ScrapeRun.objects.all()}
+        rows = {n: found.get(self._schedule.run_id(n)) for n in range(len(self._schedule.runs))}
+        deleting = set()
+        for number, row in rows.items():
+            if row is None:
+                assert not self._schedule.runs[number].ends, f"the end of run {number} is lost"
+                continue
+            assert row.finalized_at, f"run {number} is not final"
+            if getattr(row, "closed_at", None) is None:
+                deleting.add(number)
+                continue
+            newer = [
+                other
+                for n, other in rows.items()
+                if other and self._schedule.started(n) > self._schedule.started(number)
+            ]
+            failed = File.objects.filter(run_id=row.run_id, outcome=Outcome.FAILED)
+            assert failed.exclude(reason="unresolved").exists() or any(
+                other.finalized_at and other.finalized_at <= row.received_at for other in newer
+            ), f"run {number} was closed without need"
+        return deleting
+
+
+def _versions() -> Iterator[tuple[tuple[str, str], int]]:
+    for model in (Bill, VoteEvent):
+        for key, extras in model._default_manager.values_list("id", "extras"):
+            yield (model.__name__, key), extras["version"]
+    for key, text in Event.objects.values_list("id", "upstream_id"):
+        yield ("Event", key), content.version_of(text)
+    for key, text in Person.objects.values_list("id", "email"):
+        yield ("Person", key), content.version_of(text)
+    for key, text in LegislativeSession.objects.filter(
+        jurisdiction=content.JURISDICTION
+    ).values_list("identifier", "name"):
+        yield ("LegislativeSession", key), content.version_of(text)
+
+
+@contextmanager
+def _standard_output_kept() -> Iterator[None]:
+    # Core prints; what catches that is made for processes, not for threads.
+    out = sys.stdout
+    try:
+        yield
+    finally:
+        sys.stdout = out
