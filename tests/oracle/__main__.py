@@ -34,6 +34,7 @@ from realtime.devstack.stack import BUCKET
 from realtime.models import File, Outcome, ScrapeRun
 from realtime.scraped import RUN_ID_METADATA, SCRAPED_AT_METADATA, parse_key, time_of
 from tests import oracle, rows
+from tests.support import messages_in
 
 TEMPLATE = "template"
 # One message in this many is delivered twice.
@@ -229,9 +230,7 @@ class _Delivery:
             self._sqs.send_message_batch(QueueUrl=self._queue_url, Entries=entries)  # type: ignore[arg-type]
 
     def waiting(self) -> int:
-        found = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["All"])
-        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-        return sum(int(found["Attributes"][name]) for name in names)  # type: ignore[index]
+        return messages_in(self._sqs, self._queue_url)
 
     def _tell(self, **fields: Any) -> None:
         self._bodies.append(

@@ -21,7 +21,7 @@ from realtime.sqs import SqsQueue
 from tests.schedules import content
 from tests.schedules.crashes import Fragile, Fuse, Killed, burning, guarded_commits
 from tests.schedules.plan import BEFORE, Schedule, Step
-from tests.support import Aws
+from tests.support import Aws, messages_in
 
 # Passes that find nothing more to do, one after the other, before the queue counts as empty; and
 # passes after which something goes round in circles.
@@ -196,11 +196,7 @@ class World:
             self._versions[name] = version
 
     def left_in_queue(self) -> int:
-        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-        found = self._aws.sqs.get_queue_attributes(
-            QueueUrl=self._aws.queue_url, AttributeNames=["All"]
-        )["Attributes"]
-        return sum(int(found[name]) for name in names)
+        return messages_in(self._aws.sqs, self._aws.queue_url)
 
     def deleting(self) -> set[int]:
         """The runs that deleted what they had not seen; that the others had to be closed is
