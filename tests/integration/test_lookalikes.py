@@ -12,10 +12,12 @@ from realtime.devstack import DevStack
 from tests.schedules import content
 from tests.schedules.check import Checker
 from tests.schedules.plan import RunPlan, Schedule, Scraped, Step
-from tests.support import Aws
+from tests.support import TRIED, Aws
 
-# The real scrapes have about ten times as much.
-SHARE = 1 if os.environ.get("REALTIME_TEST_LONG") else 10
+# The real scrapes have about ten times as much as is tried in a hurry.
+LONG = bool(os.environ.get("REALTIME_TEST_LONG"))
+SHARE = 1 if LONG else 10
+RUNS_OF = (7, 300) if LONG else (25,)
 What = dict[str, Any]
 
 
@@ -77,7 +79,7 @@ def northern_marianas(rng: random.Random) -> Iterator[What]:
         at += repeats
 
 
-@pytest.mark.parametrize("run_of", [7, 300])
+@pytest.mark.parametrize("run_of", RUNS_OF)
 @pytest.mark.parametrize("scrape", [virginia, colorado, guam, northern_marianas])
 def test_import__scrape_whose_files_share_rows__ends_as_cores_batch_import(
     checker: Checker, scrape: Callable[[random.Random], Iterator[What]], run_of: int
@@ -98,6 +100,7 @@ def test_import__scrape_whose_files_share_rows__ends_as_cores_batch_import(
         steps.append(Step("import", limit=300))
     schedule = Schedule((0, 1, 2, 3), (RunPlan(0, 1),), tuple(files), tuple(steps))
     checker.check(schedule)
+    TRIED["scrapes whose files share rows"].update(checker.tried)
 
 
 def _bills(rng: random.Random, count: int) -> list[tuple[int, What]]:
