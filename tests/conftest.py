@@ -78,6 +78,11 @@ def database(database_url: str, django_db_blocker: _DatabaseBlocker) -> Iterator
 @pytest.fixture
 def aws(stack: DevStack) -> Aws:
     """A bucket and a queue of this test alone."""
+    return make_aws(stack)
+
+
+def make_aws(stack: DevStack) -> Aws:
+    """A new bucket and a new queue."""
     name = f"test-{secrets.token_hex(6)}"
     stack.aws.create_bucket(name)
     queue_url = stack.aws.create_queue(name)
