@@ -113,9 +113,9 @@ def _object(body: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise PoisonMessage("bad-message", "the message is not a JSON object")
     for name, value in data.items():
-        if not _is_storable(name):
+        if not is_storable(name):
             raise PoisonMessage("bad-message", f"a name {_UNSTORABLE}: {name[:100]!a}")
-        if name != "Records" and not _is_storable(value):
+        if name != "Records" and not is_storable(value):
             raise PoisonMessage("bad-message", f"{name[:100]} {_UNSTORABLE}", name[:100])
     return data
 
@@ -124,7 +124,8 @@ def _object(body: str) -> dict[str, Any]:
 _UNSTORABLE = "holds a NUL character or half of a surrogate pair"
 
 
-def _is_storable(value: Any) -> bool:
+def is_storable(value: Any) -> bool:
+    """Whether PostgreSQL and S3 can hold every text in what json.loads gave."""
     try:
         return b"\\u0000" not in json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
@@ -187,7 +188,7 @@ def _record(index: int, record: Any) -> FileMessage | Ignored | PoisonMessage:
 def _notification(record: Any) -> FileMessage | Ignored:
     if not isinstance(record, dict) or record.get("eventSource") != "aws:s3":
         raise PoisonMessage("bad-message", "not an event of S3", "")
-    if not _is_storable(record):
+    if not is_storable(record):
         raise PoisonMessage("bad-message", _UNSTORABLE, "")
     name = _text(record, "eventName")
     if not name.removeprefix("s3:").startswith("ObjectCreated:"):

@@ -5,7 +5,7 @@
 thing is made of a good one, in this order:
 
 - `edit` maps JSON pointers to new values, `remove` lists the pointers of what is left out;
-- `splice` maps pointers to JSON text, for what JSON cannot say (`NaN`) or should not (a name twice);
+- `splice` maps pointers to JSON text, for what JSON has no word for (`NaN`) or should not say;
 - `body` is the whole text instead, `base64` the bytes; `encode` names what is done to the bytes.
 
 Text may be a list of parts instead, a part `["x", 400]` being that many of them.

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -65,6 +66,7 @@ def _tables(related: Mapping[str, Any], special: Mapping[str, Any], path: str) -
 
 
 _PERSON, _ORGANIZATION = pseudo_ids.PERSON, pseudo_ids.ORGANIZATION
+_SET_BY_DJANGO = ("created_at", "updated_at")
 _SCRAPED = ("_id", "jurisdiction", "scraped_at")
 _ENTITY = {"person_id": (_PERSON, False), "organization_id": (_ORGANIZATION, True)}
 _SPECIAL: Mapping[str, Any] = {
@@ -76,6 +78,7 @@ _SPECIAL: Mapping[str, Any] = {
     "sponsorships": {
         "references": {"person_id": (_PERSON, True), "organization_id": (_ORGANIZATION, True)}
     },
+    "counts": {"required": ("value",)},
     "votes": {"required": ("voter_id",), "references": {"voter_id": (_PERSON, False)}},
     "participants": {
         "references": {
@@ -132,9 +135,10 @@ _TABLES = {
             "links": _Table(models.PersonLink),
             "sources": _Table(models.PersonSource),
             "offices": _Table(models.PersonOffice),
+            "other_identifiers": _Table(models.PersonIdentifier, unused=("start_date", "end_date")),
         },
         # Core's own model of a person says what may be there; only what it lets pass is asked.
-        unused=("party", "roles", "ids", "other_identifiers", "middle_name", "suffix"),
+        unused=("party", "roles", "ids", "middle_name", "suffix"),
     ),
 }
 _IMPORTERS = {
@@ -155,20 +159,31 @@ def misfits(object_type: str, data: dict[str, Any]) -> Iterator[Misfit]:
     yield from _session(object_type, transformed)
     if object_type == "event":
         yield from _location(transformed.get("location"))
+        yield from _start(transformed)
+    if object_type == "vote_event" and not (data.get("bill") or data.get("identifier")):
+        yield Misfit("bill", INVALID, "neither bill nor identifier says which vote it is")
+    if object_type == "person":
+        yield from _accounts(transformed.get("ids"))
     yield from _row(table, transformed, "", new=object_type != "person")
+
+
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL can hold the text."""
+    return "\0" not in text and (
+        text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+    )
 
 
 def unstorable(value: Any, path: str = "") -> Iterator[str]:
     """The paths of all text, names included, that PostgreSQL cannot hold."""
     if isinstance(value, str):
-        if "\0" in value or _has_surrogates(value):
+        if not is_storable(value):
             yield path
     elif isinstance(value, Mapping):
         for name, item in value.items():
-            below = _join(path, name)
-            if any(unstorable(name)):
+            if not is_storable(name):
                 yield path
-            yield from unstorable(item, below)
+            yield from unstorable(item, _join(path, name))
     elif isinstance(value, Sequence):
         for index, item in enumerate(value):
             yield from unstorable(item, _join(path, index))
@@ -226,6 +241,24 @@ def _location(value: Any) -> Iterator[Misfit]:
     yield from _row(_Table(models.EventLocation), columns, "location")
 
 
+def _start(event: Mapping[str, Any]) -> Iterator[Misfit]:
+    # Core looks the bills of an agenda up in the session of its day.
+    day = event.get("start_date")
+    kinds = {kind for _, kind, _ in references("event", event)}
+    if pseudo_ids.NAMED_BILL in kinds and isinstance(day, str):
+        try:
+            datetime.fromisoformat(day)
+        except ValueError as exc:
+            problem = f"start_date is no date, which the bills of the agenda need: {exc}"
+            yield Misfit("start_date", INVALID, problem)
+
+
+def _accounts(ids: Any) -> Iterator[Misfit]:
+    column = models.PersonIdentifier._meta.get_field("identifier")
+    for name, value in ids.items() if isinstance(ids, Mapping) else ():
+        yield from _text(column, value, f"ids.{name}")
+
+
 def _row(table: _Table, data: Any, path: str, new: bool = True) -> Iterator[Misfit]:
     if not isinstance(data, Mapping):
         yield Misfit(path, INVALID, f"{path} is no object: {_short(data)}")
@@ -266,8 +299,8 @@ def _value(model: type[Model], name: str, value: Any, path: str) -> Iterator[Mis
     column = _column(model, name)
     if column is None:
         yield Misfit(path, INVALID, f"{path} is not a field of core's {model.__name__}")
-    elif isinstance(column, ForeignKey):
-        return  # what it names is the database's to know
+    elif isinstance(column, ForeignKey) or name in _SET_BY_DJANGO:
+        return  # what a key names is the database's to know
     elif value is None:
         if not column.null:
             yield Misfit(path, INVALID, f"{path} is null")
@@ -296,7 +329,7 @@ def _text(column: Any, value: Any, path: str) -> Iterator[Misfit]:
     if width and len(text) > width:
         problem = f"{path} has {len(text)} characters, its column holds {width}"
         yield Misfit(path, TOO_LONG, problem)
-    if any(unstorable(text)):
+    if not is_storable(text):
         yield Misfit(path, INVALID, f"{path} {_UNSTORABLE}")
 
 
@@ -312,7 +345,7 @@ def _array(value: Any, path: str) -> Iterator[Misfit]:
         yield Misfit(path, INVALID, f"{path} is no list: {_short(value)}")
     else:
         for index, item in enumerate(value):
-            if any(unstorable(str(item))):
+            if not is_storable(str(item)):
                 below = _join(path, index)
                 yield Misfit(below, INVALID, f"{below} {_UNSTORABLE}")
 
@@ -344,10 +377,6 @@ def _scalar(column: Any, value: Any, path: str) -> Iterator[Misfit]:
         return
     if isinstance(column, IntegerField) and not 0 <= prepared <= _MOST:
         yield Misfit(path, INVALID, f"{path} is not between 0 and {_MOST}: {_short(value)}")
-
-
-def _has_surrogates(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _short(value: Any) -> str:

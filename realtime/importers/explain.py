@@ -60,12 +60,13 @@ def explain(exc: BaseException, content: ScrapedObject) -> PoisonMessage | Retry
         return _own_fault(interruption, content) or RetryLater(
             f"the import was interrupted: {_line(interruption)}"
         )
-    if any(isinstance(link, RecursionError) for link in chain):
-        return _TOO_DEEP
     try:
-        return problem_of(content) or _guess(chain, content)
+        problem = problem_of(content)
+        if problem is None and not any(isinstance(link, RecursionError) for link in chain):
+            problem = _guess(chain, content)
     except RecursionError:
         return _TOO_DEEP
+    return problem or _TOO_DEEP
 
 
 def _own_fault(interruption: BaseException, content: ScrapedObject) -> PoisonMessage | None:
@@ -82,6 +83,7 @@ def _guess(chain: list[BaseException], content: ScrapedObject) -> PoisonMessage:
         field = str(cause.args[0])[:_DETAIL_LENGTH]
         return PoisonMessage("invalid", f"{field} is missing", field)
     if isinstance(cause, ValueError):
+        # What core asks the database for, and does not store, no column was asked about.
         field = _mentioned(_line(cause), content) or next(columns.unstorable(content.data), "")
         if field:
             return PoisonMessage("invalid", f"{field}: {detail}"[:_DETAIL_LENGTH], field)
@@ -116,7 +118,7 @@ def _odd_query(refused: BaseException, content: ScrapedObject) -> PoisonMessage 
 def _cause(chain: list[BaseException]) -> BaseException:
     database = (link for link in chain if isinstance(link, DataError | IntegrityError))
     # Core's own error repeats the whole object; what it wraps says what was wrong.
-    others = (link for link in chain if not isinstance(link, DataImportError))
+    others = (link for link in chain if type(link) is not DataImportError)
     return next(database, None) or next(others, chain[0])
 
 

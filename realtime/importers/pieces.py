@@ -61,6 +61,14 @@ class _InPieces(BaseImporter):  # type: ignore[misc]
             raise Superseded(row.id)
 
     def get_session(self, identifier: str) -> LegislativeSession:
+        text = isinstance(identifier, str | int) and not isinstance(identifier, bool)
+        if not text or identifier == "":
+            # Waiting for it would only put the failure off.
+            raise PoisonMessage(
+                "invalid",
+                f"legislative_session names no session: {ascii(identifier)[:100]}",
+                "legislative_session",
+            )
         width = LegislativeSession._meta.get_field("identifier").max_length
         if isinstance(identifier, str) and len(identifier) > width:
             raise PoisonMessage(

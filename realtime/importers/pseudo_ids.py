@@ -8,6 +8,8 @@ from django.core.exceptions import FieldDoesNotExist, FieldError, ValidationErro
 from django.db.models import Model
 from openstates.data import models
 
+from realtime.messages import is_storable
+
 PERSON, ORGANIZATION, VOTE_EVENT = "person", "organization", "vote event"
 # What a vote event is about, by scrape id too; and what an agenda names, by its identifier only.
 BILL, NAMED_BILL = "bill", "bill's identifier"
@@ -63,8 +65,8 @@ def _spec(value: str) -> dict[str, Any] | None:
 
 
 def _query_problem(kind: str, spec: dict[str, Any]) -> str:
-    if "\\u0000" in json.dumps(spec):
-        return f"names no {kind}: it holds a NUL character"
+    if not is_storable(spec):
+        return f"names no {kind}: it holds a NUL character or half of a surrogate pair"
     try:
         _MODELS[kind]._default_manager.filter(**spec)
     except (FieldError, TypeError, ValueError, AttributeError, ValidationError) as exc:

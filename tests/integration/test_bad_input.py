@@ -167,7 +167,6 @@ def _good_message(mail: Mail, kind: str, key: str) -> dict[str, Any]:
     if kind == "message":
         return mail.message(key)
     times = {"started_at": "2031-01-11T00:00:00Z", "finished_at": "2031-01-11T01:00:00Z"}
-    objects = {"objects": {"bill": 0}}
     return {
         "run_id": RUN_ID,
         "bucket": mail.aws.bucket,
@@ -175,8 +174,8 @@ def _good_message(mail: Mail, kind: str, key: str) -> dict[str, Any]:
         "jurisdiction_name": "Wyoming",
         "run_finished": {
             **times,
-            **objects,
-            "scrapers": {"bills": {"args": "", **times, **objects}},
+            "objects": {"bill": 0},
+            "scrapers": {"bills": {"args": "", **times, "objects": {"bill": 0}}},
         },
     }
 
