@@ -44,15 +44,15 @@ class _Table:
     """How an object becomes a row: which of its names are columns, and what core does to others.
 
     `rows` are lists of objects with tables of their own, `required` what core reads without
-    asking whether it is there, `texts` what it handles as text, `references` (kind, may be empty)
-    what it looks up, and `unused` what it leaves out.
+    asking whether it is there, `texts` what it handles as text, `references` (kind, what may
+    stand there instead) what it looks up, and `unused` what it leaves out or sets itself.
     """
 
     model: type[Model]
     rows: Mapping[str, "_Table"] = field(default_factory=dict)
     required: Collection[str] = ()
     texts: Collection[str] = ()
-    references: Mapping[str, tuple[str, bool]] = field(default_factory=dict)
+    references: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     unused: Collection[str] = ()
 
 
@@ -67,31 +67,36 @@ def _tables(related: Mapping[str, Any], special: Mapping[str, Any], path: str) -
 
 _PERSON, _ORGANIZATION = pseudo_ids.PERSON, pseudo_ids.ORGANIZATION
 _SET_BY_DJANGO = ("created_at", "updated_at")
+_NOTE_IS_CUT = (models.BillDocument, models.BillVersion, models.EventMedia)
 _SCRAPED = ("_id", "jurisdiction", "scraped_at")
-_ENTITY = {"person_id": (_PERSON, False), "organization_id": (_ORGANIZATION, True)}
+# What may stand in the place of a reference: a null, or whatever Python takes for false.
+_NOTHING, _NULL, _FALSE = "nothing", "null", "false"
+_ENTITY = {"person_id": (_PERSON, _NOTHING), "organization_id": (_ORGANIZATION, _FALSE)}
 _SPECIAL: Mapping[str, Any] = {
     "actions": {
         "required": ("organization_id",),
-        "references": {"organization_id": (_ORGANIZATION, False)},
+        "references": {"organization_id": (_ORGANIZATION, _NOTHING)},
+        "unused": ("order",),
     },
     "actions.related_entities": {"references": _ENTITY},
     "sponsorships": {
-        "references": {"person_id": (_PERSON, True), "organization_id": (_ORGANIZATION, True)}
+        "references": {"person_id": (_PERSON, _NULL), "organization_id": (_ORGANIZATION, _NULL)}
     },
     "counts": {"required": ("value",)},
-    "votes": {"required": ("voter_id",), "references": {"voter_id": (_PERSON, False)}},
+    "votes": {"required": ("voter_id",), "references": {"voter_id": (_PERSON, _NOTHING)}},
     "participants": {
         "references": {
             **_ENTITY,
-            "legislator_id": (_PERSON, False),
-            "committee_id": (_ORGANIZATION, True),
+            "legislator_id": (_PERSON, _NOTHING),
+            "committee_id": (_ORGANIZATION, _FALSE),
         }
     },
+    "agenda": {"unused": ("order",)},
     "agenda.related_entities": {
         "references": {
             **_ENTITY,
-            "bill_id": (pseudo_ids.NAMED_BILL, False),
-            "vote_event_id": (pseudo_ids.VOTE_EVENT, True),
+            "bill_id": (pseudo_ids.NAMED_BILL, _NOTHING),
+            "vote_event_id": (pseudo_ids.VOTE_EVENT, _FALSE),
         }
     },
     "legislative_sessions": {"unused": ("_scraped_name", "extras")},
@@ -108,7 +113,7 @@ _TABLES = {
         _tables(BillImporter.related_models, _SPECIAL, ""),
         required=("identifier", "from_organization"),
         texts=("identifier",),
-        references={"from_organization": (_ORGANIZATION, True)},
+        references={"from_organization": (_ORGANIZATION, _NULL)},
         unused=(*_SCRAPED, "legislative_session"),
     ),
     "vote_event": _Table(
@@ -116,8 +121,8 @@ _TABLES = {
         _tables(VoteEventImporter.related_models, _SPECIAL, ""),
         required=("organization", "bill", "bill_action", "identifier"),
         references={
-            "organization": (_ORGANIZATION, False),
-            "bill": (pseudo_ids.BILL, True),
+            "organization": (_ORGANIZATION, _NOTHING),
+            "bill": (pseudo_ids.BILL, _FALSE),
         },
         unused=(*_SCRAPED, "legislative_session", "bill_identifier", "bill_action"),
     ),
@@ -273,10 +278,21 @@ def _row(table: _Table, data: Any, path: str, new: bool = True) -> Iterator[Misf
             yield from _rows(table.rows[name], value, below, new)
         elif name in table.references:
             yield from _reference(*table.references[name], value, below)
-        elif name in table.texts and not isinstance(value, str):
+        elif not isinstance(value, _kinds(table, name)):
             yield Misfit(below, INVALID, f"{below} is no text: {_short(value)}")
         elif name not in table.unused:
             yield from _value(table.model, name, value, below)
+
+
+def _kinds(table: _Table, name: str) -> Any:
+    """What core's own handling of a value, before any column sees it, can cope with."""
+    if name in table.texts:
+        return str
+    if name == "note" and table.model in _NOTE_IS_CUT:
+        return str | list
+    if name == "identifier" and table.model is models.LegislativeSession:
+        return str | int | float | None  # a key of core's
+    return object
 
 
 def _rows(table: _Table, items: Any, path: str, new: bool) -> Iterator[Misfit]:
@@ -287,8 +303,8 @@ def _rows(table: _Table, items: Any, path: str, new: bool) -> Iterator[Misfit]:
         yield Misfit(path, INVALID, f"{path} is no list: {_short(items)}")
 
 
-def _reference(kind: str, may_be_empty: bool, value: Any, path: str) -> Iterator[Misfit]:
-    if not value and may_be_empty:
+def _reference(kind: str, instead: str, value: Any, path: str) -> Iterator[Misfit]:
+    if (value is None and instead == _NULL) or (not value and instead == _FALSE):
         return
     problem = pseudo_ids.problem_with(kind, value)
     if problem:

@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import Any
 
 from openstates import importers as core
-from openstates.data.models import Bill, LegislativeSession, VoteEvent
+from openstates.data.models import Bill, Jurisdiction, LegislativeSession, VoteEvent
 from openstates.exceptions import UnresolvedIdError
 from openstates.importers.base import BaseImporter
 from openstates.utils import get_pseudo_id
@@ -108,7 +108,14 @@ class JurisdictionInPieces(_InPieces, core.JurisdictionImporter):  # type: ignor
     """Jurisdictions, and the legislative sessions they bring."""
 
     def get_object(self, data: dict[str, Any]) -> Any:
-        row = super().get_object(data)
+        try:
+            row = super().get_object(data)
+        except Jurisdiction.DoesNotExist as exc:
+            raise PoisonMessage(
+                "wrong-jurisdiction",
+                f"division_id and classification are not those of {self.jurisdiction_id}",
+                "division_id",
+            ) from exc
         # Core finds the row by its division and would give it the file's id.
         if row.id != self.jurisdiction_id:
             raise PoisonMessage(

@@ -1,7 +1,7 @@
 """A wrong value in every field of every object: what core would make of it, and what is said."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from openstates import importers as core
 from realtime.errors import PoisonMessage
 from realtime.importers import people
 from realtime.importers.explain import explain, problem_of
-from realtime.scraped import ScrapedObject, read
+from realtime.scraped import ScrapedObject, ScrapeOrder, read
 from tests import scrapes
 from tests.bad_input import edit, remove
 from tests.full_scrapes import (
@@ -45,9 +45,12 @@ WRONG: dict[str, Any] = {
     "pseudo id": "~[]",
 }
 # Of so many wrong values, one a field, in turn: a few hundred cases take seconds.
-STRIDE = 5
+STRIDE = 11
 # What the tests of intake are about, or our own rules and not core's.
-_OURS = ("/_id", "/id", "/jurisdiction", "/legislative_session", "/scraped_at")
+_EVERYWHERE = ("/_id", "/id", "/jurisdiction", "/legislative_session", "/scraped_at")
+_OURS = {
+    "jurisdiction": ("/_id", "/id", "/division_id", "/classification"),
+}
 MAKERS: dict[str, Callable[[], dict[str, Any]]] = {
     "jurisdiction": full_jurisdiction,
     "bill": full_bill,
@@ -70,12 +73,16 @@ def pointers(value: Any, path: str = "") -> Iterator[str]:
 def wrong_values(object_type: str) -> Iterator[tuple[str, str]]:
     number = 0
     for pointer in pointers(MAKERS[object_type]()):
-        if pointer.startswith(_OURS):
+        if pointer.startswith(_OURS.get(object_type, _EVERYWHERE)):
             continue
         for name in WRONG:
             number += 1
             if number % STRIDE == 0:
                 yield pointer, name
+
+
+class Skipped(Exception):
+    """Core found nothing under a reference, and says so in its log only."""
 
 
 class Core:
@@ -89,7 +96,7 @@ class Core:
         try:
             with transaction.atomic():
                 if not self._import(content.object_type, data):
-                    return PoisonMessage("unresolved", "core skipped the object")
+                    return Skipped()
                 with connection.cursor() as cursor:
                     cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
                 transaction.set_rollback(True)
@@ -103,7 +110,7 @@ class Core:
             return core.JurisdictionImporter(jurisdiction).import_item(data)[0]
         if object_type == "person":
             people.forget_organizations()
-            return people.load(data, None, _NoHistory())  # type: ignore[arg-type]
+            return people.load(data, ScrapeOrder(0, "", 0), _NoHistory())
         bills = core.BillImporter(jurisdiction)
         if object_type == "bill":
             return bills.import_item(data)[0]
@@ -111,13 +118,19 @@ class Core:
         if object_type == "event":
             return core.EventImporter(jurisdiction, votes).import_item(data)[0]
         bill = json.loads(json.dumps(self._bill))
-        bills.json_to_db_id[data.get("bill")] = bills.import_item(bill)[0]  # type: ignore[index]
+        bills.json_to_db_id[data.get("bill")] = bills.import_item(bill)[0]
         return votes.import_item(data)[0]
 
 
 class _NoHistory:
-    def newest(self, row_id: str) -> None:
+    def newest(self, row_id: str) -> ScrapeOrder | None:
         return None
+
+    def row_of(self, object_type: str, scrape_id: str) -> str | None:
+        return None
+
+    def vote_actions(self, vote_event_ids: Collection[str]) -> list[tuple[str, str]]:
+        return []
 
 
 @pytest.mark.parametrize("object_type", MAKERS)
@@ -138,7 +151,7 @@ def test_problem_of__wrong_value_anywhere__named_only_if_core_refuses_it(
         refused, problem = reference.refuses(content), problem_of(content)
         if refused is None and problem is not None:
             mistakes.append(f"{pointer} {name}: core takes it, we say {problem.detail[:100]}")
-        elif refused is not None:
+        elif refused is not None and not isinstance(refused, Skipped):
             said = explain(refused, content)
             path = pointer.removeprefix("/").replace("/", ".")
             if not isinstance(said, PoisonMessage):
@@ -154,9 +167,8 @@ def _read(object_type: str, data: dict[str, Any]) -> ScrapedObject:
 
 def _related(field: str, path: str) -> bool:
     """Whether what is said to be wrong is the place, above it or below it."""
-    parts, wanted = field.split("."), path.split(".")
-    shared = min(len(parts), len(wanted))
     # Core's model of a person says what is wrong in an object as a whole as __root__.
-    parts = [part for part in parts if part != "__root__"]
+    parts = [part for part in field.split(".") if part != "__root__"]
+    wanted = path.split(".")
     shared = min(len(parts), len(wanted))
     return bool(field) and parts[:shared] == wanted[:shared]
