@@ -56,9 +56,7 @@ def locate(message: FileMessage, bucket: Bucket) -> Key | None:
 
     Raises PoisonMessage (`foreign-bucket`, `bad-key`, `unknown-type`, `wrong-jurisdiction`).
     """
-    # Core once took the whole base, prefix included, for the bucket's name.
-    if message.bucket not in (bucket.name, f"{bucket.name}/{bucket.prefix}".rstrip("/")):
-        raise PoisonMessage("foreign-bucket", f"bucket {message.bucket!r} is not ours", "bucket")
+    require_ours(message.bucket, bucket)
     relative = bucket.strip(message.key)
     if relative is None:
         raise PoisonMessage(
@@ -75,6 +73,13 @@ def locate(message: FileMessage, bucket: Bucket) -> Key | None:
             "jurisdiction_id",
         )
     return key
+
+
+def require_ours(name: str, bucket: Bucket) -> None:
+    """Raises PoisonMessage (`foreign-bucket`) when a message names another bucket."""
+    # Core once took the whole base, prefix included, for the bucket's name.
+    if name not in (bucket.name, f"{bucket.name}/{bucket.prefix}".rstrip("/")):
+        raise PoisonMessage("foreign-bucket", f"bucket {name!r} is not ours", "bucket")
 
 
 def jurisdiction_of(abbr: str) -> str:

@@ -13,8 +13,8 @@ from realtime.batching import Delivery, FetchedFile, FileIdentity, Result, log_r
 from realtime.config import Bucket
 from realtime.deliveries import Deliveries, Ticket
 from realtime.errors import ConfigurationError, PoisonMessage, Unavailable
-from realtime.fetching import BadFile, Fetched, Wanted, fetch, identify, locate
-from realtime.messages import FileMessage, Parsed, ReceivedMessage, RunFinished, parse
+from realtime.fetching import BadFile, Fetched, Wanted, fetch, identify, locate, require_ours
+from realtime.messages import FileMessage, Ignored, ReceivedMessage, RunFinished, parse
 from realtime.models import Outcome
 from realtime.report import CONTROL
 from realtime.s3 import Gone
@@ -62,18 +62,30 @@ def take_in(
 def _sort(message: ReceivedMessage, bucket: Bucket, deliveries: Deliveries, found: _Sorted) -> None:
     try:
         parts = parse(message.body)
+        for part in parts:
+            if isinstance(part, RunFinished):
+                require_ours(part.bucket, bucket)
     except PoisonMessage as problem:
         identity = FileIdentity("", f"message:{message.message_id}", "")
         ticket = deliveries.ticket(message)
         found.problems.append((ticket, _failed(ticket, identity, problem)))
         return
     # All of them first: a message must not look finished between two of its files.
-    for ticket, part in [(deliveries.ticket(message), part) for part in parts]:
-        _sort_part(ticket, part, bucket, deliveries, found)
+    tickets = [(deliveries.ticket(message), part) for part in parts]
+    for number, (ticket, part) in enumerate(tickets):
+        if isinstance(part, PoisonMessage):
+            identity = FileIdentity("", f"message:{message.message_id}#{number}", "")
+            found.problems.append((ticket, _failed(ticket, identity, part)))
+        else:
+            _sort_part(ticket, part, bucket, deliveries, found)
 
 
 def _sort_part(
-    ticket: Ticket, part: Parsed, bucket: Bucket, deliveries: Deliveries, found: _Sorted
+    ticket: Ticket,
+    part: FileMessage | RunFinished | Ignored,
+    bucket: Bucket,
+    deliveries: Deliveries,
+    found: _Sorted,
 ) -> None:
     if isinstance(part, FileMessage):
         try:

@@ -70,6 +70,7 @@ def import_group(
     `patience` seconds for the jurisdiction. Raises Busy after that, RetryLater when the database
     interrupts, Unavailable when the connection is lost.
     """
+    broken: Exception | None = None
     try:
         with work.report.stage("import"):
             batch = _import_patiently(work, jurisdiction_id, group, patience)
@@ -79,12 +80,16 @@ def import_group(
         raise
     except Exception as exc:
         logger.exception("%s: a batch of %d broke", jurisdiction_id, len(group))
-        if len(group) > 1:
-            half = len(group) // 2
-            yield from import_group(work, jurisdiction_id, group[:half], patience)
-            yield from import_group(work, jurisdiction_id, group[half:], patience)
-            return
-        batch = fail_alone(group[0], exc, work.slot.verify)
+        broken = exc
+    # Out of the handler, or what is raised from here on would have the batch's error as context,
+    # and each file that fails be explained by it.
+    if broken and len(group) > 1:
+        half = len(group) // 2
+        yield from import_group(work, jurisdiction_id, group[:half], patience)
+        yield from import_group(work, jurisdiction_id, group[half:], patience)
+        return
+    if broken:
+        batch = fail_alone(group[0], broken, work.slot.verify)
     for result in batch.results:
         if result.outcome == Outcome.FAILED:
             work.failed_rows.append(batch.row_ids[result.identity])

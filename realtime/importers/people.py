@@ -43,9 +43,9 @@ def load(data: dict[str, Any], order: ScrapeOrder, history: History) -> tuple[st
         with contextlib.redirect_stdout(said):
             created, updated = to_database.load_person(person)
     except to_database.CancelTransaction as exc:
-        raise PoisonMessage(
-            "unresolved", said.getvalue().strip() or "core gave the person up"
-        ) from exc
+        why = said.getvalue().strip()
+        field = "party" if why.startswith("no such party") else "roles"
+        raise PoisonMessage("unresolved", why or "core gave the person up", field) from exc
     if (created or updated) and person.roles:
         Jurisdiction.objects.filter(id=person.roles[0].jurisdiction).update(
             latest_people_update=datetime.now(UTC)

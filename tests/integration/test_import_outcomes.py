@@ -264,9 +264,9 @@ def _no_id(bill: dict[str, Any]) -> None:
     [
         (_too_long, "too-long", "versions.0.date"),
         (_wrong_type, "invalid", "actions.0.classification"),
-        (_null_byte, "invalid", ""),
+        (_null_byte, "invalid", "title"),
         (_other_state, "wrong-jurisdiction", "jurisdiction"),
-        (_unknown_committee, "unresolved", ""),
+        (_unknown_committee, "unresolved", "actions.0.organization_id"),
         (_no_chamber, "invalid", "from_organization"),
         (_no_id, "bad-id", "_id"),
     ],
@@ -305,7 +305,8 @@ def test_import__one_bad_file__fails_with_its_reason_and_neighbours_are_imported
         ({"file_path": "wy/bill_" + "é" * 600 + ".json"}, "bad-key", "file_path"),
         ({"file_path": "wy/bill_1.json", "jurisdiction_id": "x\0"}, "bad-message",
          "jurisdiction_id"),
-        ({"file_path": "wy/bill_1.json", "jurisdiction_name": "\udcff"}, "bad-message", ""),
+        ({"file_path": "wy/bill_1.json", "jurisdiction_name": "\udcff"}, "bad-message",
+         "jurisdiction_name"),
         ({"file_path": "wy/bill_1.json", "bucket": "b" * 3000}, "bad-message", "bucket"),
         ({"file_path": "wy/memo_1.json"}, "unknown-type", "file_path"),
         ({"file_path": "wy/bill_1.json", "bucket": "somebody-elses"}, "foreign-bucket", "bucket"),
@@ -320,7 +321,7 @@ def test_import__one_bad_file__fails_with_its_reason_and_neighbours_are_imported
          "bad-message", "objects"),
         ({"Records": []}, "bad-message", "Records"),
         ({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}]},
-         "bad-message", "Records.s3"),
+         "bad-message", "Records.0.s3"),
     ],
 )  # fmt: skip
 def test_import__bad_message__fails_with_its_reason_and_neighbours_are_imported(
