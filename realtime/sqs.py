@@ -1,6 +1,8 @@
 """The queue: Amazon SQS, or anything that speaks its protocol."""
 
 import logging
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -18,6 +20,7 @@ logger = logging.getLogger(__name__)
 # SQS: "maximum of 10 messages" for each batch call.
 BATCH = 10
 THREADS = 8
+_NOT_TRIED = ""
 _MISSING_QUEUE = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
 
 
@@ -136,29 +139,36 @@ class SqsQueue:
                 {"Id": str(index), "ReceiptHandle": message.receipt_handle, **extra()}
                 for index, message in enumerate(batch)
             ]
+            if silent.is_set():
+                causes.update({_NOT_TRIED: len(batch)})
+                return set()
             try:
                 response = self._call(lambda: call(entries))
             except RetryLater as exc:
-                logger.warning(
-                    "could not %s %d messages: %s",
-                    action,
-                    len(batch),
-                    exc,
-                    extra={"action": action},
-                )
+                if isinstance(exc.__cause__, BotoCoreError):
+                    silent.set()
+                causes.update({str(exc): len(batch)})
                 return set()
-            for failure in response.get("Failed", []):
-                logger.warning(
-                    "%s: could not %s the message: %s",
-                    batch[int(failure["Id"])].message_id,
-                    action,
-                    failure.get("Message") or failure.get("Code"),
-                    extra={"action": action},
-                )
+            causes.update(
+                failure.get("Message") or failure.get("Code") or "no reason given"
+                for failure in response.get("Failed", [])
+            )
             return {batch[int(done["Id"])].message_id for done in response.get("Successful", [])}
 
+        # A queue that does not answer at all is not asked for batch after batch.
+        silent, causes = threading.Event(), Counter[str]()
         with ThreadPoolExecutor(THREADS, "sqs-batch") as threads:
-            return set().union(*threads.map(one, _batches(messages)))
+            done = set().union(*threads.map(one, _batches(messages)))
+        if causes:
+            told = [cause for cause in causes if cause != _NOT_TRIED]
+            logger.warning(
+                "could not %s %d messages: %s",
+                action,
+                causes.total(),
+                "; ".join(told),
+                extra={"action": action},
+            )
+        return done
 
     def _call(self, call: Callable[[], Any]) -> Any:
         try:
