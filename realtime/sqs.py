@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -20,7 +19,6 @@ logger = logging.getLogger(__name__)
 # SQS: "maximum of 10 messages" for each batch call.
 BATCH = 10
 THREADS = 8
-_NOT_TRIED = ""
 _MISSING_QUEUE = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
 
 
@@ -98,13 +96,16 @@ class SqsQueue:
                 ],
             )
         )
-        for failure in response.get("Failed", []):
+        refused = response.get("Failed", [])
+        if refused:
             logger.warning(
-                "a message was refused by the queue: %s",
-                failure.get("Message") or failure.get("Code"),
+                "the queue refused %d of %d messages: %s",
+                len(refused),
+                len(bodies),
+                _causes(refused),
                 extra={"action": "send-refused"},
             )
-        return [int(failure["Id"]) for failure in response.get("Failed", [])]
+        return [int(failure["Id"]) for failure in refused]
 
     def _receive(self, limit: int, visibility_timeout: int) -> list[ReceivedMessage]:
         response = self._call(
@@ -140,32 +141,30 @@ class SqsQueue:
                 for index, message in enumerate(batch)
             ]
             if silent.is_set():
-                causes.update({_NOT_TRIED: len(batch)})
                 return set()
             try:
                 response = self._call(lambda: call(entries))
             except RetryLater as exc:
                 if isinstance(exc.__cause__, BotoCoreError):
                     silent.set()
-                causes.update({str(exc): len(batch)})
+                causes.add(str(exc))
                 return set()
-            causes.update(
-                failure.get("Message") or failure.get("Code") or "no reason given"
-                for failure in response.get("Failed", [])
-            )
+            if refused := response.get("Failed", []):
+                causes.add(_causes(refused))
             return {batch[int(done["Id"])].message_id for done in response.get("Successful", [])}
 
         # A queue that does not answer at all is not asked for batch after batch.
-        silent, causes = threading.Event(), Counter[str]()
+        silent, causes = threading.Event(), set[str]()
+        wanted = list(messages)
         with ThreadPoolExecutor(THREADS, "sqs-batch") as threads:
-            done = set().union(*threads.map(one, _batches(messages)))
+            done = set().union(*threads.map(one, _batches(wanted)))
         if causes:
-            told = [cause for cause in causes if cause != _NOT_TRIED]
             logger.warning(
-                "could not %s %d messages: %s",
+                "could not %s %d of %d messages: %s",
                 action,
-                causes.total(),
-                "; ".join(told),
+                len(wanted) - len(done),
+                len(wanted),
+                "; ".join(sorted(causes)),
                 extra={"action": action},
             )
         return done
@@ -187,6 +186,10 @@ def sent_time(attributes: Mapping[str, str]) -> datetime:
     if "SentTimestamp" not in attributes:
         return datetime.now(UTC)
     return datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
+
+
+def _causes(failed: Iterable[Mapping[str, Any]]) -> str:
+    return "; ".join(sorted({str(one.get("Message") or one.get("Code")) for one in failed}))
 
 
 def _batches(messages: Iterable[ReceivedMessage]) -> Iterator[list[ReceivedMessage]]:
