@@ -16,7 +16,7 @@ from openstates.importers import (
 )
 from openstates.scrape.schemas import bill, event, jurisdiction, vote_event
 
-from realtime.errors import PoisonMessage, RetryLater
+from realtime.errors import PoisonMessage, RetryLater, Unavailable
 from realtime.scraped import ScrapedObject
 
 _SCHEMAS: dict[str, Mapping[str, Any]] = {
@@ -41,7 +41,8 @@ _MODELS: dict[str, type[Model]] = {
 # errors: a value too large for an index is the file's fault and will be so tomorrow.
 _LIMIT_EXCEEDED = "54"
 # What only an operator can mend: undefined table, column or function, no privilege, read only.
-_NOT_THE_FILE = {"42P01", "42703", "42883", "42501", "25006"}
+_READ_ONLY = "25006"
+_NOT_THE_FILE = {"42P01", "42703", "42883", "42501", _READ_ONLY}
 _DETAIL_LENGTH = 1000
 
 
@@ -58,7 +59,10 @@ def explain(exc: BaseException, content: ScrapedObject) -> PoisonMessage | Retry
             return link
     interruption = interrupted(exc)
     if interruption:
-        return RetryLater(f"the import was interrupted: {_line(interruption)}")
+        read_only = getattr(interruption.__cause__, "pgcode", None) == _READ_ONLY
+        # No file of any jurisdiction can be imported into a standby.
+        kind = Unavailable if read_only else RetryLater
+        return kind(f"the import was interrupted: {_line(interruption)}")
     if any(isinstance(link, RecursionError) for link in chain):
         return PoisonMessage("bad-json", "the file is nested too deeply")
     field, problem = "", ""
