@@ -14,10 +14,16 @@ from botocore.config import Config as ClientConfig
 from pytest_django.plugin import _DatabaseBlocker
 
 from realtime import archive, inbox
+from realtime.config import Bucket
 from realtime.devstack import DevStack
 from realtime.devstack.database import using_database
 from realtime.errors import RealtimeError, Unavailable
 from realtime.models import File
+from realtime.producer import File as ScrapedFile
+from realtime.producer import Jurisdiction, Producer
+from realtime.retrying import Patience
+from realtime.s3 import S3Store
+from realtime.sqs import SqsQueue
 from tests import oracle, rows, scrapes
 from tests.fault_proxy import (
     AwsProxy,
@@ -297,3 +303,42 @@ def test_import__connection_cut_at_a_statement__one_error_says_so_and_the_next_r
     assert "\n" not in str(caught.value)
     assert said(warnings) == []
     assert_all_is_in_once(mail, truth)
+
+
+def test_import__database_is_read_only__one_error_says_so(
+    mail: Mail, warnings: pytest.LogCaptureFixture, truth: list[str]
+) -> None:
+    """As a standby is, after a failover that the address has not followed."""
+    read_only = f"{mail.config.database_url}?options=-c default_transaction_read_only=on"
+    with using_database(read_only), pytest.raises(Unavailable, match="read-only"):
+        mail.run()
+    assert said(warnings) == []
+    assert_all_is_in_once(mail, truth)
+
+
+def test_publish__s3_and_sqs_fail_in_passing__every_file_and_message_arrives_once(
+    proxy: AwsProxy, aws: Aws, tmp_path: Path
+) -> None:
+    slow = through(proxy, aws)
+    put = on("PutObject", fault=refusal(503, "SlowDown"), times=4)
+    send = on("SendMessageBatch", fault=partly(lambda n: n % 2 == 1), times=2)
+    proxy.rule = lambda request: put(request) or send(request)
+    producer = Producer(
+        S3Store(aws.bucket, slow.s3),
+        SqsQueue(aws.queue_url, slow.sqs),
+        Bucket(aws.bucket, ""),
+        tmp_path,
+        patience=Patience(first_wait=0.05),
+        batch_age=0.1,
+    )
+    wyoming = Jurisdiction("wy", scrapes.WYOMING.jurisdiction_id, "Wyoming")
+    keys = []
+    for data in SCRAPE[1:4]:
+        file = ScrapedFile("bill", data["_id"], json.dumps(data).encode(), datetime.now(UTC))
+        keys.append(producer.publish(wyoming, file, file_archiving_enabled=False))
+    producer.close()
+    received = aws.sqs.receive_message(QueueUrl=aws.queue_url, MaxNumberOfMessages=10)
+    announced = [json.loads(message["Body"])["file_path"] for message in received["Messages"]]
+    assert sorted(announced) == sorted(keys)
+    assert list(S3Store(aws.bucket, aws.s3).list("")) == sorted(keys)
+    assert list(tmp_path.iterdir()) == []
