@@ -1,16 +1,17 @@
 """From what a message says to a file that can be imported."""
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from openstates import metadata
 
 from realtime.batching import Delivery, FetchedFile, FileIdentity
 from realtime.config import Bucket
-from realtime.errors import PoisonMessage, RealtimeError
+from realtime.errors import ConfigurationError, PoisonMessage, RealtimeError, Unavailable
 from realtime.messages import FileMessage
 from realtime.s3 import THREADS, ObjectVersion, S3Store, StoredFile
 from realtime.scraped import (
@@ -98,15 +99,19 @@ def fetch(
     must_stop: Callable[[], bool],
 ) -> list[Fetched]:
     """Read the files, in parallel: for each the file, the error that says why it could not be
-    read (Gone, RetryLater), or None when there was no time left to try."""
+    read (Gone, RetryLater), or None when it was not tried: there was no time left, or S3 had
+    become unavailable."""
+    unavailable = threading.Event()
 
     def one(item: tuple[Wanted, Key]) -> Fetched:
-        if must_stop():
+        if must_stop() or unavailable.is_set():
             return None
         wanted, key = item
         try:
             stored = store.get(wanted.message.key, max_bytes, wanted.version_id)
         except RealtimeError as exc:
+            if isinstance(exc, Unavailable | ConfigurationError):
+                unavailable.set()
             return exc
         identity = identify(store.bucket, stored.object)
         delivery = _delivery(wanted, stored.object)
@@ -183,7 +188,6 @@ def identify(bucket: str, found: ObjectVersion) -> FileIdentity:
 def _delivery(wanted: Wanted, found: ObjectVersion) -> Delivery:
     return Delivery(
         queued_at=wanted.queued_at,
-        received_at=datetime.now(UTC),
         message=wanted.body,
         jurisdiction_id=wanted.message.jurisdiction_id,
         file_archiving=wanted.message.file_archiving_enabled,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, ProgrammingError, connection
+from django.db import DatabaseError, InterfaceError, ProgrammingError, connection
 
 from realtime import archive, ledger, parked
 from realtime.config import Config
@@ -17,6 +17,7 @@ from realtime.deliveries import Deliveries
 from realtime.errors import PoisonMessage, Unavailable
 from realtime.finalization.finalize import finalize_complete
 from realtime.finalization.steps import Means, OutOfTime
+from realtime.importers.explain import interrupted
 from realtime.inbox import Inbox
 from realtime.intake import fail_message, take_in
 from realtime.jurisdiction_batches import import_all
@@ -58,12 +59,14 @@ def run(config: Config, inbox: Inbox, store: S3Store, limits: Limits) -> Report:
                 return report
             with connection.execute_wrapper(_counter(report)):
                 _passes(work, inbox, limits)
-        except (OperationalError, InterfaceError) as exc:
-            raise Unavailable(f"the database cannot be reached: {_line(exc)}") from exc
         except ProgrammingError as exc:
             raise Unavailable(
                 f"the database is not set up, run `manage.py migrate realtime`: {_line(exc)}"
             ) from exc
+        except (DatabaseError, InterfaceError) as exc:
+            if not interrupted(exc):
+                raise
+            raise Unavailable(f"the database cannot be used: {_line(exc)}") from exc
         finally:
             slot.release()
     return report

@@ -4,8 +4,6 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 
-from django.db import connection
-
 from realtime.batch_import import BatchResult, fail_alone, import_batch
 from realtime.batching import FetchedFile, by_jurisdiction
 from realtime.deliveries import Deliveries, Ticket
@@ -75,7 +73,7 @@ def import_group(
         with work.report.stage("import"):
             batch = _import_patiently(work, jurisdiction_id, group, patience)
     except RetryLater as exc:
-        if connection.connection is None or not connection.is_usable():
+        if work.slot.lost():
             raise Unavailable(f"the connection to the database was lost: {exc}") from exc
         raise
     except Exception as exc:

@@ -9,7 +9,7 @@ from django.db import DataError, IntegrityError, InterfaceError, OperationalErro
 from openstates.exceptions import DataImportError
 from openstates.scrape.schemas import bill, event, jurisdiction, vote_event
 
-from realtime.errors import PoisonMessage, RetryLater
+from realtime.errors import PoisonMessage, RetryLater, Unavailable
 from realtime.importers import columns, pseudo_ids
 from realtime.scraped import ScrapedObject
 
@@ -24,7 +24,8 @@ _SCHEMAS: dict[str, Mapping[str, Any]] = {
 _LIMIT_EXCEEDED = "54"
 # What only an operator can mend: undefined table, column or function, no privilege, read only.
 _UNDEFINED_FUNCTION = "42883"
-_NOT_THE_FILE = {"42P01", "42703", _UNDEFINED_FUNCTION, "42501", "25006"}
+_READ_ONLY = "25006"
+_NOT_THE_FILE = {"42P01", "42703", _UNDEFINED_FUNCTION, "42501", _READ_ONLY}
 _DETAIL_LENGTH = 1000
 _TOO_DEEP = PoisonMessage("bad-json", "the file is nested too deeply")
 
@@ -57,7 +58,9 @@ def explain(exc: BaseException, content: ScrapedObject) -> PoisonMessage | Retry
             return _located(link, content)
     interruption = interrupted(exc)
     if interruption:
-        return _own_fault(interruption, content) or RetryLater(
+        # No file of any jurisdiction can be imported into a standby.
+        kind = Unavailable if _code(interruption) == _READ_ONLY else RetryLater
+        return _own_fault(interruption, content) or kind(
             f"the import was interrupted: {_line(interruption)}"
         )
     try:

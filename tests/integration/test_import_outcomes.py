@@ -377,8 +377,8 @@ def test_import__bad_message_about_an_imported_file__leaves_its_record_alone(
     assert Bill.objects.count() == 1
 
 
-def test_import__foreign_key_that_only_the_commit_would_check__fails_alone(
-    session: Mail, monkeypatch: pytest.MonkeyPatch
+def test_import__foreign_key_that_only_the_commit_would_check__fails_alone_at_once(
+    session: Mail, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     from realtime.importers.pieces import BillInPieces
 
@@ -395,6 +395,8 @@ def test_import__foreign_key_that_only_the_commit_would_check__fails_alone(
     report = session.run()
     assert (report.outcomes["inserted"], report.outcomes["failed"]) == (2, 1)
     assert set(Bill.objects.values_list("identifier", flat=True)) == {"HB 12", "HB 14"}
+    broken = [record for record in caplog.records if "broke" in record.getMessage()]
+    assert broken == [], "found at its savepoint, not by trying the batch again in halves"
 
 
 def test_import__database_interrupts_one_object__all_released_nothing_committed(

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from realtime import archive
 from realtime.config import Config
@@ -57,7 +57,7 @@ class Command(BaseCommand):
             counts = archive.archive(store, config, ids, must_stop, self._progress)
         except RealtimeError as exc:
             raise CommandError(str(exc)) from exc
-        except DatabaseError as exc:
+        except (DatabaseError, InterfaceError) as exc:
             line = " ".join(str(exc).split())
             raise CommandError(f"the database cannot be reached: {line}") from exc
         finally:
