@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import hypothesis
 import pytest
+from _pytest.terminal import TerminalReporter
 from pytest_django.plugin import _DatabaseBlocker
 
 from realtime.devstack import DevStack
@@ -20,6 +21,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("default")
 
 SEEDED_JURISDICTIONS = ("wy", "dc", "us")
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Say how much the tests that make up their own cases have tried."""
+    for name, counts in sorted(support.TRIED.items()):
+        told = ", ".join(f"{count:,} {what}" for what, count in counts.most_common())
+        terminalreporter.write_line(f"tried {name}: {told}")
 
 
 @pytest.fixture(scope="session", autouse=True)
