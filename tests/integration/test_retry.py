@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 from openstates.data.models import Bill, Person, VoteEvent
 
-from realtime import archive, failures, resend
-from realtime.models import File
+from realtime import archive, failures, ledger, resend, runs
+from realtime.models import File, ScrapeRun
 from realtime.s3 import ObjectVersion
 from realtime.scraped import RUN_ID_METADATA, SCRAPED_AT_METADATA
 from tests import scrapes
@@ -237,6 +237,20 @@ def test_retry__vote_whose_bill_came_after_all__imported(mail: Mail) -> None:
     mail.run()
     assert VoteEvent.objects.get().bill == Bill.objects.get()
     assert File.objects.get(key=key).run_id is not None
+
+
+def test_retry__run_closed_for_its_failures__final_once_they_are_imported(mail: Mail) -> None:
+    bill = scrapes.bill("HB 13")
+    mail.publish(bill, run_id=RUN)
+    end = {"started_at": "2031-01-11", "finished_at": "2031-01-12", "objects": {"bill": 1}}
+    mail.send(mail.message("", run_id=RUN, run_finished=end))
+    mail.run()
+    assert ScrapeRun.objects.get().closed == "failed-files"
+    mend()
+    retry(mail)
+    assert runs.plans(ledger.database_now()) == [], "what is being tried again is not mended yet"
+    assert mail.run().finalized == [RUN]
+    assert ScrapeRun.objects.get().closed == ""
 
 
 def test_retry__file_that_was_not_there__retried_once_it_is(mail: Mail) -> None:
