@@ -21,7 +21,7 @@ UV = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/\1/
 	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench stack
+.PHONY: help install demo test test-long lint bench stack
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ demo: install ## import a scrape the whole way, on the embedded stack
 
 test: install ## run the tests
 	$(RUN) -m pytest $(ARGS)
+
+test-long: install ## run the tests that `make test` leaves out, which take several minutes
+	$(RUN) -m pytest -m long $(ARGS)
 
 lint: install ## check style and types
 	$(RUN) -m ruff check
