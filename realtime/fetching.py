@@ -18,6 +18,7 @@ from realtime.scraped import (
     RUN_ID_METADATA,
     SCRAPED_AT_METADATA,
     Key,
+    ScrapedObject,
     is_settled,
     parse_key,
     parse_time,
@@ -141,20 +142,34 @@ def _file(
         )
     stamp = parse_time(found.metadata.get(SCRAPED_AT_METADATA), wanted.queued_at)
     content = read(key.object_type, stored.body, stamp)
-    jurisdiction_id = (
-        message.jurisdiction_id or content.jurisdiction_id or jurisdiction_of(key.abbr)
+    jurisdiction_id = whose(content, message.jurisdiction_id, key.abbr)
+    return FetchedFile(
+        identity=identity,
+        jurisdiction_id=jurisdiction_id,
+        content=content,
+        delivery=delivery,
+        last_chance=wanted.last_chance,
     )
+
+
+def whose(content: ScrapedObject, claimed: str, abbr: str) -> str:
+    """The jurisdiction of a file below `abbr/` that is `claimed` to be of one, or of none.
+
+    Raises PoisonMessage (`unknown-jurisdiction`, `wrong-jurisdiction`) when nothing says which it
+    is, or the file, the claim and the abbreviation differ.
+    """
+    jurisdiction_id = claimed or content.jurisdiction_id or jurisdiction_of(abbr)
     if not jurisdiction_id:
         raise PoisonMessage(
             "unknown-jurisdiction",
-            f"nothing says which jurisdiction {key.abbr!r} is",
+            f"nothing says which jurisdiction {abbr!r} is",
             "jurisdiction_id",
         )
-    expected = jurisdiction_of(key.abbr)
+    expected = jurisdiction_of(abbr)
     if expected and jurisdiction_id != expected:
         raise PoisonMessage(
             "wrong-jurisdiction",
-            f"the file is of {jurisdiction_id[:200]}, {key.abbr} is {expected}",
+            f"the file is of {jurisdiction_id[:200]}, {abbr} is {expected}",
             "jurisdiction",
         )
     if content.jurisdiction_id and content.jurisdiction_id != jurisdiction_id:
@@ -163,13 +178,7 @@ def _file(
             f"the file is of {content.jurisdiction_id[:200]}, not of {jurisdiction_id[:200]}",
             "jurisdiction",
         )
-    return FetchedFile(
-        identity=identity,
-        jurisdiction_id=jurisdiction_id,
-        content=content,
-        delivery=delivery,
-        last_chance=wanted.last_chance,
-    )
+    return jurisdiction_id
 
 
 def identify(bucket: str, found: ObjectVersion) -> FileIdentity:

@@ -9,7 +9,7 @@ from realtime.batching import FetchedFile, by_jurisdiction
 from realtime.deliveries import Deliveries, Ticket
 from realtime.errors import Busy, RetryLater, Unavailable
 from realtime.models import Outcome
-from realtime.work import Work
+from realtime.work import Importing, Work
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def import_all(
 
 
 def import_group(
-    work: Work, jurisdiction_id: str, group: Sequence[FetchedFile], patience: float
+    work: Importing, jurisdiction_id: str, group: Sequence[FetchedFile], patience: float
 ) -> Iterator[BatchResult]:
     """Import the files of one jurisdiction, as one batch if that can be.
 
@@ -98,7 +98,7 @@ def import_group(
 
 
 def _import_patiently(
-    work: Work, jurisdiction_id: str, group: Sequence[FetchedFile], patience: float
+    work: Importing, jurisdiction_id: str, group: Sequence[FetchedFile], patience: float
 ) -> BatchResult:
     until = time.monotonic() + patience
     while True:

@@ -123,17 +123,34 @@ class S3Store:
             ),
         )
 
-    def copy(self, source: ObjectVersion, key: str) -> None:
-        """Copy exactly that version to `key`, with its metadata; when this returns it is proven.
+    def copy(
+        self,
+        source: ObjectVersion,
+        key: str,
+        metadata: Mapping[str, str] | None = None,
+        overwrite: bool = True,
+    ) -> None:
+        """Copy exactly that version to `key`; when this returns it is proven.
 
-        Raises Gone when that version is no longer there. Without versioning that is checked right
-        before, for stores that take no notice of the condition, and by S3 itself.
+        The copy has the original's metadata, or `metadata`. Raises Gone when that version is no
+        longer there. Without versioning that is checked right before, for stores that take no
+        notice of the condition, and by S3 itself. With `overwrite` false it also raises Gone when
+        S3 finds something under `key`; a store that takes no notice of that overwrites it.
         """
         if not source.version_id and self.head(source.key).version != source.version:
             raise Gone(f"s3://{self.bucket}/{source.key} has been overwritten")
         copy_source = {"Bucket": self.bucket, "Key": source.key}
         if source.version_id:
             copy_source["VersionId"] = source.version_id
+        arguments: dict[str, Any] = {"MetadataDirective": "COPY"}
+        if metadata is not None:
+            arguments = {
+                "MetadataDirective": "REPLACE",
+                "Metadata": dict(metadata),
+                "ContentType": "application/json",
+            }
+        if not overwrite:
+            arguments["IfNoneMatch"] = "*"
         response = self._call(
             source.key,
             lambda: self._client.copy_object(
@@ -141,7 +158,7 @@ class S3Store:
                 Key=key,
                 CopySource=copy_source,
                 CopySourceIfMatch=source.etag,
-                MetadataDirective="COPY",
+                **arguments,
             ),
         )
         # S3: an ETag is the content's digest, but not of an object uploaded in parts or encrypted

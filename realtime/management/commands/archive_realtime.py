@@ -12,7 +12,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from realtime import archive
 from realtime.config import Config
 from realtime.errors import RealtimeError
-from realtime.fetching import jurisdiction_of
+from realtime.management.abbreviations import jurisdictions
 from realtime.management.limits import deadline, positive
 from realtime.s3 import S3Store
 
@@ -44,14 +44,9 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         config: Config = settings.REALTIME
-        ids = []
-        for abbr in options["jurisdiction"]:
-            jurisdiction_id = jurisdiction_of(abbr)
-            if not jurisdiction_id:
-                raise CommandError(f"--jurisdiction {abbr!r} is not an abbreviation core knows")
-            ids.append(jurisdiction_id)
         try:
             config.require_database()
+            ids = list(jurisdictions(options["jurisdiction"]).values())
             store = S3Store(config.bucket.name)
             must_stop = deadline(options["time_limit"])
             counts = archive.archive(store, config, ids, must_stop, self._progress)
