@@ -14,10 +14,11 @@ PACKAGE = Path(__file__).resolve().parents[2] / "realtime"
 LAYERS = (
     {"aws", "errors", "config", "messages", "scraped", "batching", "database"},
     {"models"},
-    {"sqs", "s3", "locks", "ledger", "whereabouts", "history", "report", "fetching", "lease",
-     "inbox", "outbox", "retrying", "spool", "importers", "runs", "waiting", "rereading"},
+    {"sqs", "s3", "locks", "ledger", "failures", "whereabouts", "history", "report",
+     "fetching", "lease", "inbox", "outbox", "retrying", "spool", "importers", "runs", "waiting",
+     "rereading"},
     {"work", "deliveries", "intake", "batch_import", "jurisdiction_batches", "parked", "archive",
-     "ingest", "finalization", "prune", "producer", "publishing", "existing"},
+     "ingest", "finalization", "prune", "resend", "folder", "producer", "publishing", "existing"},
     {"management", "lambda_handler", "output_handler", "update", "devstack", "demo"},
 )  # fmt: skip
 # What scrapers load, where neither our settings nor a database are.
