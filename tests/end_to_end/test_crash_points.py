@@ -33,6 +33,10 @@ ELSEWHERE = {
         " step of the finalization that it is part of"
     ),
 }
+if (REAL_DATA / "wy").is_dir():
+    ELSEWHERE[Site("database", "importers.references._relink")] = (
+        "Wyoming's vote events name no actions; the generated ones do"
+    )
 Trace = dict[Site, list[Effect]]
 NewDatabase = Callable[[], AbstractContextManager[str]]
 NewWorld = Callable[[], AbstractContextManager[World]]
