@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -28,6 +29,20 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     for name, counts in sorted(support.TRIED.items()):
         told = ", ".join(f"{count:,} {what}" for what, count in counts.most_common())
         terminalreporter.write_line(f"tried {name}: {told}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what a parallel worker has tried to the process that sums it up."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["tried"] = {name: dict(counts) for name, counts in support.TRIED.items()}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a parallel worker has tried."""
+    for name, counts in getattr(node, "workeroutput", {}).get("tried", {}).items():
+        support.TRIED[name].update(counts)
 
 
 @pytest.fixture(scope="session", autouse=True)

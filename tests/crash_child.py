@@ -40,7 +40,6 @@ from realtime.sqs import SqsQueue  # noqa: E402
 
 ADAPTERS = {"s3": S3Store, "sqs": SqsQueue}
 _PACKAGE = f"{ROOT / 'realtime'}{os.sep}"
-_OWN = tuple(f"{_PACKAGE}{name}.py" for name in ADAPTERS)
 _WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|COPY)\b", re.IGNORECASE)
 # Parts of a function that are functions of their own to Python.
 _PARTS = re.compile(r"\.<locals>\.<\w+>")
@@ -87,7 +86,7 @@ def _caller() -> tuple[str, int]:
     frame: FrameType | None = sys._getframe()
     while frame is not None:
         name = frame.f_code.co_filename
-        if name.startswith(_PACKAGE) and name not in _OWN:
+        if name.startswith(_PACKAGE):
             module = name.removeprefix(_PACKAGE).removesuffix(".py").replace(os.sep, ".")
             return f"{module}.{_PARTS.sub('', frame.f_code.co_qualname)}", frame.f_lineno
         frame = frame.f_back

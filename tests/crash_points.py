@@ -99,8 +99,7 @@ def sites() -> list[Site]:
     """Every place, in the modules of the commands, that acts on the outside."""
     found: set[Site] = set()
     for name, path in modules().items():
-        if name not in ADAPTERS:
-            found.update(_Finder(name, path).sites())
+        found.update(_Finder(name, path).sites())
     return sorted(found)
 
 
@@ -159,7 +158,9 @@ class _Finder(ast.NodeVisitor):
     def visit_Attribute(self, node: ast.Attribute) -> None:
         holder = _tail(ast.unparse(node.value))
         for name, methods in _METHODS.items():
-            if holder == NAMES[name] and node.attr in methods:
+            # An adapter calls itself too.
+            held_as = "self" if self._module == name else NAMES[name]
+            if holder == held_as and node.attr in methods:
                 self._add(f"{name}.{node.attr}")
         if node.attr == "atomic" and holder == "transaction":
             self._add("database")
