@@ -23,7 +23,7 @@ _MODELS = {"vote_event": VoteEvent, "event": Event}
 # The newest file of each row, and those that may fare better now.
 _TO_REPLAY = """
     SELECT id FROM realtime_file AS file
-    WHERE run_id = %(run)s AND object_type = %(type)s
+    WHERE run_id = %(run)s AND object_type = %(type)s AND jurisdiction_id = %(jurisdiction)s
       AND (order_ticks, scrape_id, order_stamp, id) > (%(ticks)s, %(scrape_id)s, %(stamp)s, %(id)s)
       AND (
         (outcome = 'failed' AND reason IN ('unresolved', 'ambiguous'))
@@ -57,6 +57,8 @@ def page(run: ScrapeRun, object_type: str, after: Place) -> list[File]:
             {
                 "run": run.run_id,
                 "type": object_type,
+                # A message can claim any run; another jurisdiction's files are none of its.
+                "jurisdiction": run.jurisdiction_id,
                 "applied": [outcome.value for outcome in APPLIED],
                 "limit": PAGE,
                 **vars(after),
