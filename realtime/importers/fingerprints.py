@@ -1,0 +1,17 @@
+"""Tells whether two scraped objects are the same."""
+
+from typing import Any
+
+
+def fingerprint(value: Any) -> int:
+    """A hash that equal JSON values share, whatever the order of their keys."""
+    if isinstance(value, dict):
+        try:
+            return hash(frozenset(value.items()))
+        except TypeError:
+            return hash(frozenset([(key, fingerprint(one)) for key, one in value.items()]))
+    if isinstance(value, list | tuple):
+        return hash(tuple([fingerprint(one) for one in value]))
+    if isinstance(value, set):
+        return hash(frozenset(fingerprint(one) for one in value))
+    return hash(value)
