@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.db import transaction
 from openstates import importers as core
-from openstates import settings
+from openstates import settings as core_settings
+from pytest_django.fixtures import SettingsWrapper
 
 from realtime import importers as ours
 
@@ -42,7 +43,8 @@ def empty_tables(bare_database: str) -> Iterator[None]:
 def ours_in_place_of_cores(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     def replace(module: Any) -> None:
         # Some of core's tests change its settings and leave them so.
-        monkeypatch.setattr(settings, "IMPORT_TRANSFORMERS", dict(settings.IMPORT_TRANSFORMERS))
+        former = dict(core_settings.IMPORT_TRANSFORMERS)
+        monkeypatch.setattr(core_settings, "IMPORT_TRANSFORMERS", former)
         for name in ours.__all__:
             if hasattr(module, name):
                 monkeypatch.setattr(module, name, getattr(ours, name))
@@ -54,14 +56,16 @@ def ours_in_place_of_cores(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], N
     return replace
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("module", "function"), core_tests())
 def test_cores_test__with_our_importers__passes(
     module: Any,
     function: Callable[[], None],
     empty_tables: None,
     ours_in_place_of_cores: Callable[[Any], None],
+    settings: SettingsWrapper,
 ) -> None:
+    settings.USE_TZ = False  # as in core's own settings for its tests
     ours_in_place_of_cores(module)
     function()
 
