@@ -4,6 +4,9 @@ from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+from django.db import connection
+from django.db.models.signals import post_save, pre_save
+from openstates.data.models import RelatedBill
 from openstates.importers import BillImporter as CoreBillImporter
 from openstates.importers.computed_fields import update_bill_fields
 
@@ -19,6 +22,21 @@ _COMPUTED = (
     "latest_passage_date",
     "latest_action_description",
 )
+
+_RESOLVE_RELATED_BILLS = """
+UPDATE opencivicdata_relatedbill AS related SET related_bill_id = named.id
+FROM opencivicdata_bill naming
+JOIN opencivicdata_legislativesession naming_session
+    ON naming_session.id = naming.legislative_session_id,
+opencivicdata_bill named
+JOIN opencivicdata_legislativesession session ON session.id = named.legislative_session_id
+WHERE related.related_bill_id IS NULL
+    AND naming.id = related.bill_id
+    AND naming_session.jurisdiction_id = %(jurisdiction)s
+    AND session.jurisdiction_id = %(jurisdiction)s
+    AND session.identifier = related.legislative_session
+    AND named.identifier = related.identifier
+"""
 
 
 class BillImporter(Described, BulkImporter, CoreBillImporter):  # type: ignore[misc]
@@ -53,6 +71,14 @@ class BillImporter(Described, BulkImporter, CoreBillImporter):  # type: ignore[m
                 list(filter(storable, {identifier for _, identifier in keys})),
             ],
         )
+
+    def postimport(self) -> None:
+        """Resolve the jurisdiction's related bills, as core does, in one statement."""
+        if any(signal.has_listeners(RelatedBill) for signal in (pre_save, post_save)):
+            super().postimport()
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(_RESOLVE_RELATED_BILLS, {"jurisdiction": self.jurisdiction_id})
 
     def compute(self, batch: Batch, record: Record) -> None:
         branch = next(branch for branch in batch.tree if branch.name == "actions")

@@ -11,6 +11,7 @@ from openstates.exceptions import InvalidVoteEventError
 from openstates.importers import VoteEventImporter as CoreVoteEventImporter
 from openstates.utils import _make_pseudo_id, get_pseudo_id
 
+from realtime.importers import deleting, writing
 from realtime.importers.actions import Actions
 from realtime.importers.batch import Batch, Record
 from realtime.importers.bulk import BulkImporter, raise_if_interrupted
@@ -158,6 +159,13 @@ class VoteEventImporter(Described, BulkImporter, CoreVoteEventImporter):  # type
         self.seen_bill_ids |= seen.bills
         self.vote_events_to_delete |= seen.to_delete
         self.seen_action_ids |= seen.actions.taken
+
+    def postimport(self) -> None:
+        """Delete the vote events of the bills seen that were not seen themselves, as core does."""
+        self.vote_events_to_delete.difference_update(self.json_to_db_id.values())
+        if self.vote_events_to_delete:
+            stale = list(self.vote_events_to_delete)
+            writing.execute(deleting.delete(VoteEvent, stale))
 
     # -- which action -----------------------------------------------------------------------------
 
