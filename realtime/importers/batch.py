@@ -93,7 +93,7 @@ class Batch:
     def load_related(self, ids: Iterable[str]) -> None:
         wanted = list(ids)
         if wanted:
-            self.rows.load(self.tree, self.model, wanted)
+            self.rows.load(self.tree, wanted)
 
     def insert(self, data: Item, related: Mapping[str, list[Item]]) -> Record:
         """Add a row as core's `Model(**data).save()` would. Raises NeedsCore."""
@@ -161,15 +161,16 @@ class Batch:
                 statements += deleting.unlink(branch.table.model, self._loose[branch])
             if self._gone[branch]:
                 statements += deleting.delete(branch.table.model, self._gone[branch])
+        statements += self._changed_records(timezone.now())
         writing.execute(statements)
-        self._write_records(timezone.now())
+        self._add_records()
         for branch in walk(self.tree):
             if self._made[branch]:
                 writing.copy(branch.table, list(self._made[branch].values()))
         if check:
             writing.check_foreign_keys()
 
-    def _write_records(self, now: Any) -> None:
+    def _changed_records(self, now: Any) -> list[deleting.Statement]:
         touched = [record for record in self.records.values() if record.touched]
         for record in touched:
             for column in self.table.columns:
@@ -179,11 +180,14 @@ class Batch:
                     record.values[column.name] = now
                     record.changed.add(column.name)
         old = [record for record in touched if not record.new]
-        if old:
-            changed = set().union(*(record.changed for record in old))
-            columns = [column for column in self.table.columns if column.name in changed]
-            writing.update(self.table, columns, [self._parameters(r, columns) for r in old])
-        new = [record for record in touched if record.new]
+        if not old:
+            return []
+        changed = set().union(*(record.changed for record in old))
+        columns = [column for column in self.table.columns if column.name in changed]
+        return [writing.update(self.table, columns, [self._parameters(r, columns) for r in old])]
+
+    def _add_records(self) -> None:
+        new = [record for record in self.records.values() if record.new]
         if new:
             names = [column.name for column in self.table.columns]
             writing.copy(self.table, [tuple(map(r.values.__getitem__, names)) for r in new])

@@ -60,6 +60,12 @@ class BulkImporter(BaseImporter):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.org_importer = Organizations(self.jurisdiction_id)
         self.persons = Persons(self.jurisdiction_id)
+        self._sessions: dict[str, LegislativeSession] = {}
+        for other in args:
+            # What one importer of a set has looked up, the next need not ask again.
+            if isinstance(other, BulkImporter) and other.jurisdiction_id == self.jurisdiction_id:
+                self.org_importer, self.persons = other.org_importer, other.persons
+                self._sessions = other._sessions
         self._absent_sessions: set[str] = set()
         self._person_caches: dict[Any, Any] = {}
         self._current: Item | None = None
@@ -178,16 +184,17 @@ class BulkImporter(BaseImporter):  # type: ignore[misc]
         self.persons.load(named)
 
     def _preload_sessions(self, identifiers: set[Any]) -> None:
-        unknown = identifiers - self.session_cache.keys()
-        if not unknown:
-            return
+        unknown = identifiers - self._sessions.keys()
         found: dict[str, list[LegislativeSession]] = {one: [] for one in unknown}
-        for session in LegislativeSession.objects.filter(
-            identifier__in=unknown, jurisdiction_id=self.jurisdiction_id
-        ):
-            found[session.identifier].append(session)
+        if unknown:
+            for session in LegislativeSession.objects.filter(
+                identifier__in=unknown, jurisdiction_id=self.jurisdiction_id
+            ):
+                found[session.identifier].append(session)
         self._absent_sessions = {one for one, sessions in found.items() if not sessions}
-        self.session_cache.update((one, s[0]) for one, s in found.items() if len(s) == 1)
+        self._sessions.update((one, s[0]) for one, s in found.items() if len(s) == 1)
+        for one in identifiers & self._sessions.keys():
+            self.session_cache[one] = self._sessions[one]
 
     def get_session(self, identifier: str) -> LegislativeSession:
         if identifier in self._absent_sessions:

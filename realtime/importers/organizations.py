@@ -55,11 +55,12 @@ class Organizations(CoreOrganizations):  # type: ignore[misc]
 
     def __init__(self, jurisdiction_id: str) -> None:
         super().__init__(jurisdiction_id)
-        self._known: list[_Known] | None = None
+        self._known: list[_Known] = []
+        self._stale = True
 
     def refresh(self) -> None:
-        """Forget the organizations read, not what core remembers of the ids it resolved."""
-        self._known = None
+        """What was read before may be out of date: read again what it does not answer."""
+        self._stale = True
 
     def limit_spec(self, spec: dict[str, Any]) -> Any:
         """The conditions core would query with or, where memory knows, what that would find."""
@@ -68,13 +69,17 @@ class Organizations(CoreOrganizations):  # type: ignore[misc]
         )
         if not plain or spec.get("classification") == "party":
             return super().limit_spec(spec)
-        return {"_found": list(self._matching(**spec))}
+        found = list(self._matching(**spec))
+        if self._stale and len(found) != 1:
+            self._read()
+            found = list(self._matching(**spec))
+        return {"_found": found}
 
     def _matching(
         self, name: str = "", classification: str | None = None, chamber: str = ""
     ) -> Iterator[_Known]:
         normalized = core._normalize_name(name) if name else None
-        for known in self._organizations():
+        for known in self._known:
             if classification is not None and known.classification != classification:
                 continue
             if normalized is not None and normalized not in known.names:
@@ -84,12 +89,11 @@ class Organizations(CoreOrganizations):  # type: ignore[misc]
                 continue
             yield known
 
-    def _organizations(self) -> list[_Known]:
-        if self._known is None:
-            with connection.cursor() as cursor:
-                cursor.execute(_QUERY, [self.jurisdiction_id])
-                self._known = [
-                    _Known(id, classification, parent, frozenset([name, *others]))
-                    for id, classification, parent, name, others in cursor.fetchall()
-                ]
-        return self._known
+    def _read(self) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(_QUERY, [self.jurisdiction_id])
+            self._known = [
+                _Known(id, classification, parent, frozenset([name, *others]))
+                for id, classification, parent, name, others in cursor.fetchall()
+            ]
+        self._stale = False

@@ -96,6 +96,7 @@ class Table:
             if column.field.is_relation and column.field.name != column.name
         }
         self.pk = columns[0]
+        self.only_text = all(column.plain is str for column in columns[self.keys :])
         self._json = [n for n, column in enumerate(columns) if column.is_json]
         self._plans: dict[tuple[str, ...], Any] = {}
         self._encoders = [column.encode for column in columns]

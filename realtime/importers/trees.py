@@ -12,7 +12,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import Any
 
-from django.db import connection, models
+from django.db import connection
 
 from realtime.importers.tables import NeedsCore, Row, Table, table
 
@@ -75,36 +75,41 @@ class Rows:
     def __init__(self) -> None:
         self._rows: dict[Branch, dict[str, list[Row]]] = defaultdict(dict)
 
-    def load(self, tree: Sequence[Branch], root: type[models.Model], ids: Sequence[Any]) -> None:
-        """Read all of `tree` below the rows `ids` of `root`, one statement a table."""
-        for branch in tree:
-            self._load(branch, [], ids)
+    def load(self, tree: Sequence[Branch], ids: Sequence[Any]) -> None:
+        """Read all of `tree` below the rows `ids`, with fewer statements than tables."""
+        level: list[tuple[Branch, ...]] = [(branch,) for branch in tree]
+        while level:
+            # Rows of nothing but text fit into one result, whatever their tables.
+            texts = [path for path in level if path[0].table.only_text]
+            for together in [texts, *([path] for path in level if path not in texts)]:
+                if together:
+                    self._read(together, ids)
+            level = [
+                (child, *path)
+                for path in level
+                if self._rows[path[0]]
+                for child in path[0].branches
+            ]
 
-    def _load(self, branch: Branch, above: list[Branch], ids: Sequence[Any]) -> None:
-        path = [branch, *above]
-        joins = "".join(
-            f" JOIN {parent.table.sql} t{n} ON t{n - 1}.{child.table.columns[1].sql}"
-            f" = t{n}.{parent.table.pk.sql}"
-            for n, (child, parent) in enumerate(pairwise(path), 1)
-        )
-        top = f"t{len(path) - 1}.{path[-1].table.columns[1].sql}"
+    def _read(self, paths: Sequence[tuple[Branch, ...]], ids: Sequence[Any]) -> None:
+        width = max(len(path[0].table.columns) for path in paths)
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT {branch.table.select_list('t0')} FROM {branch.table.sql} t0{joins}"
-                f" WHERE {top} = ANY(%s)",
-                [list(ids)],
+                " UNION ALL ".join(_select(n, path, width) for n, path in enumerate(paths)),
+                [list(ids)] * len(paths),
             )
-            rows = branch.table.read(cursor.fetchall())
-        grouped: dict[str, list[Row]] = defaultdict(list)
-        for row in rows:
-            grouped[row[1]].append(row)
-        if branch.order is not None:
-            for siblings in grouped.values():
-                siblings.sort(key=itemgetter(branch.order))
-        self._rows[branch] = grouped
-        if rows:
-            for below in branch.branches:
-                self._load(below, path, ids)
+            found: list[list[Row]] = [[] for _ in paths]
+            for n, *row in cursor.fetchall():
+                found[n].append(tuple(row))
+        for (branch, *_), rows in zip(paths, found, strict=True):
+            grouped: dict[str, list[Row]] = defaultdict(list)
+            columns = len(branch.table.columns)
+            for row in branch.table.read(rows):
+                grouped[row[1]].append(row if columns == width else row[:columns])
+            if branch.order is not None:
+                for siblings in grouped.values():
+                    siblings.sort(key=itemgetter(branch.order))
+            self._rows[branch] = grouped
 
     def of(self, branch: Branch, parent: str) -> list[Row]:
         return self._rows[branch].get(parent, [])
@@ -209,6 +214,21 @@ class Rows:
                 made.extend(self.grow(child, item[child.name], row[0]))
         self.put(branch, parent, rows)
         return made
+
+
+def _select(n: int, path: Sequence[Branch], width: int) -> str:
+    """Selects the rows of the first branch of `path`, which leads up to the ids; padded."""
+    table = path[0].table
+    joins = "".join(
+        f" JOIN {parent.table.sql} t{m} ON t{m - 1}.{child.table.columns[1].sql}"
+        f" = t{m}.{parent.table.pk.sql}"
+        for m, (child, parent) in enumerate(pairwise(path), 1)
+    )
+    top = f"t{len(path) - 1}.{path[-1].table.columns[1].sql}"
+    return (
+        f"SELECT {n}, {table.select_list('t0')}{', NULL' * (width - len(table.columns))}"
+        f" FROM {table.sql} t0{joins} WHERE {top} = ANY(%s)"
+    )
 
 
 def new_uuid() -> str:

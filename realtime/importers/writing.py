@@ -14,31 +14,31 @@ def copy(table: Table, rows: Sequence[Row]) -> None:
     """Insert rows, whose places are the table's columns, by `COPY`."""
     lines = io.BytesIO("".join([table.copy_line(row) + "\n" for row in rows]).encode())
     columns = ", ".join(column.sql for column in table.columns)
-    statement = f"COPY {table.sql} ({columns}) FROM STDIN"
     with connection.cursor() as cursor:
 
-        def execute(sql: str, params: Any, many: bool, context: Any) -> None:
+        def send(sql: str, params: Any, many: bool, context: Any) -> None:
             with connection.wrap_database_errors:
                 cursor.cursor.copy_expert(sql, lines, 1 << 16)
 
         # Django has no COPY; this is how whoever counts its statements sees this one.
-        cursor._execute_with_wrappers(statement, None, many=False, executor=execute)
+        cursor._execute_with_wrappers(
+            f"COPY {table.sql} ({columns}) FROM STDIN", None, many=False, executor=send
+        )
 
 
-def update(table: Table, columns: Sequence[Column], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Set these columns; each row is its key and then the values."""
+def update(table: Table, columns: Sequence[Column], rows: Sequence[tuple[Any, ...]]) -> Statement:
+    """The statement that sets these columns; each row is its key and then the values."""
     assignments = ", ".join(
         f"{column.sql} = v.c{n}::{column.sql_type}" for n, column in enumerate(columns, 1)
     )
     names = ", ".join(f"c{n}" for n in range(len(columns) + 1))
     one = "(" + ", ".join(["%s"] * (len(columns) + 1)) + ")"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"UPDATE {table.sql} AS t SET {assignments}"
-            f" FROM (VALUES {', '.join([one] * len(rows))}) AS v ({names})"
-            f" WHERE t.{table.pk.sql} = v.c0",
-            [value for row in rows for value in row],
-        )
+    sql = (
+        f"UPDATE {table.sql} AS t SET {assignments}"
+        f" FROM (VALUES {', '.join([one] * len(rows))}) AS v ({names})"
+        f" WHERE t.{table.pk.sql} = v.c0"
+    )
+    return sql, [value for row in rows for value in row]
 
 
 def execute(statements: Sequence[Statement]) -> None:
