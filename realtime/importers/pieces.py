@@ -24,6 +24,10 @@ from realtime.scraped import ScrapeOrder
 
 PersonCache = dict[Any, str | None]
 
+# What an entity in a list may refer to.
+_MEMBERS = ("person_id", "organization_id")
+_ENTITIES = (*_MEMBERS, "bill_id", "vote_event_id")
+
 
 class _InPieces(BaseImporter):  # type: ignore[misc]
     """What every adapted importer does. One instance serves one batch of one jurisdiction.
@@ -152,6 +156,12 @@ class JurisdictionInPieces(_InPieces, core.JurisdictionImporter):  # type: ignor
 class BillInPieces(_InPieces, core.BillImporter):  # type: ignore[misc]
     """Bills; also resolves, for the other importers, the bill that a scrape `_id` names."""
 
+    def prepare_for_db(self, data: dict[str, Any]) -> dict[str, Any]:
+        prepared = super().prepare_for_db(data)
+        for action in prepared["actions"]:
+            _name_all(action["related_entities"], _MEMBERS)
+        return prepared
+
     def resolve_json_id(self, json_id: str, allow_no_match: bool = False) -> str | None:
         _recall(self, "bill", json_id)
         row: str | None = super().resolve_json_id(json_id, allow_no_match)
@@ -251,6 +261,9 @@ class EventInPieces(_InPieces, core.EventImporter):  # type: ignore[misc]
 
     def prepare_for_db(self, data: dict[str, Any]) -> dict[str, Any]:
         prepared = super().prepare_for_db(data)
+        _name_all(prepared["participants"], _MEMBERS)
+        for item in prepared["agenda"]:
+            _name_all(item["related_entities"], _ENTITIES)
         prepared["deleted"] = self.history.events_settled(self._order)
         return prepared
 
@@ -282,6 +295,14 @@ def _key(kind: str, *parts: Any) -> str:
     # Digests, since motions and descriptions can be pages long.
     digest = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:24]
     return f"{kind}:{digest}"
+
+
+def _name_all(entities: list[dict[str, Any]], references: tuple[str, ...]) -> None:
+    # Core compares only what the first of a list names, and would not notice that another's
+    # reference can be resolved now.
+    for entity in entities:
+        for name in references:
+            entity.setdefault(name, None)
 
 
 def _recall(importer: _InPieces, object_type: str, json_id: str) -> None:

@@ -76,7 +76,11 @@ class Jurisdictions(_Repaired, core.JurisdictionImporter):  # type: ignore[misc]
 
 
 class Bills(_Repaired, core.BillImporter):  # type: ignore[misc]
-    pass
+    def prepare_for_db(self, data: dict[str, Any]) -> Any:
+        data = super().prepare_for_db(data)
+        for action in data["actions"]:
+            _name_all(action["related_entities"], "person_id", "organization_id")
+        return data
 
 
 class Votes(_Repaired, core.VoteEventImporter):  # type: ignore[misc]
@@ -120,7 +124,23 @@ class Votes(_Repaired, core.VoteEventImporter):  # type: ignore[misc]
 
 
 class Events(_Repaired, core.EventImporter):  # type: ignore[misc]
-    pass
+    def prepare_for_db(self, data: dict[str, Any]) -> Any:
+        data = super().prepare_for_db(data)
+        _name_all(data["participants"], "person_id", "organization_id")
+        for item in data["agenda"]:
+            _name_all(
+                item["related_entities"],
+                *("person_id", "organization_id", "bill_id", "vote_event_id"),
+            )
+        return data
+
+
+def _name_all(entities: list[dict[str, Any]], *references: str) -> None:
+    # Core compares only what the first of a list names: what another refers to would stay what it
+    # was when the row was made.
+    for entity in entities:
+        for name in references:
+            entity.setdefault(name, None)
 
 
 def match_actions(votes: Votes, files: Iterable[str], bills: Iterable[str]) -> None:
