@@ -30,7 +30,9 @@ def generate(files: int, first: int = 1) -> Scrape:
 
 def read(folder: Path, files: int) -> Scrape:
     """The jurisdiction, and the first bills in the order of their scrape with their votes."""
-    everything = {name: oracle.load(sorted(folder.glob(f"{name}_*.json")), name) for name in TYPES}
+    everything = {
+        name: oracle.contents(sorted(folder.glob(f"{name}_*.json")), name) for name in TYPES
+    }
     chosen: Scrape = {name: [] for name in TYPES}
     chosen["jurisdiction"] = everything["jurisdiction"]
     of_bill: dict[Any, list[Any]] = {}

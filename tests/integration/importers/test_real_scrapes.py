@@ -25,7 +25,7 @@ TYPES = ("jurisdiction", "bill", "vote_event", "event")
 
 def read(folder: Path, most: int) -> dict[str, list[dict[str, Any]]]:
     paths = sorted(folder.glob("*.json"))
-    scrape = {name: oracle.load(paths, name) for name in TYPES}
+    scrape = {name: oracle.contents(paths, name) for name in TYPES}
     scrape["bill"] = scrape["bill"][:most]
     ids = {bill["_id"] for bill in scrape["bill"]}
     scrape["vote_event"] = [vote for vote in scrape["vote_event"] if vote["bill"] in ids]

@@ -15,21 +15,21 @@ from openstates.data.models import Bill, Event, Membership, Organization, Person
 from realtime import importers as ours
 from tests import rows, scrapes
 from tests.integration.importers import generated
-from tests.oracle import _OneCachePerChamber
+from tests.oracle.importers import OneCachePerChamber
 
 JURISDICTION = scrapes.WYOMING.jurisdiction_id
 MODELS = (Bill, VoteEvent, Event)
 
 
-class CoreBills(_OneCachePerChamber, core.BillImporter):  # type: ignore[misc]
+class CoreBills(OneCachePerChamber, core.BillImporter):  # type: ignore[misc]
     pass
 
 
-class CoreVotes(_OneCachePerChamber, core.VoteEventImporter):  # type: ignore[misc]
+class CoreVotes(OneCachePerChamber, core.VoteEventImporter):  # type: ignore[misc]
     pass
 
 
-class CoreEvents(_OneCachePerChamber, core.EventImporter):  # type: ignore[misc]
+class CoreEvents(OneCachePerChamber, core.EventImporter):  # type: ignore[misc]
     pass
 
 
