@@ -12,7 +12,7 @@ from realtime import ledger
 from realtime.batch_import import bills_named, result_of, settle_references
 from realtime.batching import FetchedFile, Result
 from realtime.history import LedgerHistory
-from realtime.importers.applying import applier
+from realtime.importers.choice import applier
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,10 @@ def place_of(row: File) -> Place:
 
 
 def apply_again(
-    jurisdiction_id: str, rows: Sequence[File], files: Sequence[FetchedFile | None]
+    jurisdiction_id: str,
+    rows: Sequence[File],
+    files: Sequence[FetchedFile | None],
+    importer: str,
 ) -> int:
     """Import the files of these rows of the ledger once more; returns how many changed anything.
 
@@ -90,7 +93,7 @@ def apply_again(
     history.preload("bill", bills_named(found))
     results = [
         result_of(attempt)
-        for attempt in applier(jurisdiction_id, history).apply(found, lambda: False)
+        for attempt in applier(importer, jurisdiction_id, history).apply(found, lambda: False)
     ]
     pairs = [(by_identity[result.identity], result) for result in results]
     _correct(pairs)

@@ -13,6 +13,7 @@ from django.test import override_settings
 from openstates.data.models import Bill, Event, RunPlan, VoteEvent
 
 from realtime import ledger, prune
+from realtime.config import BULK, CORE
 from realtime.finalization import steps
 from realtime.finalization.finalize import finalize_complete
 from realtime.models import File, ScrapeRun
@@ -21,9 +22,11 @@ from tests.scrapes import Mail
 from tests.support import Aws
 
 
-@pytest.fixture
-def mail(aws: Aws, database: str) -> Mail:
-    return Mail(aws, database)
+@pytest.fixture(params=[BULK, CORE])
+def mail(request: Any, aws: Aws, database: str) -> Mail:
+    mail = Mail(aws, database)
+    mail.importer = request.param
+    return mail
 
 
 class Run:
