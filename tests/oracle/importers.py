@@ -25,11 +25,21 @@ class NamedAction:
     organization: str
 
 
-class _Repaired:
+class OneCachePerChamber:
+    """Core's cache of people forgets the chamber, so that the order of the files decides on
+    namesakes."""
+
+    def resolve_person(self, name: str, *dates: Any, **more: Any) -> Any:
+        chamber = more.get("org_classification") or (dates[2] if len(dates) > 2 else None)
+        caches = self.__dict__.setdefault("caches", defaultdict(dict))
+        self.person_cache = caches[chamber]
+        return super().resolve_person(name, *dates, **more)  # type: ignore[misc]
+
+
+class _Repaired(OneCachePerChamber):
     """What every importer needs.
 
-    Core's cache of people forgets the chamber, so that the order of the files decides on
-    namesakes. Core drops a file that says the same as an earlier one, even when one between them
+    Core drops a file that says the same as an earlier one, even when one between them
     said something else: the later scraped one wins. Core gives the whole import up for one bad
     file, which fails alone.
     """
@@ -39,12 +49,6 @@ class _Repaired:
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.refused: list[Refused] = []
-
-    def resolve_person(self, name: str, *dates: Any, **more: Any) -> Any:
-        chamber = more.get("org_classification") or (dates[2] if len(dates) > 2 else None)
-        caches = self.__dict__.setdefault("caches", defaultdict(dict))
-        self.person_cache = caches[chamber]
-        return super().resolve_person(name, *dates, **more)  # type: ignore[misc]
 
     def _prepare_imports(
         self, dicts: Iterable[dict[str, Any]]

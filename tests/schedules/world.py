@@ -6,13 +6,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import cycle
 from typing import Any
 from unittest import mock
 
 from openstates.data.models import Bill, Event, LegislativeSession, Person, VoteEvent
 
 from realtime import archive, inbox, ingest
-from realtime.config import Config, load
+from realtime.config import BULK, CORE, Config, load
 from realtime.models import File, Outcome, ScrapeRun
 from realtime.report import Report
 from realtime.s3 import S3Store
@@ -36,6 +37,8 @@ class World:
         self._aws = aws
         environment = {**aws.environment, "DATABASE_URL": database_url}
         self._config: Config = load(environment)
+        # What one has written the other must understand.
+        self._importers = cycle((BULK, BULK, BULK, CORE))
         self._stored: set[int] = set()
         self._ended: set[int] = set()
         self._versions: dict[tuple[str, str], int] = {}
@@ -139,7 +142,7 @@ class World:
         held = inbox.QueueInbox(queue, self._config.visibility_timeout)
         limits = ingest.Limits(limit, until_empty=False, must_stop=lambda: fuse.blown)
         with burning(fuse):
-            report = ingest.run(self._config, held, store, limits)
+            report = ingest.run(self._config, held, store, limits, next(self._importers))
         fuse.check()
         figures = report.as_dict()
         assert figures["received"] == sum(figures[outcome] for outcome in Outcome.values)
