@@ -48,7 +48,7 @@ class FetchedFile:
     """A file that was read, ready for import.
 
     `last_chance` marks one that has been parked as long as it may be: what it still cannot find
-    fails it.
+    fails it. `row_id` is the row that it was applied to before, when it is imported once more.
     """
 
     identity: FileIdentity
@@ -56,6 +56,7 @@ class FetchedFile:
     content: ScrapedObject
     delivery: Delivery
     last_chance: bool = False
+    row_id: str = ""
 
 
 @dataclass(frozen=True)

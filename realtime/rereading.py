@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from realtime.batching import Delivery, FetchedFile, FileIdentity
 from realtime.errors import PoisonMessage, RetryLater
-from realtime.models import File
+from realtime.models import APPLIED, File
 from realtime.s3 import THREADS, Gone, S3Store, StoredFile
 from realtime.scraped import ScrapeOrder, read, time_of
 
@@ -60,6 +60,7 @@ def _read(store: S3Store, max_bytes: int, row: File) -> FetchedFile:
             run_id=row.run_id,
         ),
         last_chance=True,
+        row_id=row.row_id if row.outcome in APPLIED else "",
     )
 
 

@@ -1,8 +1,9 @@
 """Finalizes the runs that are complete, in the order of their starts."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from django.db import connection
 
@@ -59,13 +60,14 @@ def finalize_complete(means: Means, only: ScrapeRun | None = None) -> Iterator[F
 
 def _carry_out(plan: runs.Plan, means: Means) -> Iterator[Finalized]:
     for older in plan.closing:
-        yield _finalize(older, means, _why_closed(older))
-    closed = ""
-    if runs.newer_final(plan.run):
-        closed = Closed.NEWER
-    elif runs.failures(plan.run):
-        closed = Closed.FAILED
-    yield _finalize(plan.run, means, closed)
+        yield _finalize(older, means, partial(_why_closed, older))
+    yield _finalize(plan.run, means, partial(_why_nothing_deleted, plan.run))
+
+
+def _why_nothing_deleted(run: ScrapeRun) -> str:
+    if runs.newer_final(run):
+        return Closed.NEWER
+    return Closed.FAILED if runs.failures(run) else ""
 
 
 def finalize_anyway(run: ScrapeRun, means: Means) -> Iterator[Finalized]:
@@ -76,19 +78,21 @@ def finalize_anyway(run: ScrapeRun, means: Means) -> Iterator[Finalized]:
     """
     for older in runs.open_runs(run.jurisdiction_id):
         if older.started_at < run.started_at and not older.closed_at:
-            yield _finalize(older, means, _why_closed(older))
+            yield _finalize(older, means, partial(_why_closed, older))
     ScrapeRun.objects.filter(run_id=run.run_id).update(step="", cursor=None)
     run.refresh_from_db()
-    yield _finalize(run, means, Closed.NEWER if runs.newer_final(run) else "")
+    yield _finalize(run, means, lambda: Closed.NEWER if runs.newer_final(run) else "")
 
 
 def _why_closed(run: ScrapeRun) -> str:
     return Closed.UNFINISHED if run.finished_at is None else Closed.INCOMPLETE
 
 
-def _finalize(run: ScrapeRun, means: Means, closed: str) -> Finalized:
+def _finalize(run: ScrapeRun, means: Means, why_closed: Callable[[], str]) -> Finalized:
     means.counts.clear()
-    Finalization(run, means, closed).finish()
+    finalization = Finalization(run, means, why_closed)
+    finalization.finish()
+    closed = finalization.closed
     run.refresh_from_db()
     logger.info(
         "run %s of %s is %s: %s",

@@ -2,8 +2,8 @@
 
 Core finds a vote event by its dedupe key, else by its identifier, else by its motion, and an event
 by its dedupe key, else by its name and times. Rows found one way can be found another way too, so
-that which files are one row depends on the order they come in. It depends on nothing else, and
-only where the files of one object are looked up in several ways.
+that which files are one row depends on the order they come in, where the files of one object are
+looked up in several ways. And a vote event may have been taken to be of another bill than it is.
 """
 
 from collections import defaultdict
@@ -14,10 +14,16 @@ from django.db import connection
 
 from realtime.models import File, Outcome, ScrapeRun
 
-_LOOKED_UP_IN_SEVERAL_WAYS = """
-    SELECT 1 FROM realtime_file
-    WHERE run_id = %s AND object_type = %s AND identity IS NOT NULL
-    GROUP BY bill_id HAVING count(DISTINCT split_part(identity->'keys'->>0, ':', 1)) > 1 LIMIT 1
+# Files of one object that are looked up in several ways, or in one way and are several rows.
+_SUSPICIOUS = """
+    SELECT 1 FROM (
+      SELECT bill_id, identity->'keys'->>0 AS key, row_id FROM realtime_file
+      WHERE run_id = %s AND object_type = %s AND identity IS NOT NULL
+    ) AS file
+    GROUP BY GROUPING SETS ((bill_id), (key))
+    HAVING (grouping(key) = 1 AND count(DISTINCT split_part(key, ':', 1)) > 1)
+        OR (grouping(key) = 0 AND count(DISTINCT row_id) FILTER (WHERE row_id <> '') > 1)
+    LIMIT 1
 """
 
 
@@ -33,7 +39,7 @@ class Seen(NamedTuple):
 def misplaced(run: ScrapeRun, object_type: str) -> list[list[int]]:
     """Groups of files, each in scrape order, that must be imported anew in that order."""
     with connection.cursor() as cursor:
-        cursor.execute(_LOOKED_UP_IN_SEVERAL_WAYS, [run.run_id, object_type])
+        cursor.execute(_SUSPICIOUS, [run.run_id, object_type])
         if cursor.fetchone() is None:
             return []
     files = File.objects.filter(
@@ -81,8 +87,7 @@ def in_order(files: Iterable[Seen]) -> list[int | None]:
 
 
 def _related(files: Iterable[Seen]) -> Iterator[list[Seen]]:
-    """Groups of files that share keys, directly or through others, and are looked up in more
-    than one way; each in the order given."""
+    """Groups of files that share keys, directly or through others; each in the order given."""
     leader: dict[str, str] = {}
 
     def find(key: str) -> str:
@@ -97,9 +102,7 @@ def _related(files: Iterable[Seen]) -> Iterator[list[Seen]]:
     groups: dict[str, list[Seen]] = defaultdict(list)
     for file in known:
         groups[find(file.keys[0])].append(file)
-    for group in groups.values():
-        if len({one.keys[0].partition(":")[0] for one in group}) > 1:
-            yield group
+    yield from groups.values()
 
 
 def _same_partition(files: Sequence[Seen], rows: Sequence[int | None]) -> bool:

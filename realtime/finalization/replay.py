@@ -123,7 +123,7 @@ def _correct(pairs: Sequence[tuple[File, Result]]) -> None:
 def _give_up(row: File, result: Result) -> None:
     assert result.problem is not None
     problem = result.problem
-    if row.outcome in APPLIED:
+    if row.outcome in APPLIED and row.row_id:
         # Core, seeing everything at once, would have passed it over.
         logger.warning(
             "%s does not fit any longer: %s: %s",

@@ -3,8 +3,8 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 from django.db import transaction
@@ -52,28 +52,38 @@ class Means:
 
 
 class Finalization:
-    """Takes a run through its steps. When it is to be `closed`, nothing is deleted or marked.
+    """Takes a run through its steps.
+
+    `why_closed` says whether it is to be closed, in which case nothing is deleted or marked; it is
+    asked once all files have been imported again.
 
     Each piece is one transaction under the jurisdiction's lock, which also remembers how far the
     run is: killed at any point, another Finalization goes on from there.
     """
 
-    def __init__(self, run: ScrapeRun, means: Means, closed: str) -> None:
+    def __init__(self, run: ScrapeRun, means: Means, why_closed: Callable[[], str]) -> None:
         self._run = run
         self._means = means
-        self._closed = closed
+        self._why_closed = why_closed
         self._steps: dict[str, Callable[[Place], Piece]] = {
             "jurisdiction": partial(self._replay, "jurisdiction"),
             "bill": partial(self._replay, "bill"),
-            "vote-event-rows": partial(self._replace, "vote_event"),
             "vote_event": partial(self._replay, "vote_event"),
-            "votes-of-bills": self._settle_votes,
-            "event-rows": partial(self._replace, "event"),
+            "vote-event-rows": partial(self._replace, "vote_event"),
             "event": partial(self._replay, "event"),
+            "event-rows": partial(self._replace, "event"),
+            "votes-of-bills": self._settle_votes,
+            # Once more, since an agenda may name a vote event that had a stale double.
+            "event-again": partial(self._replay, "event"),
             "missing-events": lambda place: self._mark_events,
             "related-bills": lambda place: self._relate_bills,
             "end": lambda place: self._end,
         }
+
+    @cached_property
+    def closed(self) -> str:
+        """One of the values of Closed; empty when what the run has not seen is deleted."""
+        return self._why_closed()
 
     def finish(self) -> None:
         """Do all that is left to do.
@@ -161,7 +171,7 @@ class Finalization:
             # With a file gone, the rows that there are say more than the rest of them would.
             if None not in files:
                 replay.vacate(object_type, rows)
-                self._apply(rows, files)
+                self._apply(rows, [replace(file, row_id="") for file in files])
             return {"file": min(group)}
 
         return piece
@@ -172,7 +182,7 @@ class Finalization:
         def piece() -> Place | None:
             if not bills:
                 return None
-            if not self._closed:
+            if not self.closed:
                 deleted = postimport.delete_stale_vote_events(self._run, bills)
                 self._means.counts[DELETED] += deleted
             postimport.link_votes(self._run, bills)
@@ -181,7 +191,7 @@ class Finalization:
         return piece
 
     def _mark_events(self) -> None:
-        if not self._closed:
+        if not self.closed:
             self._means.counts[MARKED] += postimport.mark_missing_events(self._run)
 
     def _relate_bills(self) -> None:
@@ -189,11 +199,11 @@ class Finalization:
 
     def _end(self) -> None:
         now = ledger.database_now()
-        final = self._closed not in (Closed.UNFINISHED, Closed.INCOMPLETE)
+        final = self.closed not in (Closed.UNFINISHED, Closed.INCOMPLETE)
         if final and self._run.finalized_at is None:
             plan_report.save(self._run)
         ScrapeRun.objects.filter(run_id=self._run.run_id).update(
             finalized_at=now if final else None,
-            closed=self._closed,
-            closed_at=now if self._closed else None,
+            closed=self.closed,
+            closed_at=now if self.closed else None,
         )

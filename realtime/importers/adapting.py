@@ -8,6 +8,7 @@ from openstates.data.models import LegislativeSession
 
 from realtime.batching import About
 from realtime.errors import PoisonMessage
+from realtime.importers.tables import storable
 
 # What an entity in a list may refer to.
 _MEMBERS = ("person_id", "organization_id")
@@ -38,11 +39,15 @@ def take_action(data: dict[str, Any]) -> str:
 
     Which action is whose depends on all votes of the bill: `link_votes` settles that.
     """
-    action = data.get("bill_action") or ""
-    if not isinstance(action, str):
-        raise PoisonMessage("invalid", "bill_action is no text", "bill_action")
+    if "bill_action" not in data:
+        raise PoisonMessage("invalid", "bill_action is missing", "bill_action")
+    action = data["bill_action"] or ""
+    if not storable(action):
+        raise PoisonMessage(
+            "invalid", f"bill_action is no text: {ascii(action)[:100]}", "bill_action"
+        )
     data["bill_action"] = None
-    return action
+    return str(action)
 
 
 def name_references_of_bill(data: dict[str, Any]) -> None:

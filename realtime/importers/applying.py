@@ -97,7 +97,7 @@ class OneByOne:
         require_jurisdiction(self._jurisdiction_id)
         if file.content.object_type == "person":
             return people.load(data, order, self._history)
-        return self._importers[file.content.object_type].apply(data, order)
+        return self._importers[file.content.object_type].apply(data, order, file.row_id)
 
     def _not_applied(self, file: FetchedFile, exc: Exception, about: About) -> Attempt:
         if not isinstance(exc, Superseded):

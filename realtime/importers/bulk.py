@@ -1,6 +1,7 @@
 """What the set-based importers share: a batch is prepared, decided in memory, written as a set."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import islice
 from typing import Any, ClassVar
 from uuid import UUID
@@ -13,7 +14,7 @@ from openstates.utils import utcnow
 from realtime.importers import writing
 from realtime.importers.batch import Batch, Record
 from realtime.importers.compatibility import require_known_core
-from realtime.importers.explain import interrupted
+from realtime.importers.explain import chain, interrupted
 from realtime.importers.fingerprints import fingerprint
 from realtime.importers.items import Done, Item
 from realtime.importers.lookups import Lookups
@@ -24,6 +25,10 @@ from realtime.importers.trees import Branch, branches
 BATCH_SIZE = 300
 # What core takes off an object before it imports it.
 _NOT_IMPORTED = ("_id", "jurisdiction", "scraped_at")
+
+
+class Spoiled(Exception):
+    """A query that an object asked for has spoiled the transaction for those beside it."""
 
 
 class _Alone(Exception):
@@ -56,6 +61,7 @@ class BulkImporter(Lookups):
         require_known_core()
         super().__init__(*args, **kwargs)
         self._current: Item | None = None
+        self._carefully = False
 
     # -- what callers use ---------------------------------------------------------------------
 
@@ -89,13 +95,20 @@ class BulkImporter(Lookups):
         self._import([item], allow_duplicates, isolate=False)
         return item.outcome if isinstance(item.outcome, tuple) else (None, "noop")
 
-    def import_batch(self, items: Sequence[Item]) -> list[Done | Exception]:
+    def import_batch(
+        self, items: Sequence[Item], *, carefully: bool = False
+    ) -> list[Done | Exception]:
         """Import in the order given; the outcome of each is (row, core's word) or what it raised.
 
         An object that raises leaves nothing behind and costs no other one. What is found to be
         the same row is applied one over the other. Raises what speaks of the database and not of
         an object: a lost connection, a deadlock, a cancelled statement. Must run in a transaction.
+
+        Raises Spoiled when what an object names makes a query that the database refuses: roll back
+        to a savepoint, and try again `carefully`, with fresh items. That costs two statements more
+        for each.
         """
+        self._carefully = carefully
         for at in range(0, len(items), BATCH_SIZE):
             self._import(items[at : at + BATCH_SIZE], allow_duplicates=True, isolate=True)
         outcomes = [item.outcome for item in items]
@@ -175,7 +188,8 @@ class BulkImporter(Lookups):
         ready = []
         for item in items:
             try:
-                self._prepare(item)
+                with transaction.atomic() if self._carefully else nullcontext():
+                    self._prepare(item)
                 ready.append(item)
             except UnresolvedIdError as exc:
                 item.outcome = exc
@@ -184,6 +198,8 @@ class BulkImporter(Lookups):
                     self._settle(ready, allow_duplicates, isolate)
                     raise
                 raise_if_interrupted(exc)
+                if not self._carefully and any(isinstance(e, DatabaseError) for e in chain(exc)):
+                    raise Spoiled from exc
                 item.outcome = exc
         self._settle(ready, allow_duplicates, isolate)
 
@@ -199,7 +215,11 @@ class BulkImporter(Lookups):
         self.load(batch, items)
         for record in batch.records.values():
             batch.index(record, self.keys(batch, record))
-        batch.load_related({r.id for item in items for r in batch.known(item.key)})
+        batch.load_related({r.id for item in items for r in self.candidates(batch, item)})
+
+    def candidates(self, batch: Batch, item: Item) -> list[Record]:
+        """The rows that were read and that the object may turn out to be."""
+        return batch.known(item.key)
 
     def find(self, batch: Batch, item: Item) -> Record | None:
         """The row that core's `get_object` would find, as the batch has left it so far."""

@@ -37,9 +37,11 @@ _NAMING_A_BILL = ("bill", "bill_identifier", "legislative_session")
 
 @dataclass
 class Context:
-    """What goes with an item: its place in the scrape order, and what is found out about it."""
+    """What goes with an item: its place in the scrape order, the row it was applied to before, and
+    what is found out about it."""
 
     order: ScrapeOrder
+    known_row: str = ""
     action: str = ""
     about: About = field(default_factory=About)
 
@@ -61,10 +63,30 @@ class _InPieces(BulkImporter):
         except LegislativeSession.DoesNotExist as exc:
             raise Unresolved(WaitingFor(session=str(identifier))) from exc
 
+    def load(self, batch: Batch, items: Sequence[Item]) -> None:
+        super().load(batch, items)
+        if known := [item.context.known_row for item in items if item.context.known_row]:
+            batch.read("t.id = ANY(%s)", [known])
+
+    def candidates(self, batch: Batch, item: Item) -> list[Record]:
+        # Where it was before, if that still is there, whatever other rows would fit by now.
+        known = batch.records.get(item.context.known_row)
+        return [known] if known else super().candidates(batch, item)
+
     def _load(self, batch: Batch, items: Sequence[Item]) -> None:
         super()._load(batch, items)
         self._there = set(batch.records)
         self.history.preload_newest(self._there)
+
+    def find(self, batch: Batch, item: Item) -> Record | None:
+        return batch.records.get(item.context.known_row) or super().find(batch, item)
+
+    def get_object(self, data: dict[str, Any]) -> Any:
+        if self._current is not None and self._current.context.known_row:
+            row = self.model_class.objects.filter(id=self._current.context.known_row).first()
+            if row is not None:
+                return self.refused(row)
+        return super().get_object(data)
 
     def found(self, row_id: str, item: Item) -> None:
         if self._current is None and row_id not in self._there:

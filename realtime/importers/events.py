@@ -110,7 +110,7 @@ class EventImporter(BulkImporter, CoreEventImporter):  # type: ignore[misc]
         try:
             identifier = get_pseudo_id(pseudo_id)["identifier"]
             return self._session_on(date), self._bill_identifier(identifier)
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return None
 
     def _bill_identifier(self, identifier: str) -> str:

@@ -50,8 +50,8 @@ def explain(exc: BaseException, content: ScrapedObject) -> PoisonMessage | Retry
     Otherwise PoisonMessage with the field at fault: the one that core's tables could not hold,
     that names what is not there, that the error quotes, or else that core's schema objects to.
     """
-    chain = list(_chain(exc))
-    for link in chain:
+    links = list(chain(exc))
+    for link in links:
         if isinstance(link, RetryLater):
             return link
         if isinstance(link, PoisonMessage):
@@ -65,8 +65,8 @@ def explain(exc: BaseException, content: ScrapedObject) -> PoisonMessage | Retry
         )
     try:
         problem = problem_of(content)
-        if problem is None and not any(isinstance(link, RecursionError) for link in chain):
-            problem = _guess(chain, content)
+        if problem is None and not any(isinstance(link, RecursionError) for link in links):
+            problem = _guess(links, content)
     except RecursionError:
         return _TOO_DEEP
     return problem or _TOO_DEEP
@@ -77,9 +77,9 @@ def _own_fault(interruption: BaseException, content: ScrapedObject) -> PoisonMes
     return _odd_query(interruption, content) if _code(interruption) == _UNDEFINED_FUNCTION else None
 
 
-def _guess(chain: list[BaseException], content: ScrapedObject) -> PoisonMessage:
+def _guess(links: list[BaseException], content: ScrapedObject) -> PoisonMessage:
     """The best that can be said of a file that the tables could hold."""
-    cause = _cause(chain)
+    cause = _cause(links)
     detail = f"{type(cause).__name__}: {_line(cause)}"
     if isinstance(cause, KeyError) and cause.args:
         # Core's schemas take a field that is left out for an optional one; its importers do not.
@@ -118,11 +118,11 @@ def _odd_query(refused: BaseException, content: ScrapedObject) -> PoisonMessage 
     return None
 
 
-def _cause(chain: list[BaseException]) -> BaseException:
-    database = (link for link in chain if isinstance(link, DataError | IntegrityError))
+def _cause(links: list[BaseException]) -> BaseException:
+    database = (link for link in links if isinstance(link, DataError | IntegrityError))
     # Core's own error repeats the whole object; what it wraps says what was wrong.
-    others = (link for link in chain if type(link) is not DataImportError)
-    return next(database, None) or next(others, chain[0])
+    others = (link for link in links if type(link) is not DataImportError)
+    return next(database, None) or next(others, links[0])
 
 
 def _mentioned(text: str, content: ScrapedObject) -> str:
@@ -141,7 +141,7 @@ def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def interrupted(exc: BaseException) -> BaseException | None:
     """The link in the chain of `exc` that speaks of the surroundings and not of the file."""
-    for link in _chain(exc):
+    for link in chain(exc):
         code = _code(link)
         if code in _NOT_THE_FILE or isinstance(link, MemoryError):
             return link
@@ -155,7 +155,8 @@ def _code(exc: BaseException) -> str:
     return getattr(exc.__cause__, "pgcode", None) or ""
 
 
-def _chain(exc: BaseException | None) -> Iterator[BaseException]:
+def chain(exc: BaseException | None) -> Iterator[BaseException]:
+    """The exception, and all that it was raised from or during."""
     seen: set[int] = set()
     waiting = [exc]
     while waiting:

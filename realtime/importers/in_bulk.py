@@ -5,11 +5,13 @@ from itertools import groupby
 from typing import Any
 
 from django.core.exceptions import MultipleObjectsReturned
+from django.db import transaction
 from openstates.exceptions import UnresolvedIdError
 
 from realtime.batching import FetchedFile
 from realtime.errors import PoisonMessage, Superseded
 from realtime.importers.applying import Attempt, OneByOne, require_jurisdiction
+from realtime.importers.bulk import Spoiled
 from realtime.importers.bulk_pieces import BillsInBulk, Context, EventsInBulk, VotesInBulk
 from realtime.importers.history import History
 from realtime.importers.items import Item
@@ -47,14 +49,19 @@ class InBulk:
             require_jurisdiction(self._jurisdiction_id)
         except PoisonMessage as exc:
             return [Attempt(file, error=exc) for file in files]
-        items = [
-            Item(file.content.scrape_id, file.content.fresh(), Context(file.content.order))
-            for file in files
-        ]
-        outcomes = importer.import_batch(items)
-        return [
-            self._attempt(file, item, outcome)
-            for file, item, outcome in zip(files, items, outcomes, strict=True)
+        items, attempts = _items(files)
+        try:
+            with transaction.atomic():
+                outcomes = importer.import_batch(list(items.values()))
+        except Spoiled:
+            outcomes = None
+        if outcomes is None:
+            # Not while handling that: the error would count as the context of every other's.
+            items, attempts = _items(files)
+            outcomes = importer.import_batch(list(items.values()), carefully=True)
+        return attempts + [
+            self._attempt(files[at], item, outcome)
+            for (at, item), outcome in zip(items.items(), outcomes, strict=True)
         ]
 
     def _attempt(self, file: FetchedFile, item: Item, outcome: Any) -> Attempt:
@@ -69,6 +76,22 @@ class InBulk:
                 self._history.identified(file, outcome.row_id)
             return Attempt(file, outcome.row_id, error=outcome, about=about)
         return Attempt(file, error=_named(outcome), about=about)
+
+
+def _items(files: Sequence[FetchedFile]) -> tuple[dict[int, Item], list[Attempt]]:
+    """An item for each file, by its place; and the attempts of those that are nested too deeply
+    to be read this far down the stack."""
+    items: dict[int, Item] = {}
+    attempts = []
+    for at, file in enumerate(files):
+        try:
+            data = file.content.fresh()
+        except RecursionError as exc:
+            attempts.append(Attempt(file, error=exc))
+        else:
+            context = Context(file.content.order, file.row_id)
+            items[at] = Item(file.content.scrape_id, data, context)
+    return items, attempts
 
 
 def _named(exc: Exception) -> Exception:

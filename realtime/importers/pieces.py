@@ -42,11 +42,17 @@ class _InPieces(BaseImporter):  # type: ignore[misc]
         self.history = history
         self.about = About()
         self._order = ScrapeOrder(0, "", 0)
+        self._known_row = ""
         self._unresolved: UnresolvedIdError | None = None
         self._person_caches: dict[str | None, PersonCache] = defaultdict(dict)
 
-    def apply(self, data: dict[str, Any], order: ScrapeOrder) -> tuple[str, str]:
+    def apply(
+        self, data: dict[str, Any], order: ScrapeOrder, known_row: str = ""
+    ) -> tuple[str, str]:
         """Import one object; returns its row and core's word for what was done.
+
+        A vote event or event that was imported before goes to its `known_row`, if that still is
+        there, whatever other rows would fit by now.
 
         Raises Superseded, Unresolved (what has not arrived), PoisonMessage (`unresolved`: what
         core would skip; `ambiguous`: several rows could be meant) and whatever core raises. `data`
@@ -54,6 +60,7 @@ class _InPieces(BaseImporter):  # type: ignore[misc]
         """
         scrape_id = data["_id"]
         self._order, self._unresolved, self.about = order, None, About()
+        self._known_row = known_row
         try:
             row_id, what = self.import_item(data, allow_duplicates=True)
         except MultipleObjectsReturned as exc:
@@ -71,6 +78,12 @@ class _InPieces(BaseImporter):  # type: ignore[misc]
     def get_object(self, data: dict[str, Any]) -> Any:
         row = super().get_object(data)
         self._refuse_older(row)
+        return row
+
+    def _known(self) -> Any:
+        row = self.model_class.objects.filter(id=self._known_row).first()
+        if row is not None:
+            self._refuse_older(row)
         return row
 
     def _refuse_older(self, row: Any) -> None:
@@ -167,16 +180,17 @@ class VoteEventInPieces(_InPieces, core.VoteEventImporter):  # type: ignore[misc
         super().__init__(*args, history=history)
         self._action = ""
 
-    def apply(self, data: dict[str, Any], order: ScrapeOrder) -> tuple[str, str]:
-        # Which action is whose depends on all votes of the bill: `link_votes` settles that.
+    def apply(
+        self, data: dict[str, Any], order: ScrapeOrder, known_row: str = ""
+    ) -> tuple[str, str]:
         self._action = take_action(data)
         self._require_bill(data)
-        return super().apply(data, order)
+        return super().apply(data, order, known_row)
 
     def get_object(self, data: dict[str, Any]) -> Any:
         self.about = about_vote(data, self._action)
         try:
-            return self._find(data)
+            return self._known() or self._find(data)
         except VoteEvent.DoesNotExist:
             if self.history.covered(data["bill_id"], self._order):
                 raise Superseded("") from None
@@ -251,7 +265,7 @@ class EventInPieces(_InPieces, core.EventImporter):  # type: ignore[misc]
 
     def get_object(self, data: dict[str, Any]) -> Any:
         self.about = about_event(data)
-        return super().get_object(data)
+        return self._known() or super().get_object(data)
 
 
 def _recall(importer: _InPieces, object_type: str, json_id: str) -> None:

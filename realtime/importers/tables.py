@@ -58,6 +58,8 @@ class Column:
         """`value` as it will be read back. Raises NeedsCore when it is no value of this column."""
         if value is None or self.is_json or value.__class__ is self.plain:
             return value
+        if self.is_array and not isinstance(value, list | tuple):
+            raise NeedsCore
         try:
             if self.is_array:
                 return [self.holds.base_field.to_python(element) for element in value]

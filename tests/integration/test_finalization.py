@@ -235,14 +235,17 @@ def test_finalize__failed_file_mended__run_deletes_after_all(mail: Mail) -> None
     first.end()
     mail.run()
     second = Run(mail)
-    broken = scrapes.bill()
-    del broken["from_organization"]
-    second.publish(scrapes.event("Stays"), broken)
+    bill = scrapes.bill()
+    broken = {name: value for name, value in bill.items() if name != "from_organization"}
+    _, key = second.publish(scrapes.event("Stays"), broken)
     second.end()
     mail.run()
-    File.objects.filter(run_id=second.id, outcome="failed").update(outcome="inserted", reason="")
-    assert command(mail, "finalize_realtime")["runs"][0]["marked"] == 1
+    assert second.row.closed == "failed-files"
+    mail.put(bill, f"failed/{key}")
+    assert command(mail, "retry_realtime")["retried"] == 1
+    mail.run()
     assert second.row.closed == ""
+    assert Event.objects.get(deleted=True).name == "Gone"
     assert command(mail, "finalize_realtime") == {"runs": []}
 
 

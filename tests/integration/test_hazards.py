@@ -192,7 +192,6 @@ def test_import__bill_identifier_written_as_a_scraper_does__found(mail: Mail) ->
     assert {vote.bill.identifier for vote in VoteEvent.objects.all()} == {"HB 1"}
 
 
-@pytest.mark.xfail(strict=True, reason="the row at the bill it was taken for stays behind")
 def test_finalize__vote_linked_by_identifier__settled_when_its_bill_has_come(mail: Mail) -> None:
     mail.publish(scrapes.bill("HB 1"))
     mail.run()
