@@ -77,6 +77,6 @@ def files_of(scrape: Scrape) -> Iterator[tuple[str, bytes]]:
 
 def moved(scrape: Scrape, abbr: str, name: str) -> Scrape:
     """A generated scrape as that of another jurisdiction."""
-    text = json.dumps(scrape).replace("state:wy/", f"state:{abbr}/").replace("Wyoming", name)
+    text = json.dumps(scrape).replace("state:wy", f"state:{abbr}").replace("Wyoming", name)
     elsewhere: Scrape = json.loads(text)
     return elsewhere

@@ -32,10 +32,3 @@ def fill(jurisdiction_id: str, bills: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_FILL, {"jurisdiction": jurisdiction_id, "bills": bills})
         cursor.execute("VACUUM ANALYZE")
-
-
-def touch() -> None:
-    """Read what a database that has been in use would have in memory: a copy begins with none."""
-    with connection.cursor() as cursor:
-        for table in ("bill", "billaction", "billversion", "legislativesession"):
-            cursor.execute(f"SELECT count(*) FROM opencivicdata_{table}")

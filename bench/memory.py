@@ -22,15 +22,15 @@ def peaks(
     """MiB that each import needed at most, above a process that has only read the objects; they
     are imported one after the other."""
     found = {}
-    with environment(DATABASE_URL=database_url) as variables:
-        for name, content in contents.items():
-            command = [sys.executable, "-m", "bench.memory", who, jurisdiction_id]
-            result = subprocess.run(
-                command, input=content, env=variables, cwd=ROOT, capture_output=True, check=False
-            )
-            if result.returncode:
-                raise RuntimeError(f"{command!r} failed: {result.stderr[-2000:]!r}")
-            found[name] = float(result.stdout)
+    variables = environment(DATABASE_URL=database_url)
+    for name, content in contents.items():
+        command = [sys.executable, "-m", "bench.memory", who, jurisdiction_id]
+        result = subprocess.run(
+            command, input=content, env=variables, cwd=ROOT, capture_output=True, check=False
+        )
+        if result.returncode:
+            raise RuntimeError(f"{command!r} failed: {result.stderr[-2000:]!r}")
+        found[name] = float(result.stdout)
     return found
 
 

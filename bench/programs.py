@@ -5,9 +5,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -68,19 +68,23 @@ def text(command: tuple[str, ...], environment: Mapping[str, str]) -> str:
     ).stdout
 
 
-@contextmanager
-def environment(**more: str) -> Iterator[dict[str, str]]:
+def environment(**more: str) -> dict[str, str]:
     """The environment of an installed program: what it loads was compiled when it first ran,
     which is not the first run that counts."""
-    with tempfile.TemporaryDirectory() as compiled:
-        inherited = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(_PRIVATE) and name != "PYTHONDONTWRITEBYTECODE"
-        }
-        yield {
-            **inherited,
-            "PYTHONPYCACHEPREFIX": compiled,
-            "REALTIME_LOG_LEVEL": "ERROR",
-            **more,
-        }
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_PRIVATE) and name != "PYTHONDONTWRITEBYTECODE"
+    }
+    return {
+        **inherited,
+        "PYTHONPYCACHEPREFIX": _compiled().name,
+        "REALTIME_LOG_LEVEL": "ERROR",
+        **more,
+    }
+
+
+@cache
+def _compiled() -> tempfile.TemporaryDirectory[str]:
+    # Removed when this process ends.
+    return tempfile.TemporaryDirectory()

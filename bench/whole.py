@@ -23,8 +23,7 @@ _BESIDE = (sys.executable, "-c", "import django, boto3, psycopg2")
 @cache
 def importers() -> tuple[str, ...]:
     """The values that `import_realtime --importer` takes, the default first."""
-    with programs.environment() as variables:
-        shown = programs.text((*MANAGE, "import_realtime", "--help"), variables)
+    shown = programs.text((*MANAGE, "import_realtime", "--help"), programs.environment())
     return ("bulk", "core") if "{bulk,core}" in shown else ("core",)
 
 
@@ -48,10 +47,8 @@ def start_up(
     beside: list[Finished] = []
     place = emulator.place()
     command = (*MANAGE, "import_realtime", "--json")
-    with (
-        scratch(postgres, template, nullcontext) as url,
-        programs.environment(**place.environment, DATABASE_URL=url) as variables,
-    ):
+    with scratch(postgres, template, nullcontext) as url:
+        variables = programs.environment(**place.environment, DATABASE_URL=url)
         for number in range(pairs + 1):
             both = [(command, ours), (_BESIDE, beside)]
             for program, found in both if number % 2 else reversed(both):
@@ -86,16 +83,15 @@ def run(
     ways.append((f"{importers()[0]}, and the scrape is complete", importers()[0], True))
     runs: dict[str, list[Finished]] = {name: [] for name, _, _ in ways}
     idle: list[Finished] = []
-    with programs.environment() as variables:
-        for number, scrape in enumerate(scrapes):
-            for name, importer, complete in ways if number % 2 else reversed(ways):
-                with scratch(postgres, template, nullcontext) as url:
-                    place = emulator.place()
-                    here = {**variables, **place.environment, "DATABASE_URL": url}
-                    idle.append(_import(here, importer, 10))
-                    files = _publish(place, scrape, whose, complete)
-                    runs[name].append(_import(here, importer, files))
-                    _check(runs[name][-1], files)
+    for number, scrape in enumerate(scrapes):
+        for name, importer, complete in ways if number % 2 else reversed(ways):
+            with scratch(postgres, template, nullcontext) as url:
+                place = emulator.place()
+                here = programs.environment(**place.environment, DATABASE_URL=url)
+                idle.append(_import(here, importer, 10))
+                files = _publish(place, scrape, whose, complete)
+                runs[name].append(_import(here, importer, files))
+                _check(runs[name][-1], files)
     nothing = statistics.median(one.peak_mib for one in idle)
     return {
         "emulator": emulator.name,

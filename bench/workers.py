@@ -76,11 +76,8 @@ def _by_workers(emulator: Emulator, url: str, scrapes: Whose) -> dict[str, float
     turns = itertools.zip_longest(*every)
     place.publish([file for turn in turns for file in turn if file is not None])
     command = (*MANAGE, "import_realtime", "--json", "--until-empty", "--importer", importers()[0])
-    with (
-        programs.environment(**place.environment, DATABASE_URL=url) as variables,
-        _most_connections(url) as connections,
-    ):
-        programs.text((*MANAGE, "import_realtime", "--help"), variables)
+    variables = programs.environment(**place.environment, DATABASE_URL=url)
+    with _most_connections(url) as connections:
         start, waves, end = time.perf_counter(), 0, 0.0
         statements = 0
         while not waves or place.waiting():
