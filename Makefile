@@ -18,10 +18,10 @@ INSTALLED := $(VENV)/.installed
 COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),,--compile-bytecode)
 
 # uv does not read pip's configuration: what pip has been told to trust, it is told here.
-UV = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/\1/p" | tail -n 1); \
+TRUST = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/\1/p" | tail -n 1); \
 	SSL_CERT_FILE="$${SSL_CERT_FILE:-$$cert}"; \
-	if [ -n "$$SSL_CERT_FILE" ]; then export SSL_CERT_FILE; else unset SSL_CERT_FILE; fi; \
-	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip
+	if [ -n "$$SSL_CERT_FILE" ]; then export SSL_CERT_FILE; else unset SSL_CERT_FILE; fi;
+UV = $(TRUST) VIRTUAL_ENV=$(1) $(VENV)/bin/uv pip
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-long lint bench stack
@@ -46,6 +46,8 @@ lint: install ## check style and types
 	$(RUN) -m mypy
 
 bench: install ## measure import runs against core's own
+	@$(MAKE) --no-print-directory .venv-emulator/.installed \
+		|| echo "ministack cannot be installed: moto serves S3 and SQS, which is slow" >&2
 	$(RUN) -m bench $(ARGS)
 
 stack: install ## keep PostgreSQL, S3 and SQS running with Wyoming loaded, until Ctrl-C
@@ -62,6 +64,12 @@ $(INTERPRETER):
 # and pip where they are.
 $(INSTALLED): $(INTERPRETER) requirements.lock setup.cfg pyproject.toml
 	$(RUN) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(UV) sync --quiet --require-hashes $(COMPILE) requirements.lock
-	@$(UV) install --quiet --no-deps --no-build-isolation --editable .
+	@$(call UV,$(VENV)) sync --quiet --require-hashes $(COMPILE) requirements.lock
+	@$(call UV,$(VENV)) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Tools whose dependencies conflict with core's.
+.venv-%/.installed: deploy/tools/%.lock | $(INSTALLED)
+	$(PYTHON) -m venv --clear --without-pip .venv-$*
+	@$(call UV,.venv-$*) sync --quiet --require-hashes $<
 	@touch $@

@@ -1,11 +1,17 @@
 #!/usr/bin/env python
 """Django's command line for the realtime imports."""
 
+import atexit
+import gc
 import os
 import sys
 
 
 def main() -> None:
+    # What is loaded stays: to look through it for garbage, while it loads and again at the exit,
+    # takes a fifth of a run that finds nothing to do.
+    gc.set_threshold(50_000)
+    atexit.register(gc.freeze)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
     from django.core.management import execute_from_command_line
 

@@ -1,7 +1,7 @@
-"""`python -m bench`: core's importers and ours over the same objects, in turn.
+"""`python -m bench`: core's importers and ours over the same objects, in turn, and whole runs.
 
-Times are seconds of one process on the embedded stack, medians of the pairs; only ratios are
-worth comparing between machines.
+Times are medians of pairs on the embedded stack; only ratios are worth comparing between machines.
+Figures may be made in several calls: `--only SECTION --json > PIECE` each, then `--render PIECE…`.
 """
 
 import argparse
@@ -23,9 +23,9 @@ import django
 
 django.setup()
 
-from bench import data, growth, importing, report  # noqa: E402  (models need Django to be set up)
+from bench import data, emulator, growth, importing, report, whole, workers  # noqa: E402  (models)
 from bench.proxy import delayed  # noqa: E402
-from realtime.devstack import DevStack  # noqa: E402
+from realtime.devstack import EmbeddedPostgres  # noqa: E402
 from realtime.devstack.database import (  # noqa: E402
     load_jurisdiction,
     load_people,
@@ -36,89 +36,181 @@ from realtime.fetching import jurisdiction_of  # noqa: E402
 
 TEMPLATE = "bench_template"
 ONE_MILLISECOND = 0.001
-SECTIONS = ("loopback", "away", "large", "growth")
+SECTIONS = ("loopback", "away", "large", "growth", "run", "startup", "workers")
+GROUPS = {"importing": ("loopback", "away", "large"), "all": SECTIONS}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="a folder that core scraped")
-    parser.add_argument("--people", type=Path, metavar="FOLDER", help="people to load before")
-    parser.add_argument("--jurisdiction", default="wy", metavar="ABBR", help="whose it is (wy)")
-    parser.add_argument("--files", type=int, default=300, metavar="N", help="a batch (300)")
-    parser.add_argument("--large", type=int, default=3000, metavar="N", help="a large one (3000)")
-    parser.add_argument("--pairs", type=int, default=5, metavar="N", help="how many pairs (5)")
-    parser.add_argument("--held", type=int, nargs="+", default=[1_000, 100_000, 500_000],
-                        metavar="N", help="bills that are in already, for growth")  # fmt: skip
-    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put table and picture here")
-    parser.add_argument("--json", action="store_true", help="end with one JSON object")
-    options = parser.parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser().parse_args(given)
     logging.disable(logging.CRITICAL)
-    with prepared(options) as stack:
-        results = {name: RUN[name](stack, options) for name in SECTIONS if name in options.only}
-    print(report.table(results))
+    if options.render:
+        pieces = [json.loads(path.read_text().splitlines()[-1]) for path in options.render]
+    else:
+        results = {}
+        with prepared(options) as postgres:
+            for name in (name for name in SECTIONS if name in options.only):
+                print(f"{name} …", file=sys.stderr, flush=True)
+                results[name] = RUN[name](postgres, options)
+        command = report.command(given)
+        pieces = [{"commands": [command], "machine": report.machine(), "results": results}]
+    whole_of_it = report.merged(pieces)
+    print(report.table(whole_of_it["results"]))
     if options.write:
-        report.write(options.write, results, ["python -m bench", *(arguments or sys.argv[1:])])
+        report.write(options.write, whole_of_it)
     if options.json:
-        print(json.dumps(results, ensure_ascii=False))
+        print(json.dumps(whole_of_it, ensure_ascii=False))
+
+
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(prog="bench", description=__doc__)
+    add = made.add_argument
+    add("--data", type=Path, metavar="FOLDER", help="a folder that core scraped")
+    add("--people", type=Path, metavar="FOLDER", help="people to load before")
+    add("--jurisdiction", default="wy", metavar="ABBR", help="whose it is (wy)")
+    add("--files", type=int, default=300, metavar="N", help="a batch (300)")
+    add("--large", type=int, default=3000, metavar="N", help="a large one (3000)")
+    add("--pairs", type=int, default=5, metavar="N", help="how many pairs (5)")
+    add("--large-pairs", type=int, default=5, metavar="N", help="of the large batch (5)")
+    add("--held", type=int, nargs="+", default=[1_000, 100_000, 500_000], metavar="N",
+        help="bills that are in already, for growth")  # fmt: skip
+    add("--worker-files", type=int, default=3000, metavar="N", help="for ten workers (3000)")
+    add("--worker-pairs", type=int, default=1, metavar="N", help="of ten workers (1)")
+    add("--endpoint", metavar="URL", help="S3 and SQS for whole runs, instead of starting any")
+    add("--only", type=sections, default=SECTIONS, metavar="SECTION,…",
+        help=f"some of {', '.join(SECTIONS)}; importing is the first three")  # fmt: skip
+    add("--render", type=Path, nargs="+", metavar="PIECE", help="measure nothing, take these")
+    add("--write", type=Path, metavar="FILE", help="put table and picture here")
+    add("--json", action="store_true", help="end with one JSON object")
+    return made
+
+
+def sections(text: str) -> tuple[str, ...]:
+    """The sections that are named, groups included."""
+    named = [one for name in text.split(",") for one in GROUPS.get(name, (name,))]
+    for name in named:
+        if name not in SECTIONS:
+            raise argparse.ArgumentTypeError(f"{name!r} is not a section")
+    return tuple(named)
 
 
 @contextmanager
-def prepared(options: argparse.Namespace) -> Iterator[DevStack]:
-    with DevStack() as stack:
-        with using_database(stack.postgres.create_database(TEMPLATE)):
+def prepared(options: argparse.Namespace) -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres() as postgres:
+        with using_database(postgres.create_database(TEMPLATE)):
             migrate()
             load_jurisdiction(options.jurisdiction)
             if options.people:
                 load_people(options.people)
-        yield stack
+        yield postgres
 
 
 def batch(options: argparse.Namespace, files: int) -> data.Scrape:
-    return data.read(options.data, files) if options.data else data.generate(files)
+    if options.data:
+        return data.read(options.data, files)
+    return of_jurisdiction(options.jurisdiction, data.generate(files))
 
 
-def compared(stack: DevStack, options: argparse.Namespace, *, away: Any, files: int) -> Any:
+def of_jurisdiction(abbr: str, scrape: data.Scrape) -> data.Scrape:
+    return data.moved(scrape, abbr, workers.JURISDICTIONS.get(abbr, abbr))
+
+
+def compared(
+    postgres: EmbeddedPostgres, options: argparse.Namespace, away: Any, files: int, pairs: int
+) -> Any:
     scrape = batch(options, files)
-    print(f"{data.size(scrape)} objects, {options.pairs} pairs", file=sys.stderr)
+    whose = jurisdiction_of(options.jurisdiction)
     return {
         "objects": data.size(scrape),
-        **importing.compare(
-            stack, TEMPLATE, jurisdiction_of(options.jurisdiction), scrape, options.pairs, away
-        ),
+        "pairs": pairs,
+        **importing.compare(postgres, TEMPLATE, whose, scrape, pairs, away),
     }
 
 
-def loopback(stack: DevStack, options: argparse.Namespace) -> Any:
-    return compared(stack, options, away=nullcontext, files=options.files)
+def loopback(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
+    return compared(postgres, options, nullcontext, options.files, options.pairs)
 
 
-def away(stack: DevStack, options: argparse.Namespace) -> Any:
+def away(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
     farther = partial(delayed, seconds=ONE_MILLISECOND)
-    return compared(stack, options, away=farther, files=options.files)
+    return compared(postgres, options, farther, options.files, options.pairs)
 
 
-def large(stack: DevStack, options: argparse.Namespace) -> Any:
-    return compared(stack, options, away=nullcontext, files=options.large)
+def large(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
+    return compared(postgres, options, nullcontext, options.large, options.large_pairs)
 
 
-def grown(stack: DevStack, options: argparse.Namespace) -> Any:
-    """Seconds of our import of one batch, by the bills that the database holds already."""
+def grown(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
+    """Seconds of our imports of one batch, by the bills that the database holds already."""
     jurisdiction_id = jurisdiction_of(options.jurisdiction)
-    content = pickle.dumps(batch(options, options.files))
-    costs: dict[int, list[float]] = {held: [] for held in options.held}
+    contents = importing.steps(batch(options, options.files))
+    others = data.generate(options.files, first=1_000_000)
+    warming = pickle.dumps(of_jurisdiction(options.jurisdiction, others))
     for held in options.held:
         template = f"{TEMPLATE}_{held}"
-        with using_database(stack.postgres.create_database(template, template=TEMPLATE)):
+        with using_database(postgres.create_database(template, template=TEMPLATE)):
             growth.fill(jurisdiction_id, held)
-    for _ in range(options.pairs):
-        for held, seconds in costs.items():
-            with importing.scratch(stack, f"{TEMPLATE}_{held}", nullcontext):
-                cost = importing.import_once(importing.OURS, jurisdiction_id, content)
-                seconds.append(cost.seconds)
-    return {str(held): statistics.median(seconds) for held, seconds in costs.items()}
+    costs: dict[str, dict[int, list[float]]] = {
+        name: {held: [] for held in options.held} for name in contents
+    }
+    # Once more than is counted: the first finds nothing of a database in memory.
+    for number in range(options.pairs + 1):
+        for held in options.held if number % 2 else reversed(options.held):
+            with importing.scratch(postgres, f"{TEMPLATE}_{held}", nullcontext):
+                # A copy begins with nothing in memory; a database in use does not.
+                importing.import_once(importing.OURS, jurisdiction_id, warming)
+                for name, content in contents.items():
+                    cost = importing.import_once(importing.OURS, jurisdiction_id, content)
+                    costs[name][held].append(cost.seconds)
+    fewest, most = min(options.held), max(options.held)
+    return {
+        name: {
+            "seconds": {str(held): statistics.median(some[1:]) for held, some in seconds.items()},
+            "most ÷ fewest": statistics.median(
+                m / f for m, f in zip(seconds[most][1:], seconds[fewest][1:], strict=True)
+            ),
+        }
+        for name, seconds in costs.items()
+    }
 
 
-RUN = {"loopback": loopback, "away": away, "large": large, "growth": grown}
+def run(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
+    whose = options.jurisdiction, jurisdiction_of(options.jurisdiction)
+    with emulator.running(options.endpoint) as aws:
+        # Made anew for each pair, so that the lag is that of what was scraped just now.
+        scrapes = (batch(options, options.files) for _ in range(options.pairs))
+        return whole.run(postgres, aws, TEMPLATE, whose, scrapes)
 
-main()
+
+def startup(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
+    with emulator.running(options.endpoint) as aws:
+        return whole.start_up(postgres, aws, TEMPLATE, options.pairs)
+
+
+def ten_workers(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
+    """Always on generated files: the shared data are of three jurisdictions."""
+    template = f"{TEMPLATE}_ten"
+    with using_database(postgres.create_database(template, template=TEMPLATE)):
+        for abbr in workers.JURISDICTIONS:
+            load_jurisdiction(abbr)
+    files = workers.share(options.worker_files, list(workers.JURISDICTIONS))
+    scrapes = {
+        (abbr, jurisdiction_of(abbr)): of_jurisdiction(abbr, data.generate(files))
+        for abbr in workers.JURISDICTIONS
+    }
+    with emulator.running(options.endpoint) as aws:
+        return workers.compare(postgres, aws, template, scrapes, options.worker_pairs)
+
+
+RUN = {
+    "loopback": loopback,
+    "away": away,
+    "large": large,
+    "growth": grown,
+    "run": run,
+    "startup": startup,
+    "workers": ten_workers,
+}
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,17 @@ def size(scrape: Scrape) -> int:
     return sum(map(len, scrape.values()))
 
 
-def write(scrape: Scrape, folder: Path) -> list[Path]:
-    """As files, as core would write them."""
-    paths = []
+def files_of(scrape: Scrape) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of files, as core would write them."""
     for name, objects in scrape.items():
-        for data in objects:
-            paths.append(folder / f"{name}_{data['_id'].replace('/', '-')}.json")
-            paths[-1].write_text(json.dumps(data))
-    return paths
+        for number, data in enumerate(objects):
+            # The jurisdiction's own id is no name of a file.
+            plain = data["_id"] if name != "jurisdiction" else f"of-{number}"
+            yield f"{name}_{plain}.json", json.dumps(data).encode()
+
+
+def moved(scrape: Scrape, abbr: str, name: str) -> Scrape:
+    """A generated scrape as that of another jurisdiction."""
+    text = json.dumps(scrape).replace("state:wy", f"state:{abbr}").replace("Wyoming", name)
+    elsewhere: Scrape = json.loads(text)
+    return elsewhere

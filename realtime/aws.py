@@ -1,8 +1,12 @@
-"""Clients of AWS, or of anything that speaks its protocols; the `AWS_` variables are boto3's."""
+"""Clients of AWS, or of anything that speaks its protocols; the `AWS_` variables are boto3's.
 
+Made by botocore alone: what boto3 adds takes a quarter as long again to load.
+"""
+
+from functools import cache
 from typing import Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
@@ -13,11 +17,11 @@ def client(service: str, threads: int, attempts: int = 4) -> Any:
     """A client for use from `threads` threads at once.
 
     A request that fails in passing is tried `attempts` times; one that stays silent is given up
-    after 30 seconds each time. Raises ConfigurationError when boto3 lacks a setting.
+    after 30 seconds each time. Raises ConfigurationError when a setting is missing.
     """
     try:
-        return boto3.client(
-            service,  # type: ignore[call-overload]
+        return _session().create_client(
+            service,
             config=Config(
                 max_pool_connections=threads + 2,
                 connect_timeout=5,
@@ -27,3 +31,9 @@ def client(service: str, threads: int, attempts: int = 4) -> Any:
         )
     except (BotoCoreError, ValueError) as exc:
         raise ConfigurationError(f"AWS is not set up for {service}: {exc}") from exc
+
+
+@cache
+def _session() -> botocore.session.Session:
+    # One, so that credentials are asked for once.
+    return botocore.session.get_session()

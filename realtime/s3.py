@@ -1,5 +1,6 @@
 """Where files live: Amazon S3, or anything that speaks its protocol."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -72,7 +73,15 @@ class S3Store:
 
     def __init__(self, bucket: str, client: Any = None) -> None:
         self.bucket = bucket
-        self._client: Any = client or aws.client("s3", THREADS)
+        self._made: Any = client
+        self._making = threading.Lock()
+
+    @property
+    def _client(self) -> Any:
+        # Made when it is needed: a run that finds nothing to do asks S3 nothing.
+        with self._making:
+            self._made = self._made or aws.client("s3", THREADS)
+            return self._made
 
     def get(self, key: str, max_bytes: int, version_id: str = "") -> StoredFile:
         """Read an object, or that version of it; of one larger than `max_bytes` only the head.

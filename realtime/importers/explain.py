@@ -4,21 +4,13 @@ import datetime
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jsonschema
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from openstates.exceptions import DataImportError
-from openstates.scrape.schemas import bill, event, jurisdiction, vote_event
 
 from realtime.errors import PoisonMessage, RetryLater, Unavailable
 from realtime.importers import columns, pseudo_ids
 from realtime.scraped import ScrapedObject
 
-_SCHEMAS: dict[str, Mapping[str, Any]] = {
-    "bill": bill.schema,
-    "event": event.schema,
-    "jurisdiction": jurisdiction.schema,
-    "vote_event": vote_event.schema,
-}
 # PostgreSQL class 54, "program limit exceeded", which psycopg2 counts among the operational
 # errors: a value too large for an index is the file's fault and will be so tomorrow.
 _LIMIT_EXCEEDED = "54"
@@ -172,7 +164,17 @@ def _line(exc: BaseException) -> str:
 
 
 def _against_schema(content: ScrapedObject) -> tuple[str, str]:
-    schema = _SCHEMAS.get(content.object_type)
+    # Loads all that scrapers use; a run without a bad file needs none of it.
+    import jsonschema
+    from openstates.scrape.schemas import bill, event, jurisdiction, vote_event
+
+    schemas: dict[str, Mapping[str, Any]] = {
+        "bill": bill.schema,
+        "event": event.schema,
+        "jurisdiction": jurisdiction.schema,
+        "vote_event": vote_event.schema,
+    }
+    schema = schemas.get(content.object_type)
     if schema is None:
         return "", ""
     # Core's schemas speak of the scraper's objects: in a file their times are text.

@@ -1,14 +1,16 @@
-"""People, through core's own `load_person`."""
+"""People, through core's own `load_person`.
+
+What that needs takes longer to load than the rest of this project, so it is loaded for the first
+person.
+"""
 
 import contextlib
 import io
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
 from openstates.data.models import Jurisdiction
-from openstates.models.people import Person
-from openstates.utils.people import to_database
-from pydantic import ValidationError
 
 from realtime.errors import PoisonMessage, Superseded
 from realtime.importers.history import Newest
@@ -18,7 +20,8 @@ from realtime.scraped import ScrapeOrder
 
 def forget_organizations() -> None:
     """Clear core's process-wide cache, which would outlive a change of its rows."""
-    to_database.cached_lookup.cache_clear()
+    if loaded := sys.modules.get("openstates.utils.people.to_database"):
+        loaded.cached_lookup.cache_clear()
 
 
 def load(data: dict[str, Any], order: ScrapeOrder, history: Newest) -> tuple[str, str]:
@@ -28,6 +31,10 @@ def load(data: dict[str, Any], order: ScrapeOrder, history: Newest) -> tuple[str
     party, organization or district it names does not exist. Must run inside a savepoint: core
     gives up half way.
     """
+    from openstates.models.people import Person
+    from openstates.utils.people import to_database
+    from pydantic import ValidationError
+
     try:
         person = Person(**data)
     except ValidationError as exc:

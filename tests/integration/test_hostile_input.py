@@ -14,6 +14,7 @@ from realtime.errors import Unavailable
 from realtime.inbox import QueueInbox
 from realtime.ingest import Limits, run
 from realtime.models import File, ScrapeRun
+from realtime.s3 import S3Store
 from realtime.scraped import SCRAPED_AT_METADATA
 from tests import scrapes
 from tests.scrapes import Mail
@@ -240,7 +241,7 @@ def test_import__keys_that_s3_refuses__unavailable_and_messages_stay(mail: Mail)
             raise ClientError(error, "GetObject")  # type: ignore[arg-type]
 
     mail.publish(scrapes.bill())
-    mail.store._client = Refusing()
+    mail.store = S3Store(mail.store.bucket, Refusing())
     with pytest.raises(Unavailable, match="S3 refuses us"):
         mail.run()
     assert mail.waiting() == 1

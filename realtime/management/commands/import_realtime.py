@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from realtime import folder, ingest
+from realtime import ingest
 from realtime.config import BULK, CORE, Config
 from realtime.errors import RealtimeError
 from realtime.inbox import GivenInbox, Inbox, QueueInbox, read_given
@@ -111,6 +111,9 @@ class Command(BaseCommand):
     def _import_directory(
         self, config: Config, options: Mapping[str, Any], must_stop: Callable[[], bool]
     ) -> Report:
+        # Only this needs what it loads.
+        from realtime import folder
+
         if options["messages"] or options["max_messages"] or options["until_empty"]:
             raise CommandError("--directory takes no messages: leave out the options about them")
         if not options["jurisdiction"]:

@@ -1,0 +1,146 @@
+"""S3 and SQS for whole runs: a running endpoint, ministack in a venv of its own, or moto."""
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from bench.programs import ROOT
+from realtime.devstack.aws import LocalAws
+from realtime.s3 import S3Store
+from realtime.sqs import BATCH, SqsQueue
+
+# Made by `make bench`.
+MINISTACK = ROOT / ".venv-emulator" / "bin" / "ministack"
+_HOST = "127.0.0.1"
+_START_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Place:
+    """An empty bucket and an empty queue, and the environment that names them."""
+
+    store: S3Store
+    queue: SqsQueue
+    environment: dict[str, str]
+
+    def publish(self, files: Sequence[tuple[str, bytes, str]]) -> None:
+        """Upload each (key, body, message) and queue its message, in this order."""
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(lambda file: self.store.put(file[0], file[1], {}), files))
+        for at in range(0, len(files), BATCH):
+            if self.queue.send([message for _, _, message in files[at : at + BATCH]]):
+                raise RuntimeError("the queue refused messages")
+
+    def waiting(self) -> int:
+        """Messages in the queue, hidden and delayed ones included."""
+        names = ["", "NotVisible", "Delayed"]
+        wanted = [f"ApproximateNumberOfMessages{name}" for name in names]
+        client = _client("sqs", self.environment["AWS_ENDPOINT_URL"])
+        found = client.get_queue_attributes(QueueUrl=self.queue.url, AttributeNames=wanted)
+        return sum(int(value) for value in found["Attributes"].values())
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """Something that speaks the protocols of S3 and SQS; `name` says what."""
+
+    name: str
+    endpoint: str
+
+    def place(self) -> Place:
+        """A bucket and a queue of its own."""
+        name = f"bench-{secrets.token_hex(6)}"
+        s3, sqs = _client("s3", self.endpoint), _client("sqs", self.endpoint)
+        s3.create_bucket(Bucket=name)
+        url = sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "300"})["QueueUrl"]
+        environment = {
+            "AWS_ACCESS_KEY_ID": "bench",
+            "AWS_SECRET_ACCESS_KEY": "bench",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "S3_REALTIME_BASE": f"s3://{name}",
+            "SQS_QUEUE_URL": url,
+        }
+        return Place(S3Store(name, s3), SqsQueue(url, sqs), environment)
+
+
+@contextmanager
+def running(endpoint: str | None) -> Iterator[Emulator]:
+    """What runs at `endpoint`, or else the fastest that is installed, for the block's time."""
+    if endpoint:
+        yield Emulator("a given endpoint", endpoint)
+    elif MINISTACK.exists():
+        with _ministack() as started:
+            yield Emulator("ministack", started)
+    else:
+        print("no ministack (`make bench` installs it): moto, which is slow", file=sys.stderr)
+        with LocalAws() as aws:
+            yield Emulator("moto", aws.endpoint)
+
+
+@contextmanager
+def _ministack() -> Iterator[str]:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        port = probe.getsockname()[1]
+    endpoint = f"http://{_HOST}:{port}"
+    with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w+") as log:
+        process = subprocess.Popen(
+            [str(MINISTACK)],
+            env={
+                "PATH": os.defpath,
+                "HOME": folder,
+                "TMPDIR": folder,
+                "BIND_HOST": _HOST,
+                "MINISTACK_HOST": _HOST,
+                "GATEWAY_PORT": str(port),
+            },
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            deadline = time.monotonic() + _START_SECONDS
+            while not _answers(endpoint):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    log.seek(0)
+                    raise RuntimeError(f"ministack did not start: {log.read()[-2000:]}")
+                time.sleep(0.1)
+            yield endpoint
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _answers(endpoint: str) -> bool:
+    try:
+        _client("s3", endpoint).list_buckets()
+    except (BotoCoreError, ClientError):
+        return False
+    return True
+
+
+def _client(service: Any, endpoint: str) -> Any:
+    return boto3.session.Session().client(
+        service,
+        region_name="us-east-1",
+        endpoint_url=endpoint,
+        aws_access_key_id="bench",
+        aws_secret_access_key="bench",
+        config=Config(retries={"max_attempts": 2}, connect_timeout=5, read_timeout=60),
+    )

@@ -1,0 +1,157 @@
+"""Whole runs: `import_realtime` as cron starts it, after files were published."""
+
+import json
+import statistics
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from functools import cache
+from typing import Any
+from uuid import uuid4
+
+from bench import programs
+from bench.data import Scrape, files_of
+from bench.emulator import Emulator, Place
+from bench.importing import scratch
+from bench.programs import MANAGE, Finished
+from realtime.devstack import EmbeddedPostgres
+
+STAGES = ("receive", "fetch", "import", "acknowledge", "finalize", "total")
+_BESIDE = (sys.executable, "-c", "import django, boto3, psycopg2")
+
+
+@cache
+def importers() -> tuple[str, ...]:
+    """The values that `import_realtime --importer` takes, the default first."""
+    shown = programs.text((*MANAGE, "import_realtime", "--help"), programs.environment())
+    return ("bulk", "core") if "{bulk,core}" in shown else ("core",)
+
+
+def messages(
+    scrape: Scrape, whose: tuple[str, str], bucket: str, **more: str
+) -> list[tuple[str, bytes, str]]:
+    """Each file's key, content and message, of the jurisdiction `whose` (abbreviation, id)."""
+    published = []
+    for name, content in files_of(scrape):
+        key = f"{whose[0]}/{name}"
+        message = {"file_path": key, "bucket": bucket, "jurisdiction_id": whose[1], **more}
+        published.append((key, content, json.dumps(message)))
+    return published
+
+
+def start_up(
+    postgres: EmbeddedPostgres, emulator: Emulator, template: str, pairs: int
+) -> dict[str, Any]:
+    """`import_realtime` on an empty queue beside a Python that loads what it is made of."""
+    ours: list[Finished] = []
+    beside: list[Finished] = []
+    place = emulator.place()
+    command = (*MANAGE, "import_realtime", "--json")
+    with scratch(postgres, template, nullcontext) as url:
+        variables = programs.environment(**place.environment, DATABASE_URL=url)
+        for number in range(pairs + 1):
+            both = [(command, ours), (_BESIDE, beside)]
+            for program, found in both if number % 2 else reversed(both):
+                found.append(programs.run(program, variables))
+    # The first of each has compiled what it loads.
+    ours, beside = ours[1:], beside[1:]
+    return {
+        "seconds": statistics.median(one.seconds for one in ours),
+        "cpu_seconds": statistics.median(one.cpu_seconds for one in ours),
+        "statements": ours[0].report["statements"],
+        "peak_mib": statistics.median(one.peak_mib for one in ours),
+        "beside": {
+            "seconds": statistics.median(one.seconds for one in beside),
+            "cpu_seconds": statistics.median(one.cpu_seconds for one in beside),
+        },
+        "ours ÷ beside": statistics.median(
+            o.seconds / b.seconds for o, b in zip(ours, beside, strict=True)
+        ),
+    }
+
+
+def run(
+    postgres: EmbeddedPostgres,
+    emulator: Emulator,
+    template: str,
+    whose: tuple[str, str],
+    scrapes: Iterable[Scrape],
+) -> dict[str, Any]:
+    """One run of each importer for each of `scrapes`, of the jurisdiction `whose` (abbreviation,
+    id); and one more whose scrape ends with it, which finalizes it."""
+    ways = [(name, name, False) for name in importers()]
+    ways.append((f"{importers()[0]}, and the scrape is complete", importers()[0], True))
+    runs: dict[str, list[Finished]] = {name: [] for name, _, _ in ways}
+    idle: list[Finished] = []
+    for number, scrape in enumerate(scrapes):
+        for name, importer, complete in ways if number % 2 else reversed(ways):
+            with scratch(postgres, template, nullcontext) as url:
+                place = emulator.place()
+                here = programs.environment(**place.environment, DATABASE_URL=url)
+                idle.append(_import(here, importer, 10))
+                files = _publish(place, scrape, whose, complete)
+                runs[name].append(_import(here, importer, files))
+                _check(runs[name][-1], files)
+    nothing = statistics.median(one.peak_mib for one in idle)
+    return {
+        "emulator": emulator.name,
+        "files": runs[ways[0][0]][0].report["received"],
+        "idle peak_mib": nothing,
+        "runs": {name: _figures(some, nothing) for name, some in runs.items()},
+    }
+
+
+def _publish(place: Place, scrape: Scrape, whose: tuple[str, str], complete: bool) -> int:
+    run_id = str(uuid4())
+    more = {"run_id": run_id} if complete else {}
+    files = messages(scrape, whose, place.store.bucket, **more)
+    place.publish(files)
+    if not complete:
+        return len(files)
+    end = {
+        "run_id": run_id,
+        "bucket": place.store.bucket,
+        "jurisdiction_id": whose[1],
+        "run_finished": {
+            "started_at": "2000-01-01T00:00:00+00:00",
+            "finished_at": "2100-01-01T00:00:00+00:00",
+            "objects": {name: len(objects) for name, objects in scrape.items()},
+            "scrapers": {},
+        },
+    }
+    place.queue.send([json.dumps(end)])
+    return len(files) + 1
+
+
+def _import(variables: dict[str, str], importer: str, at_most: int) -> Finished:
+    chosen = ("--importer", importer, "--max-messages", str(at_most))
+    return programs.run((*MANAGE, "import_realtime", "--json", *chosen), variables)
+
+
+def _check(run: Finished, files: int) -> None:
+    report = run.report
+    if report["received"] != files or report["failed"] or report["released"]:
+        raise RuntimeError(f"the run did not import its {files} files: {report}")
+
+
+def _figures(runs: Sequence[Finished], idle_mib: float) -> dict[str, Any]:
+    reports = [one.report for one in runs]
+    return {
+        "seconds": {
+            stage: statistics.median(report["seconds"].get(stage, 0.0) for report in reports)
+            for stage in STAGES
+        },
+        "process seconds": statistics.median(one.seconds for one in runs),
+        "process ÷ import": statistics.median(
+            one.seconds / one.report["seconds"]["import"] for one in runs
+        ),
+        "total ÷ import": statistics.median(
+            report["seconds"]["total"] / report["seconds"]["import"] for report in reports
+        ),
+        "lag_seconds": {
+            name: statistics.median(report["lag_seconds"][name] for report in reports)
+            for name in ("p50", "p95")
+        },
+        "statements": statistics.median(report["statements"] for report in reports),
+        "peak_mib": statistics.median(one.peak_mib for one in runs) - idle_mib,
+    }
