@@ -18,7 +18,7 @@ COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),,--compile-bytecode)
 UV = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/\1/p" | tail -n 1); \
 	SSL_CERT_FILE="$${SSL_CERT_FILE:-$$cert}"; \
 	if [ -n "$$SSL_CERT_FILE" ]; then export SSL_CERT_FILE; else unset SSL_CERT_FILE; fi; \
-	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip
+	VIRTUAL_ENV=$(1) $(VENV)/bin/uv pip
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint bench stack
@@ -56,6 +56,12 @@ $(INTERPRETER):
 # and pip where they are.
 $(INSTALLED): $(INTERPRETER) requirements.lock setup.cfg pyproject.toml
 	$(RUN) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(UV) sync --quiet --require-hashes $(COMPILE) requirements.lock
-	@$(UV) install --quiet --no-deps --no-build-isolation --editable .
+	@$(call UV,$(VENV)) sync --quiet --require-hashes $(COMPILE) requirements.lock
+	@$(call UV,$(VENV)) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Tools whose dependencies conflict with core's.
+.venv-%/.installed: deploy/tools/%.lock | $(INSTALLED)
+	$(PYTHON) -m venv --clear --without-pip .venv-$*
+	@$(call UV,.venv-$*) sync --quiet --require-hashes $<
 	@touch $@

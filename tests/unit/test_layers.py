@@ -14,8 +14,9 @@ PACKAGE = Path(__file__).resolve().parents[2] / "realtime"
 LAYERS = (
     {"aws", "errors", "config", "messages", "scraped", "batching", "database"},
     {"models"},
-    {"sqs", "s3", "locks", "ledger", "whereabouts", "history", "report", "fetching", "lease",
-     "inbox", "outbox", "retrying", "spool", "importers", "runs", "waiting", "rereading"},
+    {"sqs", "s3", "database_secret", "backend", "locks", "ledger", "whereabouts", "history",
+     "report", "fetching", "lease", "inbox", "outbox", "retrying", "spool", "importers", "runs",
+     "waiting", "rereading"},
     {"work", "deliveries", "intake", "batch_import", "jurisdiction_batches", "parked", "archive",
      "ingest", "finalization", "prune", "producer", "publishing", "existing"},
     {"management", "lambda_handler", "output_handler", "update", "devstack", "demo"},
