@@ -15,13 +15,13 @@ INSTALLED := $(VENV)/.installed
 COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),,--compile-bytecode)
 
 # uv does not read pip's configuration: what pip has been told to trust, it is told here.
-UV = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/\1/p" | tail -n 1); \
+TRUST = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/\1/p" | tail -n 1); \
 	SSL_CERT_FILE="$${SSL_CERT_FILE:-$$cert}"; \
-	if [ -n "$$SSL_CERT_FILE" ]; then export SSL_CERT_FILE; else unset SSL_CERT_FILE; fi; \
-	VIRTUAL_ENV=$(1) $(VENV)/bin/uv pip
+	if [ -n "$$SSL_CERT_FILE" ]; then export SSL_CERT_FILE; else unset SSL_CERT_FILE; fi;
+UV = $(TRUST) VIRTUAL_ENV=$(1) $(VENV)/bin/uv pip
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench stack
+.PHONY: help install demo test lint bench stack lambda
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench: install ## measure import runs against core's own
 
 stack: install ## keep PostgreSQL, S3 and SQS running with Wyoming loaded, until Ctrl-C
 	@$(RUN) manage.py local_stack --jurisdiction wy $(ARGS)
+
+lambda: install ## build the function's zip for each architecture, and measure it
+	@$(TRUST) $(RUN) deploy/aws/package.py $(ARGS)
 
 $(INTERPRETER):
 	@test -n "$(VERSION)" || { echo "$(PYTHON) cannot be run: name a Python of 3.11 or newer, make PYTHON=…" >&2; exit 1; }
