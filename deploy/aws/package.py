@@ -12,9 +12,8 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from packaging.markers import Marker
@@ -26,16 +25,11 @@ PYTHON_VERSION = "3.13"
 ARCHITECTURES = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
 LIMIT = 250 * 1024 * 1024
 
-# What an import run, archiving and finalizing import; `test` in the zip's own process says so.
+# What the consumer imports, a name a line; of all that core asks for, a third.
 PACKAGES = frozenset(
-    """
-    asgiref attrs boto3 botocore certifi cffi charset-normalizer click cryptography django
-    django-environ google-api-core google-auth google-cloud-core google-cloud-storage
-    google-resumable-media googleapis-common-protos idna jmespath jsonschema legacy-cgi
-    opentelemetry-api openstates pillow protobuf psycopg2-binary pydantic pyrsistent
-    python-dateutil pytz pyyaml requests s3transfer scrapelib six sqlparse typing-extensions
-    urllib3
-    """.split()
+    line
+    for line in (ROOT / "deploy/aws/packages.txt").read_text().splitlines()
+    if not line.startswith("#")
 )
 # Services that boto3 may be asked for: ours, and what its credentials may come from.
 _SERVICES = {"s3", "sqs", "ssm", "secretsmanager", "sts", "sso", "sso-oidc", "signin"}
@@ -66,12 +60,12 @@ def main() -> None:
     python = find_python()
     if python is None:
         print(f"no Python {PYTHON_VERSION} is here: the zips hold no bytecode, and start slower")
+    here = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
     for architecture in options.architecture or ARCHITECTURES:
         tree, target = build(architecture, python)
         report(architecture, tree, target)
-        if architecture in (platform.machine(), {"aarch64": "arm64"}.get(platform.machine())):
-            if python is not None and not options.no_start:
-                measure(tree, python)
+        if architecture == here and python is not None and not options.no_start:
+            measure(tree, python)
 
 
 def build(architecture: str, python: str | None) -> tuple[Path, Path]:
