@@ -16,8 +16,8 @@ from realtime.errors import ConfigurationError, PoisonMessage, Unavailable
 from realtime.fetching import BadFile, Fetched, Wanted, fetch, identify, locate
 from realtime.messages import FileMessage, Parsed, ReceivedMessage, RunFinished, parse
 from realtime.models import Outcome
+from realtime.ports import Gone
 from realtime.report import CONTROL
-from realtime.s3 import Gone
 from realtime.scraped import Key
 from realtime.work import Work
 

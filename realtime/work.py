@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from realtime.config import Config
 from realtime.errors import Unavailable
 from realtime.locks import WorkerSlot
+from realtime.ports import Store
 from realtime.report import Report
-from realtime.s3 import S3Store
 
 
 @dataclass
@@ -19,7 +19,7 @@ class Work:
     """
 
     config: Config
-    store: S3Store
+    store: Store
     slot: WorkerSlot
     report: Report
     must_stop: Callable[[], bool]
