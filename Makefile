@@ -6,6 +6,9 @@ UV_VERSION := 0.13.9
 # Passed on to pytest, the bench and the like: make test ARGS="-k ledger"
 ARGS ?=
 
+# The tests of one file share what is dear to make.
+SIDE_BY_SIDE := -n 2 --dist loadfile
+
 VENV := .venv
 RUN := $(VENV)/bin/python
 VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
@@ -21,7 +24,7 @@ TRUST = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/
 UV = $(TRUST) VIRTUAL_ENV=$(1) $(VENV)/bin/uv pip
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench stack lambda deploy-check tools
+.PHONY: help install demo test test-long lint bench stack lambda deploy-check tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +34,11 @@ install: $(INSTALLED) ## make the locked .venv, unless it is up to date
 demo: install ## import a scrape the whole way, on the embedded stack
 	$(RUN) manage.py demo_realtime $(ARGS)
 
-test: install ## run the tests
-	$(RUN) -m pytest $(ARGS)
+test: install ## run the tests, two at a time
+	$(RUN) -m pytest $(SIDE_BY_SIDE) $(ARGS)
+
+test-long: install ## run all tests, with each crash point and thousands of schedules; takes hours
+	REALTIME_TEST_LONG=1 $(RUN) -m pytest $(SIDE_BY_SIDE) -m "long or not long" $(ARGS)
 
 lint: install ## check style and types
 	$(RUN) -m ruff check

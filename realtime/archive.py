@@ -4,14 +4,14 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from uuid import UUID
 
 from django.db import transaction
 
 from realtime import ledger, whereabouts
 from realtime.config import Config
-from realtime.errors import RealtimeError
+from realtime.errors import ConfigurationError, RealtimeError, Unavailable
 from realtime.locks import lock_archive
 from realtime.models import File, Outcome
 from realtime.ports import Gone, ObjectVersion, Store
@@ -36,7 +36,8 @@ def archive(
     A file may leave once its import is committed and its message acknowledged. The original is
     deleted only after its copy is proven, and only the version that was imported. Killed at any
     point, the next call goes on. `jurisdiction_ids` limits it, empty means all; `must_stop` is
-    asked between batches of 200 files.
+    asked between batches of 200 files. Raises Unavailable or ConfigurationError, with what was
+    moved written down, when S3 cannot be used at all.
     """
     counts: Counter[str] = Counter()
     before = ledger.database_now() - timedelta(seconds=2 * config.visibility_timeout)
@@ -52,9 +53,14 @@ def archive(
 
 
 def settle(store: Store, config: Config, row_ids: Sequence[int]) -> Counter[str]:
-    """Move the files of these rows of the ledger, as `archive` does."""
+    """Move the files of these rows of the ledger, as `archive` does, but leave what cannot be
+    moved now to its next call."""
     before = ledger.database_now() - timedelta(seconds=2 * config.visibility_timeout)
-    return _settle(store, config, whereabouts.unsettled_of(row_ids, before))
+    try:
+        return _settle(store, config, whereabouts.unsettled_of(row_ids, before))
+    except RealtimeError as exc:
+        logger.warning("%d files stay for now: %s", len(row_ids), exc, extra={"action": LATER})
+        return Counter()
 
 
 def _settle(store: Store, config: Config, files: Sequence[File]) -> Counter[str]:
@@ -63,20 +69,38 @@ def _settle(store: Store, config: Config, files: Sequence[File]) -> Counter[str]
     nowhere = {file.id: "" for file in files if file not in ours}
     ours = _plan(config, ours)
 
+    outages: list[RealtimeError] = []
+    causes: dict[str, str] = {}
+
     def move(file: File) -> tuple[File, str]:
+        if outages:
+            return file, LATER
         try:
             return file, _move(store, file)
+        except (Unavailable, ConfigurationError) as exc:
+            outages.append(exc)
         except RealtimeError as exc:
-            logger.warning("%s stays for now: %s", file.key, exc, extra={"action": LATER})
-            return file, LATER
+            causes.setdefault(_cause(file, exc), str(exc))
+        return file, LATER
 
     with ThreadPoolExecutor(THREADS, "s3-move") as threads:
         moved = list(threads.map(move, ours))
     left = {
         file.id: "" if what == GONE else file.settled_key for file, what in moved if what != LATER
     }
-    whereabouts.settled({**left, **nowhere}, datetime.now(UTC))
-    return Counter(what for _, what in moved)
+    whereabouts.settled({**left, **nowhere}, ledger.database_now())
+    counts = Counter(what for _, what in moved)
+    if outages:
+        raise outages[0]
+    if causes and counts[LATER] == len(ours):
+        raise Unavailable(f"no file can be moved: {next(iter(causes.values()))}")
+    for cause in causes.values():
+        logger.warning("some files stay for now: %s", cause, extra={"action": LATER})
+    return counts
+
+
+def _cause(file: File, exc: RealtimeError) -> str:
+    return str(exc).replace(file.key, "").replace(file.settled_key, "")
 
 
 def _plan(config: Config, seen: Sequence[File]) -> list[File]:

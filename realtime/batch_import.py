@@ -201,7 +201,7 @@ def _failure(file: FetchedFile, exc: Exception) -> Result:
 
 def bills_named(files: Sequence[FetchedFile]) -> set[str]:
     """The scrape ids of bills that the vote events among `files` name."""
-    named = {f.content.data.get("bill") for f in files if f.content.object_type == "vote_event"}
+    named = (f.content.data.get("bill") for f in files if f.content.object_type == "vote_event")
     return {bill for bill in named if isinstance(bill, str) and _PLAIN_ID.fullmatch(bill)}
 
 

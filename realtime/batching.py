@@ -37,7 +37,6 @@ class Delivery:
     """
 
     queued_at: datetime
-    received_at: datetime
     message: str
     jurisdiction_id: str = ""
     file_archiving: bool = False

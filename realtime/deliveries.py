@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
@@ -75,7 +74,7 @@ class Deliveries:
             gone = self._inbox.acknowledge(done)
             rows = list(self._rows(gone))
             if rows:
-                ledger.acknowledged(rows, datetime.now(UTC))
+                ledger.acknowledged(rows, ledger.database_now())
 
     def _is_done(self, tickets: Sequence[Ticket]) -> bool:
         return bool(tickets) and all(t.outcome not in ("", Outcome.RELEASED) for t in tickets)

@@ -110,11 +110,16 @@ def person_json(content: bytes) -> bytes:
     from openstates.models.people import Person
 
     try:
-        body = json.dumps(yaml.safe_load(content), default=_date).encode()
+        body = yaml_json(content)
         Person(**json.loads(body))
     except (yaml.YAMLError, ValueError, TypeError) as exc:
         raise NotPublishable(f"not a person: {exc}") from exc
     return body
+
+
+def yaml_json(content: bytes) -> bytes:
+    """YAML as JSON, its dates as text. Raises YAMLError, ValueError or TypeError."""
+    return json.dumps(yaml.safe_load(content), default=_date).encode()
 
 
 def _people(folder: Path) -> Found:

@@ -1,16 +1,17 @@
 """From what a message says to a file that can be imported."""
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 from openstates import metadata
 
 from realtime.batching import Delivery, FetchedFile, FileIdentity
 from realtime.config import Bucket
-from realtime.errors import PoisonMessage, RealtimeError
+from realtime.errors import ConfigurationError, PoisonMessage, RealtimeError, Unavailable
 from realtime.messages import FileMessage
 from realtime.ports import ObjectVersion, Store, StoredFile
 from realtime.s3 import THREADS
@@ -18,6 +19,7 @@ from realtime.scraped import (
     RUN_ID_METADATA,
     SCRAPED_AT_METADATA,
     Key,
+    ScrapedObject,
     is_settled,
     parse_key,
     parse_time,
@@ -57,9 +59,7 @@ def locate(message: FileMessage, bucket: Bucket) -> Key | None:
 
     Raises PoisonMessage (`foreign-bucket`, `bad-key`, `unknown-type`, `wrong-jurisdiction`).
     """
-    # Core once took the whole base, prefix included, for the bucket's name.
-    if message.bucket not in (bucket.name, f"{bucket.name}/{bucket.prefix}".rstrip("/")):
-        raise PoisonMessage("foreign-bucket", f"bucket {message.bucket!r} is not ours", "bucket")
+    require_ours(message.bucket, bucket)
     relative = bucket.strip(message.key)
     if relative is None:
         raise PoisonMessage(
@@ -78,6 +78,13 @@ def locate(message: FileMessage, bucket: Bucket) -> Key | None:
     return key
 
 
+def require_ours(name: str, bucket: Bucket) -> None:
+    """Raises PoisonMessage (`foreign-bucket`) when a message names another bucket."""
+    # Core once took the whole base, prefix included, for the bucket's name.
+    if name not in (bucket.name, f"{bucket.name}/{bucket.prefix}".rstrip("/")):
+        raise PoisonMessage("foreign-bucket", f"bucket {name!r} is not ours", "bucket")
+
+
 def jurisdiction_of(abbr: str) -> str:
     """Core's jurisdiction id for an abbreviation, `usa` for Congress included; empty if unknown."""
     try:
@@ -94,15 +101,19 @@ def fetch(
     must_stop: Callable[[], bool],
 ) -> list[Fetched]:
     """Read the files, in parallel: for each the file, the error that says why it could not be
-    read (Gone, RetryLater), or None when there was no time left to try."""
+    read (Gone, RetryLater), or None when it was not tried: there was no time left, or S3 had
+    become unavailable."""
+    unavailable = threading.Event()
 
     def one(item: tuple[Wanted, Key]) -> Fetched:
-        if must_stop():
+        if must_stop() or unavailable.is_set():
             return None
         wanted, key = item
         try:
             stored = store.get(wanted.message.key, max_bytes, wanted.version_id)
         except RealtimeError as exc:
+            if isinstance(exc, Unavailable | ConfigurationError):
+                unavailable.set()
             return exc
         identity = identify(store.bucket, stored.object)
         delivery = _delivery(wanted, stored.object)
@@ -132,20 +143,34 @@ def _file(
         )
     stamp = parse_time(found.metadata.get(SCRAPED_AT_METADATA), wanted.queued_at)
     content = read(key.object_type, stored.body, stamp)
-    jurisdiction_id = (
-        message.jurisdiction_id or content.jurisdiction_id or jurisdiction_of(key.abbr)
+    jurisdiction_id = whose(content, message.jurisdiction_id, key.abbr)
+    return FetchedFile(
+        identity=identity,
+        jurisdiction_id=jurisdiction_id,
+        content=content,
+        delivery=delivery,
+        last_chance=wanted.last_chance,
     )
+
+
+def whose(content: ScrapedObject, claimed: str, abbr: str) -> str:
+    """The jurisdiction of a file below `abbr/` that is `claimed` to be of one, or of none.
+
+    Raises PoisonMessage (`unknown-jurisdiction`, `wrong-jurisdiction`) when nothing says which it
+    is, or the file, the claim and the abbreviation differ.
+    """
+    jurisdiction_id = claimed or content.jurisdiction_id or jurisdiction_of(abbr)
     if not jurisdiction_id:
         raise PoisonMessage(
             "unknown-jurisdiction",
-            f"nothing says which jurisdiction {key.abbr!r} is",
+            f"nothing says which jurisdiction {abbr!r} is",
             "jurisdiction_id",
         )
-    expected = jurisdiction_of(key.abbr)
+    expected = jurisdiction_of(abbr)
     if expected and jurisdiction_id != expected:
         raise PoisonMessage(
             "wrong-jurisdiction",
-            f"the file is of {jurisdiction_id[:200]}, {key.abbr} is {expected}",
+            f"the file is of {jurisdiction_id[:200]}, {abbr} is {expected}",
             "jurisdiction",
         )
     if content.jurisdiction_id and content.jurisdiction_id != jurisdiction_id:
@@ -154,13 +179,7 @@ def _file(
             f"the file is of {content.jurisdiction_id[:200]}, not of {jurisdiction_id[:200]}",
             "jurisdiction",
         )
-    return FetchedFile(
-        identity=identity,
-        jurisdiction_id=jurisdiction_id,
-        content=content,
-        delivery=delivery,
-        last_chance=wanted.last_chance,
-    )
+    return jurisdiction_id
 
 
 def identify(bucket: str, found: ObjectVersion) -> FileIdentity:
@@ -179,7 +198,6 @@ def identify(bucket: str, found: ObjectVersion) -> FileIdentity:
 def _delivery(wanted: Wanted, found: ObjectVersion) -> Delivery:
     return Delivery(
         queued_at=wanted.queued_at,
-        received_at=datetime.now(UTC),
         message=wanted.body,
         jurisdiction_id=wanted.message.jurisdiction_id,
         file_archiving=wanted.message.file_archiving_enabled,

@@ -121,7 +121,7 @@ def read_given(text: str) -> GivenInbox:
     try:
         event = json.loads(text)
         documents = [event] if isinstance(event, dict) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         documents = None
     if documents is None:
         documents = [_parse_line(number, line) for number, line in enumerate(text.split("\n"), 1)]
@@ -132,13 +132,16 @@ def read_given(text: str) -> GivenInbox:
             records += entries
         elif document:
             records.append(document)
-    return GivenInbox([_received(number, record) for number, record in enumerate(records, 1)])
+    try:
+        return GivenInbox([_received(number, record) for number, record in enumerate(records, 1)])
+    except (AttributeError, TypeError, ValueError, OverflowError) as exc:
+        raise ConfigurationError(f"the messages are no records of SQS: {exc}") from exc
 
 
 def _parse_line(number: int, line: str) -> dict[str, Any]:
     try:
         document = json.loads(line) if line.strip() else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         # A broken message is an outcome of the run, as it would be from the queue.
         return {"body": line}
     if not isinstance(document, dict):

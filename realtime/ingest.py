@@ -7,14 +7,13 @@ acknowledged, and what was not committed comes again. A run can be killed at any
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from django.db import InterfaceError, OperationalError, ProgrammingError, connection
+from django.db import connection
 
 from realtime import archive, ledger, parked
 from realtime.config import Config
 from realtime.deliveries import Deliveries
-from realtime.errors import PoisonMessage, Unavailable
+from realtime.errors import PoisonMessage
 from realtime.finalization.finalize import finalize_complete
 from realtime.finalization.steps import Means, OutOfTime
 from realtime.inbox import Inbox
@@ -24,7 +23,7 @@ from realtime.locks import WorkerSlot
 from realtime.messages import ReceivedMessage
 from realtime.ports import Store
 from realtime.report import Report
-from realtime.work import Work
+from realtime.work import Work, database_needed
 
 logger = logging.getLogger(__name__)
 
@@ -53,17 +52,12 @@ def run(config: Config, inbox: Inbox, store: Store, limits: Limits) -> Report:
     with inbox, report.stage("total"):
         work = Work(config, store, slot, report, limits.must_stop)
         try:
-            if not slot.take():
-                report.note = f"all {config.max_workers} workers are busy; nothing was received"
-                return report
-            with connection.execute_wrapper(_counter(report)):
-                _passes(work, inbox, limits)
-        except (OperationalError, InterfaceError) as exc:
-            raise Unavailable(f"the database cannot be reached: {_line(exc)}") from exc
-        except ProgrammingError as exc:
-            raise Unavailable(
-                f"the database is not set up, run `manage.py migrate realtime`: {_line(exc)}"
-            ) from exc
+            with database_needed():
+                if not slot.take():
+                    report.note = f"all {config.max_workers} workers are busy; nothing was received"
+                    return report
+                with connection.execute_wrapper(report.count_statement):
+                    _passes(work, inbox, limits)
         finally:
             slot.release()
     return report
@@ -113,15 +107,3 @@ def _finalize(work: Work) -> None:
             work.report.finalized.append(str(one.run.run_id))
     except OutOfTime as exc:
         logger.info("%s", exc, extra={"action": "finalizing"})
-
-
-def _line(exc: Exception) -> str:
-    return " ".join(str(exc).split())
-
-
-def _counter(report: Report) -> Callable[..., Any]:
-    def count(execute: Callable[..., Any], *arguments: Any) -> Any:
-        report.statements += 1
-        return execute(*arguments)
-
-    return count

@@ -1,10 +1,10 @@
 """From messages to files that can be imported; everything else gets its outcome here."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from django.db import transaction
 
@@ -12,9 +12,9 @@ from realtime import ledger
 from realtime.batching import Delivery, FetchedFile, FileIdentity, Result, log_result
 from realtime.config import Bucket
 from realtime.deliveries import Deliveries, Ticket
-from realtime.errors import ConfigurationError, PoisonMessage, Unavailable
-from realtime.fetching import BadFile, Fetched, Wanted, fetch, identify, locate
-from realtime.messages import FileMessage, Parsed, ReceivedMessage, RunFinished, parse
+from realtime.errors import ConfigurationError, PoisonMessage, RealtimeError, Unavailable
+from realtime.fetching import BadFile, Fetched, Wanted, fetch, identify, locate, require_ours
+from realtime.messages import FileMessage, Ignored, ReceivedMessage, RunFinished, parse
 from realtime.models import Outcome
 from realtime.ports import Gone
 from realtime.report import CONTROL
@@ -62,18 +62,30 @@ def take_in(
 def _sort(message: ReceivedMessage, bucket: Bucket, deliveries: Deliveries, found: _Sorted) -> None:
     try:
         parts = parse(message.body)
+        for part in parts:
+            if isinstance(part, RunFinished):
+                require_ours(part.bucket, bucket)
     except PoisonMessage as problem:
         identity = FileIdentity("", f"message:{message.message_id}", "")
         ticket = deliveries.ticket(message)
         found.problems.append((ticket, _failed(ticket, identity, problem)))
         return
     # All of them first: a message must not look finished between two of its files.
-    for ticket, part in [(deliveries.ticket(message), part) for part in parts]:
-        _sort_part(ticket, part, bucket, deliveries, found)
+    tickets = [(deliveries.ticket(message), part) for part in parts]
+    for number, (ticket, part) in enumerate(tickets):
+        if isinstance(part, PoisonMessage):
+            identity = FileIdentity("", f"message:{message.message_id}#{number}", "")
+            found.problems.append((ticket, _failed(ticket, identity, part)))
+        else:
+            _sort_part(ticket, part, bucket, deliveries, found)
 
 
 def _sort_part(
-    ticket: Ticket, part: Parsed, bucket: Bucket, deliveries: Deliveries, found: _Sorted
+    ticket: Ticket,
+    part: FileMessage | RunFinished | Ignored,
+    bucket: Bucket,
+    deliveries: Deliveries,
+    found: _Sorted,
 ) -> None:
     if isinstance(part, FileMessage):
         try:
@@ -123,11 +135,25 @@ def _sort_fetched(
             identity = FileIdentity(work.store.bucket, key, "")
             delivery = _unread(ticket, want.message)
             unread.problems.append((ticket, _failed(ticket, identity, problem, delivery)))
-        elif isinstance(file, Unavailable | ConfigurationError):
-            work.unavailable = work.unavailable or Unavailable(str(file))
-        elif file is not None:
-            logger.warning("%s released: %s", key, file, extra={"action": "released"})
+    keys = [want.message.key for _, want, _ in wanted]
+    work.unavailable = work.unavailable or _outage(list(zip(keys, fetched, strict=True)))
     return files
+
+
+def _outage(fetched: Sequence[tuple[str, Fetched]]) -> Unavailable | None:
+    """What keeps every file from being read; what keeps only some is logged, one line a cause."""
+    read = [file for _, file in fetched if isinstance(file, FetchedFile | BadFile | Gone)]
+    by_cause: defaultdict[str, list[str]] = defaultdict(list)
+    for key, file in fetched:
+        if isinstance(file, Unavailable | ConfigurationError):
+            return Unavailable(str(file))
+        if isinstance(file, RealtimeError) and not isinstance(file, Gone):
+            by_cause[str(file).replace(key, "")].append(str(file))
+    for errors in by_cause.values():
+        if not read:
+            return Unavailable(f"no file can be read: {errors[0]}")
+        logger.warning("%d released: %s", len(errors), errors[0], extra={"action": "released"})
+    return None
 
 
 def _storable(key: str) -> str:
@@ -138,7 +164,6 @@ def _storable(key: str) -> str:
 def _unread(ticket: Ticket, message: FileMessage) -> Delivery:
     return Delivery(
         queued_at=ticket.message.sent_at,
-        received_at=datetime.now(UTC),
         message=ticket.message.body,
         jurisdiction_id=message.jurisdiction_id,
         file_archiving=message.file_archiving_enabled,
@@ -156,7 +181,7 @@ def _failed(
     return Result(
         identity=identity,
         outcome=Outcome.FAILED,
-        delivery=delivery or Delivery(message.sent_at, datetime.now(UTC), message.body),
+        delivery=delivery or Delivery(message.sent_at, message.body),
         object_type=ticket.object_type,
         problem=problem,
     )

@@ -4,14 +4,12 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 
-from django.db import connection
-
 from realtime.batch_import import BatchResult, fail_alone, import_batch
 from realtime.batching import FetchedFile, by_jurisdiction
 from realtime.deliveries import Deliveries, Ticket
 from realtime.errors import Busy, RetryLater, Unavailable
 from realtime.models import Outcome
-from realtime.work import Work
+from realtime.work import Importing, Work
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +60,7 @@ def import_all(
 
 
 def import_group(
-    work: Work, jurisdiction_id: str, group: Sequence[FetchedFile], patience: float
+    work: Importing, jurisdiction_id: str, group: Sequence[FetchedFile], patience: float
 ) -> Iterator[BatchResult]:
     """Import the files of one jurisdiction, as one batch if that can be.
 
@@ -70,21 +68,26 @@ def import_group(
     `patience` seconds for the jurisdiction. Raises Busy after that, RetryLater when the database
     interrupts, Unavailable when the connection is lost.
     """
+    broken: Exception | None = None
     try:
         with work.report.stage("import"):
             batch = _import_patiently(work, jurisdiction_id, group, patience)
     except RetryLater as exc:
-        if connection.connection is None or not connection.is_usable():
+        if work.slot.lost():
             raise Unavailable(f"the connection to the database was lost: {exc}") from exc
         raise
     except Exception as exc:
         logger.exception("%s: a batch of %d broke", jurisdiction_id, len(group))
-        if len(group) > 1:
-            half = len(group) // 2
-            yield from import_group(work, jurisdiction_id, group[:half], patience)
-            yield from import_group(work, jurisdiction_id, group[half:], patience)
-            return
-        batch = fail_alone(group[0], exc, work.slot.verify)
+        broken = exc
+    # Out of the handler, or what is raised from here on would have the batch's error as context,
+    # and each file that fails be explained by it.
+    if broken and len(group) > 1:
+        half = len(group) // 2
+        yield from import_group(work, jurisdiction_id, group[:half], patience)
+        yield from import_group(work, jurisdiction_id, group[half:], patience)
+        return
+    if broken:
+        batch = fail_alone(group[0], broken, work.slot.verify)
     for result in batch.results:
         if result.outcome == Outcome.FAILED:
             work.failed_rows.append(batch.row_ids[result.identity])
@@ -95,7 +98,7 @@ def import_group(
 
 
 def _import_patiently(
-    work: Work, jurisdiction_id: str, group: Sequence[FetchedFile], patience: float
+    work: Importing, jurisdiction_id: str, group: Sequence[FetchedFile], patience: float
 ) -> BatchResult:
     until = time.monotonic() + patience
     while True:

@@ -125,7 +125,7 @@ def _row(result: Result, now: datetime) -> File:
         identity=identity_of(result.about),
         tried_at=now,
         queued_at=delivery.queued_at,
-        received_at=delivery.received_at,
+        received_at=now,
         imported_at=None if result.outcome == Outcome.DEFERRED else now,
         file_archiving=delivery.file_archiving,
         traceback=storable(result.traceback),

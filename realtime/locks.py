@@ -2,6 +2,7 @@
 
 import random
 import zlib
+from typing import Any
 
 from django.db import DatabaseError, OperationalError, connection
 
@@ -29,6 +30,7 @@ class WorkerSlot:
     def __init__(self, slots: int) -> None:
         self._slots = slots
         self._slot: int | None = None
+        self._session: Any = None
 
     def take(self) -> bool:
         """Raises Unavailable when the database cannot be reached, ConfigurationError when the
@@ -46,7 +48,13 @@ class WorkerSlot:
             raise Unavailable(f"the database cannot be reached: {_line(exc)}") from exc
         except DatabaseError as exc:
             raise Unavailable(f"the database refused: {_line(exc)}") from exc
+        self._session = connection.connection
         return self._slot is not None
+
+    def lost(self) -> bool:
+        """Whether the connection that took the slot is gone. Another may be in its place: Django
+        makes one when the transaction ends that broke."""
+        return connection.connection is not self._session or not connection.is_usable()
 
     def verify(self) -> None:
         """Raises RetryLater when this session no longer holds the slot, so that nothing is
@@ -65,7 +73,7 @@ class WorkerSlot:
 
     def release(self) -> None:
         """Give the slot back by closing the connection; never raises."""
-        self._slot = None
+        self._slot = self._session = None
         connection.close()
 
     def _connect(self) -> None:

@@ -14,9 +14,10 @@ from urllib.parse import unquote, unquote_plus
 
 from realtime.errors import PoisonMessage
 
-# Characters of any one value; bytes of a key, as S3 has it; files of a run.
+# Characters of any one value; bytes of a key, which has 1024 in S3 but must still fit below
+# archived/ or failed/; files of a run.
 _LONGEST = 250
-_LONGEST_KEY = 1024
+_LONGEST_KEY = 980
 _MOST = 10**9
 
 
@@ -81,13 +82,15 @@ class Ignored:
     why: str
 
 
-Parsed = FileMessage | RunFinished | Ignored
+# A record of a notification that cannot be understood fails alone.
+Parsed = FileMessage | RunFinished | Ignored | PoisonMessage
 
 
 def parse(body: str) -> list[Parsed]:
     """What the message `body` says; a notification with three records gives three values.
 
-    Raises PoisonMessage naming the field when it says nothing that can be understood.
+    Raises PoisonMessage naming the field when it says nothing that can be understood; a record
+    of a notification that does not gives one instead, since the others are good.
     """
     data = _object(body)
     if data.get("Event") == "s3:TestEvent":
@@ -96,7 +99,7 @@ def parse(body: str) -> list[Parsed]:
         records = data["Records"]
         if not isinstance(records, list) or not records:
             raise PoisonMessage("bad-message", "Records is not a list with entries", "Records")
-        return [_notification(record) for record in records]
+        return [_record(index, record) for index, record in enumerate(records)]
     if "run_finished" in data:
         return [_run_finished(data)]
     return [_file(data)]
@@ -105,17 +108,28 @@ def parse(body: str) -> list[Parsed]:
 def _object(body: str) -> dict[str, Any]:
     try:
         data = json.loads(body)
-        # PostgreSQL's text holds neither lone surrogates nor NUL, S3's keys neither.
-        text = json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as exc:
         raise PoisonMessage("bad-message", f"the message is not JSON: {exc}") from exc
     if not isinstance(data, dict):
         raise PoisonMessage("bad-message", "the message is not a JSON object")
-    if b"\\u0000" in text:
-        names = [name for name, value in data.items() if "\\u0000" in json.dumps(value)]
-        field = (names or [""])[0]
-        raise PoisonMessage("bad-message", f"{field or 'a name'} holds a NUL character", field)
+    for name, value in data.items():
+        if not is_storable(name):
+            raise PoisonMessage("bad-message", f"a name {_UNSTORABLE}: {name[:100]!a}")
+        if name != "Records" and not is_storable(value):
+            raise PoisonMessage("bad-message", f"{name[:100]} {_UNSTORABLE}", name[:100])
     return data
+
+
+# PostgreSQL's text holds neither, S3's keys neither.
+_UNSTORABLE = "holds a NUL character or half of a surrogate pair"
+
+
+def is_storable(value: Any) -> bool:
+    """Whether PostgreSQL and S3 can hold every text in what json.loads gave."""
+    try:
+        return b"\\u0000" not in json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return False
 
 
 def _file(data: dict[str, Any]) -> FileMessage:
@@ -149,36 +163,50 @@ def _run_finished(data: dict[str, Any]) -> RunFinished:
         started_at=_time(end, "started_at"),
         finished_at=_time(end, "finished_at"),
         objects=_counts(end),
-        scrapers={
-            name: ScraperReport(
-                args=_text(scraper, "args", default="", longest=_LONGEST_KEY),
-                started_at=_time(scraper, "started_at"),
-                finished_at=_time(scraper, "finished_at"),
-                objects=_counts(scraper),
-            )
-            for name, scraper in scrapers.items()
-        },
+        scrapers={name: _scraper(name, scraper) for name, scraper in scrapers.items()},
     )
+
+
+def _scraper(name: str, data: dict[str, Any]) -> ScraperReport:
+    path = f"scrapers.{name[:100]}."
+    return ScraperReport(
+        args=_text(data, "args", default="", longest=_LONGEST_KEY, path=path),
+        started_at=_time(data, "started_at", path),
+        finished_at=_time(data, "finished_at", path),
+        objects=_counts(data, path),
+    )
+
+
+def _record(index: int, record: Any) -> FileMessage | Ignored | PoisonMessage:
+    try:
+        return _notification(record)
+    except PoisonMessage as problem:
+        field = ".".join(filter(None, ["Records", str(index), problem.field]))
+        return PoisonMessage(problem.reason, f"{field}: {problem.detail}", field)
 
 
 def _notification(record: Any) -> FileMessage | Ignored:
     if not isinstance(record, dict) or record.get("eventSource") != "aws:s3":
-        raise PoisonMessage("bad-message", "a record is not an event of S3", "Records")
-    name = str(record.get("eventName", ""))
+        raise PoisonMessage("bad-message", "not an event of S3", "")
+    if not is_storable(record):
+        raise PoisonMessage("bad-message", _UNSTORABLE, "")
+    name = _text(record, "eventName")
     if not name.removeprefix("s3:").startswith("ObjectCreated:"):
         return Ignored(f"S3 event {name}")
     try:
-        bucket, key = record["s3"]["bucket"]["name"], record["s3"]["object"]["key"]
+        bucket, key = record["s3"]["bucket"], record["s3"]["object"]
     except (KeyError, TypeError) as exc:
-        raise PoisonMessage(
-            "bad-message", "a record names no bucket and key", "Records.s3"
-        ) from exc
-    if not isinstance(bucket, str) or not isinstance(key, str) or not bucket or not key:
-        raise PoisonMessage("bad-message", "a record names no bucket and key", "Records.s3")
-    if len(bucket) > _LONGEST:
-        raise PoisonMessage("bad-message", "a record's bucket is too long", "Records.s3")
+        raise PoisonMessage("bad-message", "names no bucket and object", "s3") from exc
+    if not isinstance(bucket, dict) or not isinstance(key, dict):
+        raise PoisonMessage("bad-message", "bucket or object is no JSON object", "s3")
     # Senders encode a space as +, as %20 or not at all; a literal plus is always encoded.
-    return FileMessage(bucket=bucket, key=_key(unquote_plus(key), "Records.s3"))
+    return FileMessage(
+        bucket=_text(bucket, "name", path="s3.bucket."),
+        key=_key(
+            unquote_plus(_text(key, "key", longest=3 * _LONGEST_KEY, path="s3.object.")),
+            "s3.object.key",
+        ),
+    )
 
 
 def _key(key: str, name: str) -> str:
@@ -193,13 +221,14 @@ def _text(
     name: str,
     default: str | None = None,
     longest: int = _LONGEST,
+    path: str = "",
 ) -> str:
-    value = data.get(name, default)
+    value, field = data.get(name, default), f"{path}{name}"
     if isinstance(value, str) and len(value) > longest:
-        raise PoisonMessage("bad-message", f"{name} is longer than {longest} characters", name)
+        raise PoisonMessage("bad-message", f"{field} is longer than {longest} characters", field)
     if not isinstance(value, str) or (not value and default is None):
-        problem = "is missing" if name not in data else f"is not text: {str(value)[:100]!r}"
-        raise PoisonMessage("bad-message", f"{name} {problem}", name)
+        problem = "is missing" if name not in data else f"is not text: {ascii(value)[:100]}"
+        raise PoisonMessage("bad-message", f"{field} {problem}", field)
     return value
 
 
@@ -212,20 +241,21 @@ def _uuid(data: Mapping[str, Any], name: str) -> uuid.UUID:
         ) from exc
 
 
-def _time(data: Mapping[str, Any], name: str) -> datetime:
-    text = _text(data, name)
+def _time(data: Mapping[str, Any], name: str, path: str = "") -> datetime:
+    text, field = _text(data, name, path=path), f"{path}{name}"
     try:
         return as_utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError) as exc:
-        raise PoisonMessage("bad-message", f"{name} is not a time: {text[:100]!r}", name) from exc
+        raise PoisonMessage("bad-message", f"{field} is not a time: {text[:100]!r}", field) from exc
 
 
-def _counts(data: Mapping[str, Any]) -> dict[str, int]:
+def _counts(data: Mapping[str, Any], path: str = "") -> dict[str, int]:
     counts = data.get("objects")
     if not isinstance(counts, dict) or not all(
         isinstance(n, int) and not isinstance(n, bool) and 0 <= n < _MOST for n in counts.values()
     ):
-        raise PoisonMessage("bad-message", "objects does not map types to counts", "objects")
+        field = f"{path}objects"
+        raise PoisonMessage("bad-message", f"{field} does not map types to counts", field)
     return dict(counts)
 
 

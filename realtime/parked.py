@@ -30,7 +30,7 @@ def resume(work: Work) -> None:
     run, since the ledger is asked anew.
     """
     tried: set[int] = set()
-    while not work.must_stop():
+    while not (work.must_stop() or work.unavailable):
         with work.report.stage("import"):
             rows = waiting.wakeable(BATCH_SIZE, tried)
             last_chance = not rows

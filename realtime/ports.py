@@ -74,10 +74,18 @@ class Store(Uploads, Protocol):
     def head(self, key: str, version_id: str = "") -> ObjectVersion:
         """What is under `key` now, or that version of it."""
 
-    def copy(self, source: ObjectVersion, key: str) -> None:
-        """Copy exactly that version to `key`, with its metadata; when this returns it is proven.
+    def copy(
+        self,
+        source: ObjectVersion,
+        key: str,
+        metadata: Mapping[str, str] | None = None,
+        overwrite: bool = True,
+    ) -> None:
+        """Copy exactly that version to `key`; when this returns it is proven.
 
-        Raises Gone when that version is no longer there.
+        The copy has the original's metadata, or `metadata`. Raises Gone when that version is no
+        longer there, and, with `overwrite` false, when something is under `key` already, as far
+        as the store can tell.
         """
 
     def delete(self, version: ObjectVersion) -> bool:

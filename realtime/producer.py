@@ -246,10 +246,13 @@ class Producer:
             with self._lock:
                 self._lost += 1
         else:
-            logger.warning(
-                "%s not published, kept in %s",
+            # An outage keeps thousands; NotPublished counts them in the end.
+            logger.log(
+                logging.DEBUG if self._unsent else logging.WARNING,
+                "%s not published, kept in %s: %s",
                 outgoing.key,
                 self._spool.folder,
+                reason,
                 extra={"action": "kept"},
             )
         with self._lock:

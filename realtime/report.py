@@ -1,7 +1,7 @@
 """What one import run did, as numbers that add up."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import ceil
@@ -46,6 +46,11 @@ class Report:
         """A file that was parked has been imported now."""
         self.resumed += 1
         self.types[object_type]["resumed"] += 1
+
+    def count_statement(self, execute: Callable[..., Any], *arguments: Any) -> Any:
+        """For `connection.execute_wrapper`: counts each statement and executes it."""
+        self.statements += 1
+        return execute(*arguments)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

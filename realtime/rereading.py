@@ -55,7 +55,6 @@ def _read(store: Store, max_bytes: int, row: File) -> FetchedFile:
         ),
         delivery=Delivery(
             queued_at=row.queued_at,
-            received_at=row.received_at,
             message=row.message,
             jurisdiction_id=row.jurisdiction_id,
             file_archiving=row.file_archiving,

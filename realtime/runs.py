@@ -71,9 +71,14 @@ def failures(run: ScrapeRun) -> int:
 
 
 def mended() -> list[ScrapeRun]:
-    """The runs that were closed for their failures, all of which have been mended since."""
+    """The runs that were closed for their failures, all of which have been mended since.
+
+    A file that is only being tried again is not mended yet.
+    """
     closed = ScrapeRun.objects.filter(closed=Closed.FAILED, finalized_at__isnull=False)
-    return [run for run in closed.order_by("started_at", "run_id") if not failures(run)]
+    runs = [run for run in closed.order_by("started_at", "run_id") if not failures(run)]
+    there = arrivals(runs)
+    return [run for run in runs if there[run.run_id].complete]
 
 
 def newer_final(run: ScrapeRun) -> bool:

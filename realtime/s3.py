@@ -1,20 +1,25 @@
 """Where files live: Amazon S3, or anything that speaks its protocol."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from realtime import aws
 from realtime.errors import ConfigurationError, RetryLater, Unavailable
 from realtime.ports import Gone, ObjectVersion, StoredFile
 
 THREADS = 16
+# botocore's retries end where the body begins.
+_BODY_ATTEMPTS = 3
+_BROKEN_BODY = (BotoCoreError, HTTPError, OSError)
 _REFUSED = {
-    "AccessDenied",
     "ExpiredToken",
     "InvalidAccessKeyId",
     "InvalidToken",
+    "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
 }
 _MISSING = {"NoSuchKey", "404", "NoSuchVersion", "NotFound"}
@@ -24,8 +29,8 @@ class S3Store:
     """One bucket. Safe to use from several threads at once; keys are full, prefix included.
 
     Every call raises Gone when the object is missing, ConfigurationError when the bucket is, and
-    RetryLater (Unavailable when nothing answers) for anything else S3 says after botocore's own
-    retries.
+    RetryLater (Unavailable when nothing answers, or we are refused whatever the key) for anything
+    else S3 says after botocore's own retries.
     """
 
     def __init__(self, bucket: str, client: Any = None) -> None:
@@ -33,17 +38,30 @@ class S3Store:
         self._client: Any = client or aws.client("s3", THREADS)
 
     def get(self, key: str, max_bytes: int, version_id: str = "") -> StoredFile:
-        """Read an object, or that version of it; of one larger than `max_bytes` only the head."""
+        """Read an object, or that version of it; of one larger than `max_bytes` only the head.
+
+        A body that breaks off is read again from the start, twice.
+        """
+        attempts = 0
+        while True:
+            try:
+                return self._get(key, max_bytes, version_id)
+            except _BROKEN_BODY as exc:
+                attempts += 1
+                if attempts == _BODY_ATTEMPTS:
+                    raise RetryLater(f"S3 broke off {key} {attempts} times") from exc
+
+    def _get(self, key: str, max_bytes: int, version_id: str) -> StoredFile:
         arguments = {"VersionId": version_id} if version_id else {}
         response = self._call(
             key, lambda: self._client.get_object(Bucket=self.bucket, Key=key, **arguments)
         )
-        with response["Body"] as body:
+        # Not `with response["Body"]`: that gives the stream without botocore's own checks.
+        with closing(response["Body"]) as body:
             found = _version(key, response)
             if found.size > max_bytes:
                 return StoredFile(found, None)
-            content: bytes = self._call(key, body.read)
-        return StoredFile(found, content)
+            return StoredFile(found, body.read())
 
     def head(self, key: str, version_id: str = "") -> ObjectVersion:
         """What is under `key` now, or that version of it."""
@@ -68,17 +86,34 @@ class S3Store:
             ),
         )
 
-    def copy(self, source: ObjectVersion, key: str) -> None:
-        """Copy exactly that version to `key`, with its metadata; when this returns it is proven.
+    def copy(
+        self,
+        source: ObjectVersion,
+        key: str,
+        metadata: Mapping[str, str] | None = None,
+        overwrite: bool = True,
+    ) -> None:
+        """Copy exactly that version to `key`; when this returns it is proven.
 
-        Raises Gone when that version is no longer there. Without versioning that is checked right
-        before, for stores that take no notice of the condition, and by S3 itself.
+        The copy has the original's metadata, or `metadata`. Raises Gone when that version is no
+        longer there. Without versioning that is checked right before, for stores that take no
+        notice of the condition, and by S3 itself. With `overwrite` false it also raises Gone when
+        S3 finds something under `key`; a store that takes no notice of that overwrites it.
         """
         if not source.version_id and self.head(source.key).version != source.version:
             raise Gone(f"s3://{self.bucket}/{source.key} has been overwritten")
         copy_source = {"Bucket": self.bucket, "Key": source.key}
         if source.version_id:
             copy_source["VersionId"] = source.version_id
+        arguments: dict[str, Any] = {"MetadataDirective": "COPY"}
+        if metadata is not None:
+            arguments = {
+                "MetadataDirective": "REPLACE",
+                "Metadata": dict(metadata),
+                "ContentType": "application/json",
+            }
+        if not overwrite:
+            arguments["IfNoneMatch"] = "*"
         response = self._call(
             source.key,
             lambda: self._client.copy_object(
@@ -86,7 +121,7 @@ class S3Store:
                 Key=key,
                 CopySource=copy_source,
                 CopySourceIfMatch=source.etag,
-                MetadataDirective="COPY",
+                **arguments,
             ),
         )
         # S3: an ETag is the content's digest, but not of an object uploaded in parts or encrypted

@@ -120,12 +120,14 @@ def read(object_type: str, body: bytes, stamped_at: datetime) -> ScrapedObject:
     data = _load(body)
     stamp_ticks = ticks_of(stamped_at)
     ticks = stamp_ticks
-    scrape_id = data.get("id" if object_type == "person" else "_id")
+    name = "id" if object_type == "person" else "_id"
+    scrape_id = data.get(name)
     if not isinstance(scrape_id, str) or not 0 < len(scrape_id) <= _LONGEST_ID:
-        name = "id" if object_type == "person" else "_id"
         raise PoisonMessage("bad-id", f"{name} is missing, no text or too long", name)
     if not scrape_id.isascii() or not scrape_id.isprintable():
-        raise PoisonMessage("bad-id", f"_id has odd characters: {scrape_id[:100]!a}", "_id")
+        raise PoisonMessage("bad-id", f"{name} has odd characters: {scrape_id[:100]!a}", name)
+    if object_type in ("bill", "vote_event", "event"):
+        _refuse_row_id(data)
     if object_type in ("bill", "vote_event", "event", "organization"):
         ticks = _uuid_ticks(scrape_id, default=stamp_ticks)
     return ScrapedObject(
@@ -149,6 +151,13 @@ def _load(body: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise PoisonMessage("bad-json", "the file is not a JSON object")
     return data
+
+
+def _refuse_row_id(data: Mapping[str, Any]) -> None:
+    # Core would write to the row of that id, be it another object's or another state's.
+    for name in ("id", "pk"):
+        if name in data:
+            raise PoisonMessage("bad-id", f"{name} names a row, which no scraper knows", name)
 
 
 def _uuid_ticks(scrape_id: str, default: int) -> int:

@@ -1,6 +1,7 @@
 """The queue: Amazon SQS, or anything that speaks its protocol."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -95,13 +96,16 @@ class SqsQueue:
                 ],
             )
         )
-        for failure in response.get("Failed", []):
+        refused = response.get("Failed", [])
+        if refused:
             logger.warning(
-                "a message was refused by the queue: %s",
-                failure.get("Message") or failure.get("Code"),
+                "the queue refused %d of %d messages: %s",
+                len(refused),
+                len(bodies),
+                _causes(refused),
                 extra={"action": "send-refused"},
             )
-        return [int(failure["Id"]) for failure in response.get("Failed", [])]
+        return [int(failure["Id"]) for failure in refused]
 
     def _receive(self, limit: int, visibility_timeout: int) -> list[ReceivedMessage]:
         response = self._call(
@@ -136,29 +140,34 @@ class SqsQueue:
                 {"Id": str(index), "ReceiptHandle": message.receipt_handle, **extra()}
                 for index, message in enumerate(batch)
             ]
+            if silent.is_set():
+                return set()
             try:
                 response = self._call(lambda: call(entries))
             except RetryLater as exc:
-                logger.warning(
-                    "could not %s %d messages: %s",
-                    action,
-                    len(batch),
-                    exc,
-                    extra={"action": action},
-                )
+                if isinstance(exc.__cause__, BotoCoreError):
+                    silent.set()
+                causes.add(str(exc))
                 return set()
-            for failure in response.get("Failed", []):
-                logger.warning(
-                    "%s: could not %s the message: %s",
-                    batch[int(failure["Id"])].message_id,
-                    action,
-                    failure.get("Message") or failure.get("Code"),
-                    extra={"action": action},
-                )
+            if refused := response.get("Failed", []):
+                causes.add(_causes(refused))
             return {batch[int(done["Id"])].message_id for done in response.get("Successful", [])}
 
+        # A queue that does not answer at all is not asked for batch after batch.
+        silent, causes = threading.Event(), set[str]()
+        wanted = list(messages)
         with ThreadPoolExecutor(THREADS, "sqs-batch") as threads:
-            return set().union(*threads.map(one, _batches(messages)))
+            done = set().union(*threads.map(one, _batches(wanted)))
+        if causes:
+            logger.warning(
+                "could not %s %d of %d messages: %s",
+                action,
+                len(wanted) - len(done),
+                len(wanted),
+                "; ".join(sorted(causes)),
+                extra={"action": action},
+            )
+        return done
 
     def _call(self, call: Callable[[], Any]) -> Any:
         try:
@@ -177,6 +186,10 @@ def sent_time(attributes: Mapping[str, str]) -> datetime:
     if "SentTimestamp" not in attributes:
         return datetime.now(UTC)
     return datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
+
+
+def _causes(failed: Iterable[Mapping[str, Any]]) -> str:
+    return "; ".join(sorted({str(one.get("Message") or one.get("Code")) for one in failed}))
 
 
 def _batches(messages: Iterable[ReceivedMessage]) -> Iterator[list[ReceivedMessage]]:

@@ -1,13 +1,29 @@
 """What the steps of one import run share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
+
+from django.db import DatabaseError, InterfaceError, ProgrammingError
 
 from realtime.config import Config
 from realtime.errors import Unavailable
+from realtime.importers.explain import interrupted
 from realtime.locks import WorkerSlot
 from realtime.ports import Store
 from realtime.report import Report
+
+
+class Importing(Protocol):
+    """What importing a batch takes, wherever its files come from."""
+
+    slot: WorkerSlot
+    report: Report
+    failed_rows: list[int]
+
+    @property
+    def must_stop(self) -> Callable[[], bool]: ...
 
 
 @dataclass
@@ -25,3 +41,22 @@ class Work:
     must_stop: Callable[[], bool]
     failed_rows: list[int] = field(default_factory=list)
     unavailable: Unavailable | None = None
+
+
+@contextmanager
+def database_needed() -> Iterator[None]:
+    """Raises Unavailable in place of what the database raises when it is gone or not set up."""
+    try:
+        yield
+    except ProgrammingError as exc:
+        raise Unavailable(
+            f"the database is not set up, run `manage.py migrate realtime`: {_line(exc)}"
+        ) from exc
+    except (DatabaseError, InterfaceError) as exc:
+        if not interrupted(exc):
+            raise
+        raise Unavailable(f"the database cannot be used: {_line(exc)}") from exc
+
+
+def _line(exc: Exception) -> str:
+    return " ".join(str(exc).split())

@@ -3,9 +3,11 @@
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import hypothesis
 import pytest
+from _pytest.terminal import TerminalReporter
 from pytest_django.plugin import _DatabaseBlocker
 
 from realtime.devstack import DevStack
@@ -20,6 +22,27 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("default")
 
 SEEDED_JURISDICTIONS = ("wy", "dc", "us")
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Say how much the tests that make up their own cases have tried."""
+    for name, counts in sorted(support.TRIED.items()):
+        told = ", ".join(f"{count:,} {what}" for what, count in counts.most_common())
+        terminalreporter.write_line(f"tried {name}: {told}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what a parallel worker has tried to the process that sums it up."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["tried"] = {name: dict(counts) for name, counts in support.TRIED.items()}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a parallel worker has tried."""
+    for name, counts in getattr(node, "workeroutput", {}).get("tried", {}).items():
+        support.TRIED[name].update(counts)
 
 
 @pytest.fixture(scope="session", autouse=True)

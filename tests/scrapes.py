@@ -15,7 +15,7 @@ from realtime.models import File
 from realtime.report import Report
 from realtime.s3 import S3Store
 from realtime.sqs import SqsQueue
-from tests.support import Aws
+from tests.support import Aws, messages_in
 
 SESSION = "2031"
 OUTCOMES = ("inserted", "updated", "unchanged", "superseded", "ignored", "deferred", "failed",
@@ -159,12 +159,7 @@ class Mail:
 
     def waiting(self) -> int:
         """Messages in the queue, visible or not."""
-        attributes = self.aws.sqs.get_queue_attributes(
-            QueueUrl=self.aws.queue_url, AttributeNames=["All"]
-        )["Attributes"]
-        return int(attributes["ApproximateNumberOfMessages"]) + int(
-            attributes["ApproximateNumberOfMessagesNotVisible"]
-        )
+        return messages_in(self.aws.sqs, self.aws.queue_url)
 
 
 def outcomes(keys: Iterable[str] | None = None) -> dict[str, str]:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 CompletedText = subprocess.CompletedProcess[str]
 ROOT = Path(__file__).resolve().parent.parent
+
+# What tests tried that make up their own cases, by what they are about; printed at the end.
+TRIED: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
 # A developer's own settings and credentials, which no test may see.
 _PRIVATE_PREFIXES = ("AWS_", "BOTO_", "DATABASE_", "REALTIME_", "SCRAPE_", "STATS_", "S3_", "SQS_")
@@ -99,3 +103,10 @@ def processes_naming(text: str) -> list[int]:
         if text.encode() in command and int(path.parent.name) != os.getpid():
             found.append(int(path.parent.name))
     return found
+
+
+def messages_in(sqs: "SQSClient", queue_url: str) -> int:
+    """How many messages a queue holds, visible or not."""
+    found = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])["Attributes"]
+    visible = int(found["ApproximateNumberOfMessages"])
+    return visible + int(found["ApproximateNumberOfMessagesNotVisible"])

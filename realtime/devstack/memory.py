@@ -48,11 +48,19 @@ class MemoryStore:
         """What is under `key` now, or that version of it."""
         return self._find(key, version_id).object
 
-    def copy(self, source: ObjectVersion, key: str) -> None:
-        """Copy exactly that version to `key`, with its metadata."""
+    def copy(
+        self,
+        source: ObjectVersion,
+        key: str,
+        metadata: Mapping[str, str] | None = None,
+        overwrite: bool = True,
+    ) -> None:
+        """Copy exactly that version to `key`, with its metadata or `metadata`."""
         stored = self._find(source.key, source.version_id)
+        if not overwrite and key in self.list(key):
+            raise Gone(f"{self.bucket}/{key} is taken")
         assert stored.body is not None
-        self.put(key, stored.body, stored.object.metadata)
+        self.put(key, stored.body, stored.object.metadata if metadata is None else metadata)
 
     def delete(self, version: ObjectVersion) -> bool:
         """Delete that version and no other."""

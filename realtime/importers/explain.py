@@ -6,17 +6,11 @@ from typing import Any
 
 import jsonschema
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
-from django.db.models import Model
-from openstates.data.models import Bill, Event, Jurisdiction, VoteEvent
-from openstates.importers import (
-    BillImporter,
-    EventImporter,
-    JurisdictionImporter,
-    VoteEventImporter,
-)
+from openstates.exceptions import DataImportError
 from openstates.scrape.schemas import bill, event, jurisdiction, vote_event
 
-from realtime.errors import PoisonMessage, RetryLater
+from realtime.errors import PoisonMessage, RetryLater, Unavailable
+from realtime.importers import columns, pseudo_ids
 from realtime.scraped import ScrapedObject
 
 _SCHEMAS: dict[str, Mapping[str, Any]] = {
@@ -25,24 +19,27 @@ _SCHEMAS: dict[str, Mapping[str, Any]] = {
     "jurisdiction": jurisdiction.schema,
     "vote_event": vote_event.schema,
 }
-_IMPORTERS: dict[str, Any] = {
-    "bill": BillImporter,
-    "event": EventImporter,
-    "jurisdiction": JurisdictionImporter,
-    "vote_event": VoteEventImporter,
-}
-_MODELS: dict[str, type[Model]] = {
-    "bill": Bill,
-    "event": Event,
-    "jurisdiction": Jurisdiction,
-    "vote_event": VoteEvent,
-}
 # PostgreSQL class 54, "program limit exceeded", which psycopg2 counts among the operational
 # errors: a value too large for an index is the file's fault and will be so tomorrow.
 _LIMIT_EXCEEDED = "54"
 # What only an operator can mend: undefined table, column or function, no privilege, read only.
-_NOT_THE_FILE = {"42P01", "42703", "42883", "42501", "25006"}
+_UNDEFINED_FUNCTION = "42883"
+_READ_ONLY = "25006"
+_NOT_THE_FILE = {"42P01", "42703", _UNDEFINED_FUNCTION, "42501", _READ_ONLY}
 _DETAIL_LENGTH = 1000
+_TOO_DEEP = PoisonMessage("bad-json", "the file is nested too deeply")
+
+
+def problem_of(content: ScrapedObject) -> PoisonMessage | None:
+    """What core's tables could never hold of a file, named by its field; None when they could.
+
+    Asks no database. Whatever has a problem cannot be imported as a new row, by core either; what
+    has none may still name things that do not exist. Costs about as much as reading the file.
+    """
+    misfit = next(columns.misfits(content.object_type, content.fresh()), None)
+    if misfit is None:
+        return None
+    return PoisonMessage(misfit.reason, misfit.problem[:_DETAIL_LENGTH], misfit.path)
 
 
 def explain(exc: BaseException, content: ScrapedObject) -> PoisonMessage | RetryLater:
@@ -50,42 +47,112 @@ def explain(exc: BaseException, content: ScrapedObject) -> PoisonMessage | Retry
 
     RetryLater when an operational or interface error (a lost connection, a deadlock, a cancelled
     statement) is anywhere in its chain; core wraps those in DataImportError without `from`.
-    Otherwise PoisonMessage with the field that core's schema or the column widths name.
+    Otherwise PoisonMessage with the field at fault: the one that core's tables could not hold,
+    that names what is not there, that the error quotes, or else that core's schema objects to.
     """
     chain = list(_chain(exc))
     for link in chain:
-        if isinstance(link, PoisonMessage | RetryLater):
+        if isinstance(link, RetryLater):
             return link
+        if isinstance(link, PoisonMessage):
+            return _located(link, content)
     interruption = interrupted(exc)
     if interruption:
-        return RetryLater(f"the import was interrupted: {_line(interruption)}")
-    if any(isinstance(link, RecursionError) for link in chain):
-        return PoisonMessage("bad-json", "the file is nested too deeply")
-    field, problem = "", ""
-    if any(isinstance(link, DataError) for link in chain):
-        field, problem = _too_long(content)
-    if not problem:
-        field, problem = _against_schema(content)
-    if not problem and isinstance(exc, KeyError):
+        # No file of any jurisdiction can be imported into a standby.
+        kind = Unavailable if _code(interruption) == _READ_ONLY else RetryLater
+        return _own_fault(interruption, content) or kind(
+            f"the import was interrupted: {_line(interruption)}"
+        )
+    try:
+        problem = problem_of(content)
+        if problem is None and not any(isinstance(link, RecursionError) for link in chain):
+            problem = _guess(chain, content)
+    except RecursionError:
+        return _TOO_DEEP
+    return problem or _TOO_DEEP
+
+
+def _own_fault(interruption: BaseException, content: ScrapedObject) -> PoisonMessage | None:
+    # A query of the file's own may ask for a function that no database has.
+    return _odd_query(interruption, content) if _code(interruption) == _UNDEFINED_FUNCTION else None
+
+
+def _guess(chain: list[BaseException], content: ScrapedObject) -> PoisonMessage:
+    """The best that can be said of a file that the tables could hold."""
+    cause = _cause(chain)
+    detail = f"{type(cause).__name__}: {_line(cause)}"
+    if isinstance(cause, KeyError) and cause.args:
         # Core's schemas take a field that is left out for an optional one; its importers do not.
-        field = str(exc.args[0])
-        problem = f"{field} is missing"
-    reason = "too-long" if "characters" in problem else "invalid" if problem else _reason(chain)
-    cause = next((link for link in chain if isinstance(link, DataError | IntegrityError)), exc)
-    detail = problem or f"{type(cause).__name__}: {_line(cause)}"
-    return PoisonMessage(reason, detail[:_DETAIL_LENGTH], field)
+        field = str(cause.args[0])[:_DETAIL_LENGTH]
+        return PoisonMessage("invalid", f"{field} is missing", field)
+    if isinstance(cause, ValueError):
+        # What core asks the database for, and does not store, no column was asked about.
+        field = _mentioned(_line(cause), content) or next(columns.unstorable(content.data), "")
+        if field:
+            return PoisonMessage("invalid", f"{field}: {detail}"[:_DETAIL_LENGTH], field)
+    if isinstance(cause, DataError | IntegrityError):
+        refused = PoisonMessage(
+            "rejected", detail[:_DETAIL_LENGTH], _mentioned(_line(cause), content)
+        )
+        return _odd_query(cause, content) or refused
+    field, problem = _against_schema(content)
+    return PoisonMessage("invalid", (problem or detail)[:_DETAIL_LENGTH], field)
+
+
+def _located(problem: PoisonMessage, content: ScrapedObject) -> PoisonMessage:
+    """What core could not find, with the place where the file names it."""
+    if problem.field or problem.reason != "unresolved":
+        return problem
+    for path, _, value in columns.references(content.object_type, content.data):
+        if isinstance(value, str) and value and value in problem.detail:
+            return PoisonMessage(problem.reason, problem.detail, path)
+    return problem
+
+
+def _odd_query(refused: BaseException, content: ScrapedObject) -> PoisonMessage | None:
+    """The reference whose query the database refused, if one asks for what core's never do."""
+    for path, kind, value in columns.references(content.object_type, content.data):
+        if part := pseudo_ids.unusual_part(kind, value):
+            said = f"{path} names no {kind} by {part[:100]}: {_line(refused)}"
+            return PoisonMessage("invalid", said[:_DETAIL_LENGTH], path)
+    return None
+
+
+def _cause(chain: list[BaseException]) -> BaseException:
+    database = (link for link in chain if isinstance(link, DataError | IntegrityError))
+    # Core's own error repeats the whole object; what it wraps says what was wrong.
+    others = (link for link in chain if type(link) is not DataImportError)
+    return next(database, None) or next(others, chain[0])
+
+
+def _mentioned(text: str, content: ScrapedObject) -> str:
+    """The path of the first text of the file that an error quotes."""
+    return next((path for path, value in _texts(content.data) if repr(value) in text), "")
+
+
+def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping | list):
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for name, item in items:
+            yield from _texts(item, f"{path}.{name}" if path else str(name))
 
 
 def interrupted(exc: BaseException) -> BaseException | None:
     """The link in the chain of `exc` that speaks of the surroundings and not of the file."""
     for link in _chain(exc):
-        code = getattr(link.__cause__, "pgcode", None) or ""
+        code = _code(link)
         if code in _NOT_THE_FILE or isinstance(link, MemoryError):
             return link
         operational = isinstance(link, OperationalError | InterfaceError)
         if operational and not code.startswith(_LIMIT_EXCEEDED):
             return link
     return None
+
+
+def _code(exc: BaseException) -> str:
+    return getattr(exc.__cause__, "pgcode", None) or ""
 
 
 def _chain(exc: BaseException | None) -> Iterator[BaseException]:
@@ -97,12 +164,6 @@ def _chain(exc: BaseException | None) -> Iterator[BaseException]:
             seen.add(id(link))
             yield link
             waiting += [link.__context__, link.__cause__]
-
-
-def _reason(chain: list[BaseException]) -> str:
-    return (
-        "rejected" if any(isinstance(e, DataError | IntegrityError) for e in chain) else "invalid"
-    )
 
 
 def _line(exc: BaseException) -> str:
@@ -124,28 +185,3 @@ def _against_schema(content: ScrapedObject) -> tuple[str, str]:
         return "", ""
     field = ".".join(str(part) for part in first.path)
     return field, f"{field or 'the file'}: {first.message[:300]}"
-
-
-def _too_long(content: ScrapedObject) -> tuple[str, str]:
-    importer = _IMPORTERS.get(content.object_type)
-    if importer is None:
-        return "", ""
-    model = _MODELS[content.object_type]
-    for path, width, length in _overlong(model, importer.related_models, content.fresh(), ""):
-        return path, f"{path} has {length} characters, its column holds {width}"
-    return "", ""
-
-
-def _overlong(
-    model: type[Model], related: Mapping[str, Any], data: Any, path: str
-) -> Iterator[tuple[str, int, int]]:
-    if not isinstance(data, Mapping):
-        return
-    widths = {f.name: f.max_length for f in model._meta.concrete_fields if f.max_length}
-    for name, value in data.items():
-        if isinstance(value, str) and name in widths and len(value) > widths[name]:
-            yield f"{path}{name}", widths[name], len(value)
-        if name in related and isinstance(value, list):
-            submodel, _, subrelated = related[name]
-            for index, item in enumerate(value):
-                yield from _overlong(submodel, subrelated, item, f"{path}{name}.{index}.")

@@ -6,11 +6,15 @@ from realtime.batching import FetchedFile
 from realtime.scraped import ScrapeOrder
 
 
-class History(Protocol):
+class Newest(Protocol):
     """What has been applied so far, earlier batches and this one together."""
 
     def newest(self, row_id: str) -> ScrapeOrder | None:
         """The scrape order of the file last applied to a row; None when none is known."""
+
+
+class History(Newest, Protocol):
+    """All that the importers of a batch ask."""
 
     def row_of(self, object_type: str, scrape_id: str) -> str | None:
         """The row that the object of this scrape `_id` was applied to."""

@@ -11,7 +11,7 @@ from openstates.utils.people import to_database
 from pydantic import ValidationError
 
 from realtime.errors import PoisonMessage, Superseded
-from realtime.importers.history import History
+from realtime.importers.history import Newest
 from realtime.locks import lock_person
 from realtime.scraped import ScrapeOrder
 
@@ -21,7 +21,7 @@ def forget_organizations() -> None:
     to_database.cached_lookup.cache_clear()
 
 
-def load(data: dict[str, Any], order: ScrapeOrder, history: History) -> tuple[str, str]:
+def load(data: dict[str, Any], order: ScrapeOrder, history: Newest) -> tuple[str, str]:
     """Import one person; returns the row and core's word for what was done.
 
     Raises PoisonMessage naming the field when the file is not a person, or (`unresolved`) when a
@@ -43,9 +43,9 @@ def load(data: dict[str, Any], order: ScrapeOrder, history: History) -> tuple[st
         with contextlib.redirect_stdout(said):
             created, updated = to_database.load_person(person)
     except to_database.CancelTransaction as exc:
-        raise PoisonMessage(
-            "unresolved", said.getvalue().strip() or "core gave the person up"
-        ) from exc
+        why = said.getvalue().strip()
+        field = "party" if why.startswith("no such party") else "roles"
+        raise PoisonMessage("unresolved", why or "core gave the person up", field) from exc
     if (created or updated) and person.roles:
         Jurisdiction.objects.filter(id=person.roles[0].jurisdiction).update(
             latest_people_update=datetime.now(UTC)

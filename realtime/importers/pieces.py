@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core.exceptions import MultipleObjectsReturned
 from openstates import importers as core
-from openstates.data.models import Bill, LegislativeSession, VoteEvent
+from openstates.data.models import Bill, Jurisdiction, LegislativeSession, VoteEvent
 from openstates.exceptions import UnresolvedIdError
 from openstates.importers.base import BaseImporter
 from openstates.utils import get_pseudo_id
@@ -73,6 +73,14 @@ class _InPieces(BaseImporter):  # type: ignore[misc]
             raise Superseded(row.id)
 
     def get_session(self, identifier: str) -> LegislativeSession:
+        text = isinstance(identifier, str | int) and not isinstance(identifier, bool)
+        if not text or identifier == "":
+            # Waiting for it would only put the failure off.
+            raise PoisonMessage(
+                "invalid",
+                f"legislative_session names no session: {ascii(identifier)[:100]}",
+                "legislative_session",
+            )
         width = LegislativeSession._meta.get_field("identifier").max_length
         if isinstance(identifier, str) and len(identifier) > width:
             raise PoisonMessage(
@@ -112,7 +120,14 @@ class JurisdictionInPieces(_InPieces, core.JurisdictionImporter):  # type: ignor
     """Jurisdictions, and the legislative sessions they bring."""
 
     def get_object(self, data: dict[str, Any]) -> Any:
-        row = super().get_object(data)
+        try:
+            row = super().get_object(data)
+        except Jurisdiction.DoesNotExist as exc:
+            raise PoisonMessage(
+                "wrong-jurisdiction",
+                f"division_id and classification are not those of {self.jurisdiction_id}",
+                "division_id",
+            ) from exc
         # Core finds the row by its division and would give it the file's id.
         if row.id != self.jurisdiction_id:
             raise PoisonMessage(

@@ -81,8 +81,11 @@ def ministack() -> Iterator[str]:
         process = subprocess.Popen(
             [str(MINISTACK)],
             env={
-                "PATH": os.defpath, "HOME": folder, "TMPDIR": folder,
-                "BIND_HOST": "127.0.0.1", "MINISTACK_HOST": "127.0.0.1",
+                "PATH": os.defpath,
+                "HOME": folder,
+                "TMPDIR": folder,
+                "BIND_HOST": "127.0.0.1",
+                "MINISTACK_HOST": "127.0.0.1",
                 "GATEWAY_PORT": str(port),
             },
             cwd=folder,

@@ -81,6 +81,13 @@ def test_store__copied_and_deleted__is_there_and_only_there(store: Store) -> Non
     assert list(store.list("")) == [target]
 
 
+def test_store__copied_with_other_metadata__has_that(store: Store) -> None:
+    store.put("failed/key", b"content", {"run-id": "r"})
+    store.copy(store.head("failed/key"), "key", {"scraped-at": "2031"}, overwrite=False)
+    copy = store.get("key", 100)
+    assert (copy.body, copy.object.metadata) == (b"content", {"scraped-at": "2031"})
+
+
 def test_store__overwritten_meanwhile__the_newer_upload_survives(store: Store) -> None:
     store.put("key", b"old", {})
     old = store.head("key")

@@ -187,7 +187,29 @@ def test_commands__from_standard_input_to_the_archive__reports_are_the_last_line
     assert json.loads(archived.stdout.splitlines()[-1])["archived"] == 1
 
 
-@pytest.mark.parametrize("command", ["import_realtime", "archive_realtime"])
+@pytest.mark.usefixtures("session")
+def test_retry__failed_file_and_nonsense__counts_are_the_last_line_and_status_0(
+    environment: dict[str, str], aws: Aws, run_manage: Manage
+) -> None:
+    key = publish(aws, {**a_bill(1), "actions": [{"classification": 7}]})
+    aws.sqs.send_message(QueueUrl=aws.queue_url, MessageBody="nonsense")
+    run_manage("import_realtime", env=environment)
+    body = json.dumps(a_bill(1)).encode()
+    aws.s3.put_object(Bucket=aws.bucket, Key=f"failed/{key}", Body=body)
+
+    only = ("--jurisdiction", "wy", "--key", key.split("/")[1])
+    retried = run_manage("retry_realtime", *only, "--json", env=environment)
+    counts = {"retried": 1, "later": 0, "gone": 0, "refused": 0}
+    assert json.loads(retried.stdout.splitlines()[-1]) == counts
+    run_manage("import_realtime", env=environment)
+    rest = run_manage("retry_realtime", env=environment)
+    assert rest.stdout == "1 refused\n"
+    assert "it named no file" in rest.stderr
+    unknown = run_manage("retry_realtime", "--jurisdiction", "zz", env=environment, check=False)
+    assert (unknown.returncode, len(unknown.stderr.splitlines())) == (1, 1)
+
+
+@pytest.mark.parametrize("command", ["import_realtime", "archive_realtime", "retry_realtime"])
 def test_commands__database_that_cannot_be_reached__one_clear_line_and_status_1(
     command: str, aws: Aws, run_manage: Manage, environment: dict[str, str]
 ) -> None:

@@ -72,7 +72,7 @@ def test_import__person_again__unchanged_then_updated_never_older(mail: Mail) ->
     [
         ({"party": [{"name": "Whigs"}]}, "invalid", "party.0.name"),
         ({"id": "ada"}, "invalid", "id"),
-        ({"roles": [{**person()["roles"][0], "district": "999"}]}, "unresolved", ""),
+        ({"roles": [{**person()["roles"][0], "district": "999"}]}, "unresolved", "roles"),
     ],
 )
 def test_import__bad_person__fails_whole_and_neighbours_are_imported(

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -58,14 +59,6 @@ class Fragile:
 
 
 _fuses = threading.local()
-_commit = BaseDatabaseWrapper._commit
-
-
-def _guarded_commit(wrapper: BaseDatabaseWrapper) -> None:
-    fuse = getattr(_fuses, "fuse", None)
-    if fuse is not None:
-        fuse.burn()
-    _commit(wrapper)
 
 
 @contextmanager
@@ -92,8 +85,13 @@ def burning(fuse: Fuse) -> Iterator[None]:
 @contextmanager
 def guarded_commits() -> Iterator[None]:
     """Within it, `burning` has its effect on commits."""
-    BaseDatabaseWrapper._commit = _guarded_commit
-    try:
+    commit = BaseDatabaseWrapper.commit
+
+    def guarded(wrapper: BaseDatabaseWrapper) -> None:
+        fuse = getattr(_fuses, "fuse", None)
+        if fuse is not None:
+            fuse.burn()
+        commit(wrapper)
+
+    with mock.patch.object(BaseDatabaseWrapper, "commit", guarded):
         yield
-    finally:
-        BaseDatabaseWrapper._commit = _commit

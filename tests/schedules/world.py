@@ -21,7 +21,7 @@ from realtime.sqs import SqsQueue
 from tests.schedules import content
 from tests.schedules.crashes import Fragile, Fuse, Killed, burning, guarded_commits
 from tests.schedules.plan import BEFORE, Schedule, Step
-from tests.support import Aws
+from tests.support import Aws, messages_in
 
 # Passes that find nothing more to do, one after the other, before the queue counts as empty; and
 # passes after which something goes round in circles.
@@ -196,39 +196,37 @@ class World:
             self._versions[name] = version
 
     def left_in_queue(self) -> int:
-        names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-        found = self._aws.sqs.get_queue_attributes(
-            QueueUrl=self._aws.queue_url, AttributeNames=["All"]
-        )["Attributes"]
-        return sum(int(found[name]) for name in names)
+        return messages_in(self._aws.sqs, self._aws.queue_url)
 
     def deleting(self) -> set[int]:
-        """The runs that were complete in time; that the others were not is checked.
-
-        A run may be closed without deleting only when its end came after a newer one was final,
-        or some of its files failed.
-        """
-        found = {row.run_id: row for row in ScrapeRun.objects.all()}
-        rows = {n: found.get(self._schedule.run_id(n)) for n in range(len(self._schedule.runs))}
+        """The runs that deleted what they had not seen; that the others had to be closed is
+        checked: their end came after a newer one was final, or files of theirs failed."""
+        plans = self._schedule.runs
+        rows = ScrapeRun.objects.in_bulk([self._schedule.run_id(n) for n in range(len(plans))])
         deleting = set()
-        for number, row in rows.items():
-            if row is None:
-                assert not self._schedule.runs[number].ends, f"the end of run {number} is lost"
+        for number, plan in enumerate(plans):
+            if not plan.ends:
                 continue
+            row = rows[self._schedule.run_id(number)]
             assert row.finalized_at, f"run {number} is not final"
-            if getattr(row, "closed_at", None) is None:
+            if row.closed_at is None:
                 deleting.add(number)
                 continue
-            newer = [
-                other
-                for n, other in rows.items()
-                if other and self._schedule.started(n) > self._schedule.started(number)
-            ]
             failed = File.objects.filter(run_id=row.run_id, outcome=Outcome.FAILED)
-            assert failed.exclude(reason="unresolved").exists() or any(
-                other.finalized_at and other.finalized_at <= row.received_at for other in newer
-            ), f"run {number} was closed without need"
+            overtaken = any(
+                other.started_at > row.started_at and _is_final_before_end(other, row)
+                for other in rows.values()
+            )
+            assert overtaken or failed.exclude(reason="unresolved").exists(), (
+                f"run {number} was closed without need: {row.closed}"
+            )
         return deleting
+
+
+def _is_final_before_end(newer: ScrapeRun, older: ScrapeRun) -> bool:
+    if newer.finalized_at is None or older.received_at is None:
+        return False
+    return newer.finalized_at <= older.received_at
 
 
 def _versions() -> Iterator[tuple[tuple[str, str], int]]:

@@ -15,11 +15,11 @@ LAYERS = (
     {"aws", "errors", "config", "messages", "scraped", "batching", "database",
      "ports"},
     {"models"},
-    {"sqs", "s3", "database_secret", "backend", "locks", "ledger", "whereabouts", "history",
-     "report", "fetching", "lease", "inbox", "outbox", "retrying", "spool", "importers", "runs",
-     "waiting", "rereading"},
+    {"sqs", "s3", "database_secret", "backend", "locks", "ledger", "failures", "whereabouts",
+     "history", "report", "fetching", "lease", "inbox", "outbox", "retrying", "spool", "importers",
+     "runs", "waiting", "rereading"},
     {"work", "deliveries", "intake", "batch_import", "jurisdiction_batches", "parked", "archive",
-     "ingest", "finalization", "prune", "producer", "publishing", "existing"},
+     "ingest", "finalization", "prune", "resend", "folder", "producer", "publishing", "existing"},
     {"management", "checks", "lambda_handler", "output_handler", "update", "devstack", "demo"},
 )  # fmt: skip
 # What scrapers load, where neither our settings nor a database are.

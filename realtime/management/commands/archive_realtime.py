@@ -7,12 +7,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from realtime import archive
 from realtime.config import Config
 from realtime.errors import RealtimeError
-from realtime.fetching import jurisdiction_of
+from realtime.management.abbreviations import jurisdictions
 from realtime.management.limits import deadline, positive
 from realtime.s3 import S3Store
 
@@ -44,20 +44,15 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         config: Config = settings.REALTIME
-        ids = []
-        for abbr in options["jurisdiction"]:
-            jurisdiction_id = jurisdiction_of(abbr)
-            if not jurisdiction_id:
-                raise CommandError(f"--jurisdiction {abbr!r} is not an abbreviation core knows")
-            ids.append(jurisdiction_id)
         try:
             config.require_database()
+            ids = list(jurisdictions(options["jurisdiction"]).values())
             store = S3Store(config.bucket.name)
             must_stop = deadline(options["time_limit"])
             counts = archive.archive(store, config, ids, must_stop, self._progress)
         except RealtimeError as exc:
             raise CommandError(str(exc)) from exc
-        except DatabaseError as exc:
+        except (DatabaseError, InterfaceError) as exc:
             line = " ".join(str(exc).split())
             raise CommandError(f"the database cannot be reached: {line}") from exc
         finally:

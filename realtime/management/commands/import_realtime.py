@@ -4,15 +4,18 @@ import json
 import signal
 import sys
 import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from realtime import ingest
+from realtime import folder, ingest
 from realtime.config import Config
 from realtime.errors import RealtimeError
 from realtime.inbox import GivenInbox, Inbox, QueueInbox, read_given
+from realtime.management.abbreviations import jurisdictions
 from realtime.management.limits import deadline, positive
 from realtime.report import Report
 from realtime.s3 import S3Store
@@ -60,6 +63,14 @@ class Command(BaseCommand):
             help="take messages from standard input instead of the queue: Lambda's SQS event, or"
             " one JSON object a line; they are not deleted from any queue",
         )
+        parser.add_argument(
+            "--directory",
+            type=Path,
+            metavar="DIR",
+            help="import the scraped files or people in DIR, with no queue and no bucket, and say"
+            " what is wrong with each that fails (-v 2: with the traceback); DIR stays as it is",
+        )
+        parser.add_argument("--jurisdiction", metavar="ABBR", help="whose files those in DIR are")
         parser.add_argument("--json", action="store_true", help="print the report as JSON, last")
 
     def handle(self, **options: Any) -> str | None:
@@ -67,25 +78,50 @@ class Command(BaseCommand):
         stop = threading.Event()
         out_of_time = deadline(options["time_limit"])
         previous = _stop_on_signals(stop)
+        do = self._import_directory if options["directory"] else self._import_messages
         try:
             config.require_database()
-            inbox = self._inbox(config, options["messages"], options.get("stdin"))
-            store = S3Store(config.bucket.name)
-            limits = ingest.Limits(
-                max_messages=options["max_messages"] or config.max_messages,
-                until_empty=options["until_empty"],
-                must_stop=lambda: stop.is_set() or out_of_time(),
-            )
-            report = ingest.run(config, inbox, store, limits)
+            report = do(config, options, lambda: stop.is_set() or out_of_time())
         except RealtimeError as exc:
             raise CommandError(str(exc)) from exc
         finally:
             for signum, handler in previous.items():
                 signal.signal(signum, handler)
-        if isinstance(inbox, GivenInbox):
-            report.released_messages = inbox.released
         self._print(report, options["json"])
         return None
+
+    def _import_messages(
+        self, config: Config, options: Mapping[str, Any], must_stop: Callable[[], bool]
+    ) -> Report:
+        if options["jurisdiction"]:
+            raise CommandError("--jurisdiction goes with --directory; messages name their own")
+        inbox = self._inbox(config, options["messages"], options.get("stdin"))
+        store = S3Store(config.bucket.name)
+        limits = ingest.Limits(
+            max_messages=options["max_messages"] or config.max_messages,
+            until_empty=options["until_empty"],
+            must_stop=must_stop,
+        )
+        report = ingest.run(config, inbox, store, limits)
+        if isinstance(inbox, GivenInbox):
+            report.released_messages = inbox.released
+        return report
+
+    def _import_directory(
+        self, config: Config, options: Mapping[str, Any], must_stop: Callable[[], bool]
+    ) -> Report:
+        if options["messages"] or options["max_messages"] or options["until_empty"]:
+            raise CommandError("--directory takes no messages: leave out the options about them")
+        if not options["jurisdiction"]:
+            raise CommandError("--jurisdiction is missing: say whose files they are")
+        [(abbr, jurisdiction_id)] = jurisdictions([options["jurisdiction"]]).items()
+
+        def tell(failure: folder.Failure) -> None:
+            self.stdout.write(str(failure))
+            if failure.traceback and (options["traceback"] or options["verbosity"] > 1):
+                self.stdout.write(failure.traceback)
+
+        return folder.run(config, options["directory"], abbr, jurisdiction_id, must_stop, tell)
 
     def _inbox(self, config: Config, messages: str | None, stdin: Any) -> Inbox:
         if messages:

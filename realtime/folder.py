@@ -1,0 +1,161 @@
+"""Imports a folder of files with no queue and no bucket, to debug a failure by hand."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from django.db import connection, transaction
+from yaml import YAMLError
+
+from realtime import existing, scraped, whereabouts
+from realtime.batching import Delivery, FetchedFile, FileIdentity, Result, in_import_order
+from realtime.config import Config
+from realtime.errors import PoisonMessage, RetryLater, Unavailable
+from realtime.existing import Existing
+from realtime.fetching import whose
+from realtime.jurisdiction_batches import BATCH_SIZE, PATIENT, import_group
+from realtime.locks import WorkerSlot
+from realtime.models import File, Outcome
+from realtime.report import Report
+from realtime.work import database_needed
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a file could not be imported; `traceback` is empty when nothing was unexpected."""
+
+    name: str
+    problem: PoisonMessage
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        place = f" in {self.problem.field}" if self.problem.field else ""
+        return f"{self.name}: {self.problem.reason}{place}: {self.problem.detail}"
+
+
+@dataclass
+class _Work:
+    slot: WorkerSlot
+    report: Report
+    must_stop: Callable[[], bool]
+    failed_rows: list[int] = field(default_factory=list)
+
+
+def run(
+    config: Config,
+    folder: Path,
+    abbr: str,
+    jurisdiction_id: str,
+    must_stop: Callable[[], bool],
+    tell: Callable[[Failure], None],
+) -> Report:
+    """Import the files of `folder` as an import run would, and `tell` of each that fails.
+
+    In the same batches and transactions, under the same locks and in scrape order: a file older
+    than what is in is superseded. People, and a jurisdiction whose folder says no time, are as old
+    as their file's last change. The ledger records what was applied, so that later files take
+    their place after it; a file of the same name and content is then `ignored`. It records no
+    failure, so that a file is tried as often as one likes, and parks nothing: what names something
+    that is not in fails as `unresolved`. The folder stays as it is.
+
+    Raises NotPublishable when the folder holds no files, Unavailable when the database cannot be
+    reached.
+    """
+    files = existing.find(folder).files
+    report = Report()
+    work = _Work(WorkerSlot(config.max_workers), report, must_stop)
+    with report.stage("total"):
+        try:
+            with database_needed():
+                if not work.slot.take():
+                    report.note = f"all {config.max_workers} workers are busy; nothing was imported"
+                    return report
+                with report.stage("fetch"):
+                    read = in_import_order(_read(files, abbr, jurisdiction_id, report, tell))
+                with connection.execute_wrapper(report.count_statement):
+                    for at in range(0, len(read), BATCH_SIZE):
+                        _import(work, jurisdiction_id, read[at : at + BATCH_SIZE], tell)
+        finally:
+            work.slot.release()
+    return report
+
+
+def _read(
+    files: list[Existing],
+    abbr: str,
+    jurisdiction_id: str,
+    report: Report,
+    tell: Callable[[Failure], None],
+) -> list[FetchedFile]:
+    began = existing.earliest(files)
+    read = []
+    for file in files:
+        first = began.get(file.path.parent) if file.object_type == "jurisdiction" else None
+        try:
+            read.append(_fetched(file, first, abbr, jurisdiction_id))
+        except PoisonMessage as problem:
+            report.count(file.object_type, Outcome.FAILED)
+            tell(Failure(file.path.name, problem))
+    return read
+
+
+def _fetched(
+    file: Existing, stamp: datetime | None, abbr: str, jurisdiction_id: str
+) -> FetchedFile:
+    try:
+        body = file.path.read_bytes()
+        stamp = stamp or datetime.fromtimestamp(file.path.stat().st_mtime, UTC)
+        body = body if file.path.suffix == ".json" else existing.yaml_json(body)
+    except OSError as exc:
+        raise PoisonMessage("gone", f"the file cannot be read: {exc}") from exc
+    except (YAMLError, ValueError, TypeError) as exc:
+        raise PoisonMessage("bad-yaml", f"the file is not YAML: {exc}") from exc
+    content = scraped.read(file.object_type, body, stamp)
+    digest = hashlib.sha256(body).hexdigest()
+    return FetchedFile(
+        # No bucket: nobody looks for it there.
+        identity=FileIdentity("", f"{abbr}/{file.path.name}", digest, size=len(body)),
+        jurisdiction_id=whose(content, jurisdiction_id, abbr),
+        content=content,
+        delivery=Delivery(stamp, "", jurisdiction_id),
+        last_chance=True,
+    )
+
+
+def _import(
+    work: _Work,
+    jurisdiction_id: str,
+    files: Sequence[FetchedFile],
+    tell: Callable[[Failure], None],
+) -> None:
+    results: list[Result] = []
+    try:
+        if not work.must_stop():
+            results = _commit(work, jurisdiction_id, files)
+    except Unavailable:
+        raise
+    except RetryLater as exc:
+        logger.warning("%s", exc, extra={"action": "released"})
+    for result in results:
+        work.report.count(result.object_type, result.outcome)
+        if result.problem:
+            name = result.identity.key.partition("/")[2]
+            tell(Failure(name, result.problem, result.traceback))
+    tried = {id(result.file) for result in results}
+    for file in files:
+        if id(file) not in tried:
+            work.report.count(file.content.object_type, Outcome.RELEASED)
+
+
+def _commit(work: _Work, jurisdiction_id: str, files: Sequence[FetchedFile]) -> list[Result]:
+    with transaction.atomic():
+        batches = list(import_group(work, jurisdiction_id, files, PATIENT))
+        rows = [id for batch in batches for id in batch.row_ids.values()]
+        File.objects.filter(id__in=rows, outcome=Outcome.FAILED).delete()
+        whereabouts.settled(dict.fromkeys(rows, ""), datetime.now(UTC))
+    return [result for batch in batches for result in batch.results]

@@ -1,0 +1,193 @@
+"""The places in the source where a run acts on the outside, and what a run did there."""
+
+import ast
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.crash_child import ADAPTERS, ROOT
+
+COMMANDS = ("import_realtime", "archive_realtime", "retry_realtime", "finalize_realtime")
+# The sending side: the commands take values from these modules, but run nothing of them.
+SENDING = {"producer", "outbox", "publishing", "spool", "retrying"}
+# How variables that hold an adapter are called everywhere.
+NAMES = {"s3": "store", "sqs": "queue"}
+
+_PACKAGE = ROOT / "realtime"
+_METHODS = {
+    name: {
+        method
+        for method, _ in inspect.getmembers(adapter, inspect.isfunction)
+        if not method.startswith("_")
+    }
+    for name, adapter in ADAPTERS.items()
+}
+_ALWAYS_WRITE = {"bulk_create", "bulk_update", "get_or_create", "update_or_create", "save"}
+_WRITE_TO_ROWS = {"create", "update", "delete"}
+_ROWS = re.compile(r"\b(objects|_default_manager)\b")
+_SQL = re.compile(r"\s*(INSERT|UPDATE|DELETE|COPY)\b")
+
+
+@dataclass(frozen=True, order=True)
+class Site:
+    """A function that calls a method of an adapter (`s3.copy`), or writes to the `database`."""
+
+    effect: str
+    caller: str
+
+    def __str__(self) -> str:
+        return f"{self.effect} in {self.caller}"
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Something a run did: the `number`-th time that it did so from there in the step."""
+
+    step: int
+    effect: str
+    caller: str
+    line: int
+    number: int
+
+    @property
+    def site(self) -> Site:
+        """Where in the source that was."""
+        is_call = "." in self.effect
+        return Site(self.effect if is_call else "database", self.caller)
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is there for others to see once it is done."""
+        return self.effect not in ("statement", "savepoint")
+
+    def __str__(self) -> str:
+        return f"{self.effect} in {self.caller}"
+
+
+def read_trace(step: int, path: Path) -> Iterator[Effect]:
+    """What a run of `tests/crash_child.py` wrote down."""
+    counts: dict[tuple[str, str], int] = {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        effect, caller, number = json.loads(line)
+        counts[effect, caller] = counts.get((effect, caller), 0) + 1
+        yield Effect(step, effect, caller, number, counts[effect, caller])
+
+
+def modules() -> dict[str, Path]:
+    """Our modules that the commands load, by dotted name below the package."""
+    found: dict[str, Path] = {}
+    waiting = [f"management.commands.{name}" for name in COMMANDS]
+    while waiting:
+        name = waiting.pop()
+        if name in found or name.partition(".")[0] in SENDING:
+            continue
+        path = _PACKAGE / f"{name.replace('.', '/')}.py"
+        if not path.is_file():
+            continue
+        found[name] = path
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("realtime"):
+                base = (node.module or "").removeprefix("realtime").strip(".")
+                waiting += [base, *(f"{base}.{alias.name}".strip(".") for alias in node.names)]
+    return found
+
+
+def sites() -> list[Site]:
+    """Every place, in the modules of the commands, that acts on the outside."""
+    found: set[Site] = set()
+    for name, path in modules().items():
+        found.update(_Finder(name, path).sites())
+    return sorted(found)
+
+
+def misnamed() -> list[str]:
+    """Parameters and variables that hold an adapter, but by their names do not say so."""
+    problems = []
+    adapters = {adapter.__name__: NAMES[name] for name, adapter in ADAPTERS.items()}
+    for module, path in modules().items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            held: tuple[str, str] | None = None
+            if isinstance(node, ast.arg) and node.annotation is not None:
+                held = node.arg, ast.unparse(node.annotation)
+            elif isinstance(node, ast.AnnAssign):
+                held = ast.unparse(node.target), ast.unparse(node.annotation)
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+                held = ast.unparse(node.targets[0]), ast.unparse(node.value.func)
+            if held and held[1] in adapters and _tail(held[0]) != adapters[held[1]]:
+                problems.append(f"{module}: {held[0]} holds {held[1]}")
+    return problems
+
+
+def _tail(text: str) -> str:
+    return text.rpartition(".")[2].lstrip("_")
+
+
+class _Finder(ast.NodeVisitor):
+    def __init__(self, module: str, path: Path) -> None:
+        self._module = module
+        self._tree = ast.parse(path.read_text())
+        self._scope: list[str] = []
+        self._found: set[Site] = set()
+        self._sql = {
+            target.id
+            for node in self._tree.body
+            if isinstance(node, ast.Assign) and _writes_sql(node.value)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+
+    def sites(self) -> set[Site]:
+        self.visit(self._tree)
+        return self._found
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self._within(node, node.name)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        # As Python names what is defined within a function.
+        self._within(node, node.name, "<locals>")
+
+    def _within(self, node: ast.AST, *names: str) -> None:
+        self._scope += names
+        self.generic_visit(node)
+        del self._scope[-len(names) :]
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        holder = _tail(ast.unparse(node.value))
+        for name, methods in _METHODS.items():
+            # An adapter calls itself too.
+            held_as = "self" if self._module == name else NAMES[name]
+            if holder == held_as and node.attr in methods:
+                self._add(f"{name}.{node.attr}")
+        if node.attr == "atomic" and holder == "transaction":
+            self._add("database")
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        if isinstance(node.func, ast.Attribute):
+            name, receiver = node.func.attr, ast.unparse(node.func.value)
+            on_rows = name in _WRITE_TO_ROWS and re.search(
+                r"\b(objects|_default_manager)\b", receiver
+            )
+            in_sql = name == "execute" and node.args and self._is_write(node.args[0])
+            if name in _ALWAYS_WRITE or on_rows or in_sql:
+                self._add("database")
+        self.generic_visit(node)
+
+    def _is_write(self, argument: ast.expr) -> bool:
+        if isinstance(argument, ast.Name):
+            return argument.id in self._sql
+        return _writes_sql(argument)
+
+    def _add(self, effect: str) -> None:
+        scope = self._scope[:-1] if self._scope and self._scope[-1] == "<locals>" else self._scope
+        self._found.add(Site(effect, ".".join([self._module, *scope])))
+
+
+def _writes_sql(node: ast.expr) -> bool:
+    if isinstance(node, ast.JoinedStr) and node.values:
+        node = node.values[0]
+    return isinstance(node, ast.Constant) and bool(_SQL.match(str(node.value)))

@@ -1,0 +1,160 @@
+"""Commands killed at each of their effects on the outside: normal runs then end as core does.
+
+The places are read from the source, so that a new one is tried, or fails the first test, without
+anyone thinking of it.
+"""
+
+import os
+import secrets
+import signal
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from pytest_django.plugin import _DatabaseBlocker
+
+from realtime import inbox
+from realtime.devstack import DevStack
+from realtime.devstack.database import using_database
+from tests import crash_points, crash_scenario, rows
+from tests.conftest import fresh_aws
+from tests.crash_points import Effect, Site
+from tests.crash_scenario import Material, World
+
+REAL_DATA = Path(os.environ.get("REALTIME_TEST_DATA", "no-such-folder"))
+SITES = crash_points.sites()
+# Places that the scenario does not come to, and why that is no gap.
+ELSEWHERE = {
+    Site("database", "finalization.replay.withdraw"): (
+        "only where the files of one vote event are looked up in several ways; commits with the"
+        " step of the finalization that it is part of"
+    ),
+}
+if (REAL_DATA / "wy").is_dir():
+    ELSEWHERE[Site("database", "importers.references._relink")] = (
+        "Wyoming's vote events name no actions; the generated ones do"
+    )
+Trace = dict[Site, list[Effect]]
+NewDatabase = Callable[[], AbstractContextManager[str]]
+NewWorld = Callable[[], AbstractContextManager[World]]
+
+
+@pytest.fixture(scope="module")
+def material() -> Material:
+    wyoming = REAL_DATA / "wy"
+    return crash_scenario.real(wyoming) if wyoming.is_dir() else crash_scenario.generated()
+
+
+@pytest.fixture(scope="module")
+def new_database(
+    stack: DevStack, seeded_template: str, django_db_blocker: _DatabaseBlocker
+) -> NewDatabase:
+    @contextmanager
+    def new() -> Iterator[str]:
+        name = f"crash_{secrets.token_hex(6)}"
+        url = stack.postgres.create_database(name, template=seeded_template)
+        with django_db_blocker.unblock(), using_database(url):
+            yield url
+        stack.postgres.drop_database(name)
+
+    return new
+
+
+@pytest.fixture(scope="module")
+def expected(material: Material, new_database: NewDatabase) -> list[str]:
+    with new_database():
+        material.truth()
+        return rows.dump()
+
+
+@pytest.fixture(scope="module")
+def new_world(
+    stack: DevStack,
+    material: Material,
+    new_database: NewDatabase,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> NewWorld:
+    @contextmanager
+    def new() -> Iterator[World]:
+        with pytest.MonkeyPatch.context() as patch, new_database() as url:
+            patch.setattr(inbox, "RELEASE_SECONDS", (0, 0))
+            yield World(material, fresh_aws(stack), url, tmp_path_factory.mktemp("by-hand"))
+
+    return new
+
+
+@pytest.fixture(scope="module")
+def trace(
+    new_world: NewWorld, expected: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Trace:
+    """What the commands of the scenario do when nothing kills them, by place."""
+    found: Trace = defaultdict(list)
+    folder = tmp_path_factory.mktemp("traces")
+    with new_world() as world:
+        for number, step in enumerate(world.steps()):
+            if not step.command:
+                step.usually()
+                continue
+            path = folder / f"{number}.jsonl"
+            result = world.run({**step.environ, "CRASH_TRACE": str(path)}, step.command)
+            assert result.returncode == 0, result.stderr
+            for effect in crash_points.read_trace(number, path):
+                found[effect.site].append(effect)
+            # For what waits a moment, as a file whose message was not acknowledged.
+            step.usually()
+        assert_ended_well(world, expected)
+    return found
+
+
+def assert_ended_well(world: World, expected: list[str]) -> None:
+    assert world.problems() == []
+    assert list(rows.differences(expected, rows.dump())) == []
+
+
+def test_scenario__every_place_that_acts_on_the_outside__is_visited(trace: Trace) -> None:
+    assert crash_points.misnamed() == []
+    assert set(ELSEWHERE) <= set(SITES), "an exception is no longer needed"
+    assert sorted(set(SITES) - set(trace) - set(ELSEWHERE)) == []
+
+
+def test_source__effects_of_the_scenario__are_all_known_from_it(trace: Trace) -> None:
+    lasting = {site for site, effects in trace.items() if any(e.lasts for e in effects)}
+    assert sorted(lasting - set(SITES)) == []
+
+
+def cases() -> Iterator[object]:
+    """Each place, before and after; by default half of the places, each on one side."""
+    for site in SITES:
+        if site in ELSEWHERE:
+            continue
+        by_default = ("before", "after", "", "")[zlib.crc32(str(site).encode()) % 4]
+        for when in ("before", "after"):
+            marks = [] if when == by_default else [pytest.mark.long]
+            yield pytest.param(site, when, marks=marks, id=f"{when} {site}")
+
+
+@pytest.mark.parametrize(("site", "when"), cases())
+def test_killed__there__normal_runs_end_as_core_does(
+    site: Site, when: str, trace: Trace, new_world: NewWorld, expected: list[str]
+) -> None:
+    lasting = [effect for effect in trace[site] if effect.lasts]
+    if not lasting:
+        # What it writes lasts when its caller commits, which is a place of its own.
+        assert trace[site]
+        return
+    first, last = lasting[0], lasting[-1]
+    # The first time ever, or the first time in the last command that does it.
+    point = first if when == "before" else next(e for e in lasting if e.step == last.step)
+    with new_world() as world:
+        for number, step in enumerate(world.steps()):
+            if number == point.step:
+                at = {"CRASH_AT": str(point), "CRASH_WHEN": when, "CRASH_NUMBER": str(point.number)}
+                result = world.run({**step.environ, **at}, step.command)
+                assert result.returncode == -signal.SIGKILL, f"never came to {point}"
+            step.usually()
+        world.imported()
+        world.archived()
+        assert_ended_well(world, expected)

@@ -1,0 +1,349 @@
+"""Proxies that stand between the code under test and a service, and fail as they are told.
+
+Nothing here imports the project.
+"""
+
+import contextlib
+import json
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.message import Message
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit, urlunsplit
+
+_HOST = "127.0.0.1"
+_NOT_FORWARDED = {"connection", "transfer-encoding", "content-length", "date", "server"}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request to AWS. `operation` is AWS's name for it, GetObject or DeleteMessageBatch."""
+
+    operation: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Response:
+    """What is answered. Of `body` only `cut` bytes are sent, if that is given, and the
+    connection is closed; with `silent`, nothing is sent before the client has gone."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    cut: int | None = None
+    silent: bool = False
+
+
+Forward = Callable[[Request], Response]
+# How a request is answered; it may forward it first, or not at all.
+Fault = Callable[[Request, Forward], Response]
+# Which fault a request meets, None for none.
+Rule = Callable[[Request], Fault | None]
+
+
+class AwsProxy:
+    """An endpoint of S3 and SQS that forwards everything but for what `rule` says.
+
+    `requests` counts the operations asked for, those that met a fault included.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        self._upstream = urlsplit(upstream).netloc
+        self.rule: Rule = lambda request: None
+        self.requests: Counter[str] = Counter()
+        self.closing = threading.Event()
+        proxy = self
+
+        class Handler(_Handler):
+            owner = proxy
+
+        self._server = ThreadingHTTPServer((_HOST, 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
+
+    @property
+    def endpoint(self) -> str:
+        """The address to use as `AWS_ENDPOINT_URL`."""
+        return f"http://{_HOST}:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.closing.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def heal(self) -> None:
+        """Forward everything from now on."""
+        self.rule = lambda request: None
+
+    def answer(self, request: Request) -> Response:
+        """The response to `request`, forwarded or not."""
+        self.requests[request.operation] += 1
+        fault = self.rule(request)
+        return fault(request, self._forward) if fault else self._forward(request)
+
+    def _forward(self, request: Request) -> Response:
+        upstream = HTTPConnection(self._upstream, timeout=30)
+        try:
+            upstream.request(request.method, request.path, request.body, dict(request.headers))
+            response = upstream.getresponse()
+            return Response(response.status, dict(response.getheaders()), response.read())
+        finally:
+            upstream.close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    owner: AwsProxy
+    protocol_version = "HTTP/1.1"
+    # Headers and body go out in two writes, which Nagle's algorithm would hold back.
+    disable_nagle_algorithm = True
+
+    def _handle(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {n: v for n, v in self.headers.items() if n.lower() != "expect"}
+        operation = _operation(self.command, self.path, self.headers)
+        response = self.owner.answer(Request(operation, self.command, self.path, headers, body))
+        if response.silent:
+            while not (self.owner.closing.wait(0.05) or self._client_has_gone()):
+                pass
+            self.close_connection = True
+            return
+        self.send_response(response.status)
+        length = str(len(response.body))
+        for name, value in response.headers.items():
+            if name.lower() == "content-length" and self.command == "HEAD":
+                length = value
+            elif name.lower() not in _NOT_FORWARDED:
+                self.send_header(name, value)
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        self.wfile.write(response.body[: response.cut])
+        if response.cut is not None:
+            self.close_connection = True
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _handle
+
+    def _client_has_gone(self) -> bool:
+        try:
+            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Tests say what went wrong themselves."""
+
+
+def _operation(method: str, path: str, headers: Message) -> str:
+    target = headers.get("X-Amz-Target", "")
+    if target:
+        return target.rpartition(".")[2]
+    is_object = "/" in urlsplit(path).path.strip("/")
+    if method == "PUT" and headers.get("x-amz-copy-source"):
+        return "CopyObject"
+    return f"{method.capitalize()}{'Object' if is_object else 'Bucket'}"
+
+
+def on(*operations: str, fault: Fault, times: int | None = None, path: str = "") -> Rule:
+    """The rule that these operations, on paths containing `path`, meet `fault`, the first
+    `times` times (always, if that is None)."""
+    lock, met = threading.Lock(), 0
+
+    def rule(request: Request) -> Fault | None:
+        nonlocal met
+        with lock:
+            if request.operation not in operations or path not in request.path:
+                return None
+            met += 1
+            return fault if times is None or met <= times else None
+
+    return rule
+
+
+def refusal(status: int, code: str) -> Fault:
+    """Not done, and said so as S3 (XML) or SQS (JSON) say it."""
+
+    def answer(request: Request, forward: Forward) -> Response:
+        if "X-Amz-Target" in request.headers:
+            body = json.dumps({"__type": f"com.amazonaws.sqs#{code}", "message": "refused"})
+            return Response(status, {"Content-Type": "application/x-amz-json-1.0"}, body.encode())
+        body = f"<Error><Code>{code}</Code><Message>refused</Message></Error>"
+        content = b"" if request.method == "HEAD" else body.encode()
+        return Response(status, {"Content-Type": "application/xml"}, content)
+
+    return answer
+
+
+def silence(request: Request, forward: Forward) -> Response:
+    """Not done, and nothing said."""
+    return Response(0, {}, b"", silent=True)
+
+
+def lost_answer(request: Request, forward: Forward) -> Response:
+    """Done, but nothing said."""
+    forward(request)
+    return Response(0, {}, b"", silent=True)
+
+
+def cut_short(request: Request, forward: Forward) -> Response:
+    """Done, but of the answer's body only the first half arrives."""
+    response = forward(request)
+    return Response(response.status, response.headers, response.body, cut=len(response.body) // 2)
+
+
+def partly(fails: Callable[[int], bool], code: str = "InternalError") -> Fault:
+    """The entries of an SQS batch for whose position `fails` is true are refused, the others
+    done."""
+
+    def answer(request: Request, forward: Forward) -> Response:
+        asked = json.loads(request.body)
+        entries = asked["Entries"]
+        done = [entry for position, entry in enumerate(entries) if not fails(position)]
+        refused = [
+            {"Id": entry["Id"], "SenderFault": False, "Code": code, "Message": "refused"}
+            for position, entry in enumerate(entries)
+            if fails(position)
+        ]
+        headers = {"Content-Type": "application/x-amz-json-1.0"}
+        content: dict[str, Any] = {"Successful": []}
+        if done:
+            body = json.dumps({**asked, "Entries": done}).encode()
+            response = forward(
+                Request(request.operation, request.method, request.path, request.headers, body)
+            )
+            content = json.loads(response.body)
+        return Response(200, headers, json.dumps({**content, "Failed": refused}).encode())
+
+    return answer
+
+
+class PostgresProxy:
+    """A PostgreSQL server that forwards everything until it is told to fail.
+
+    `cut_before` and `cut_after` name statements, or any bytes that a client sends: the connection
+    is cut when they are about to be sent on, or when they were and the answer is about to come
+    back. Each cut happens once.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._parts = urlsplit(url)
+        self.cut_before: bytes | None = None
+        self.cut_after: bytes | None = None
+        self.cuts = 0
+        self._lock = threading.Lock()
+        self._listener = socket.create_server((_HOST, 0))
+        self._open: set[socket.socket] = set()
+        self._refusing = False
+
+    @property
+    def url(self) -> str:
+        """The address of the same database by way of this proxy."""
+        port = self._listener.getsockname()[1]
+        login = self._parts.netloc.rpartition("@")[0]
+        return urlunsplit(self._parts._replace(netloc=f"{login}@{_HOST}:{port}"))
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+
+    def cut(self) -> None:
+        """Cut every connection now."""
+        with self._lock:
+            for one in self._open:
+                _close(one)
+            self._open.clear()
+
+    def refuse(self) -> None:
+        """Cut every connection and take no more."""
+        self._refusing = True
+        self.cut()
+
+    def accept(self) -> None:
+        """Take connections again."""
+        self._refusing = False
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            if self._refusing:
+                _close(client)
+                continue
+            server = socket.create_connection((self._parts.hostname, self._parts.port))
+            for one in (client, server):
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:
+                self._open |= {client, server}
+            gagged = threading.Event()
+            for pump, ends in ((self._ask, (client, server)), (self._answer, (server, client))):
+                threading.Thread(target=pump, args=(*ends, gagged), daemon=True).start()
+
+    def _ask(self, client: socket.socket, server: socket.socket, gagged: threading.Event) -> None:
+        with contextlib.suppress(OSError):
+            while data := client.recv(65536):
+                if self._meets("cut_before", data):
+                    break
+                if self._meets("cut_after", data):
+                    gagged.set()
+                server.sendall(data)
+        _close(client)
+        _close(server)
+
+    def _answer(
+        self, server: socket.socket, client: socket.socket, gagged: threading.Event
+    ) -> None:
+        with contextlib.suppress(OSError):
+            # An answer means that the server has done what it was asked to.
+            while (data := server.recv(65536)) and not gagged.is_set():
+                client.sendall(data)
+        _close(client)
+        _close(server)
+
+    def _meets(self, which: str, data: bytes) -> bool:
+        with self._lock:
+            wanted: bytes | None = getattr(self, which)
+            if wanted is None or wanted not in data:
+                return False
+            setattr(self, which, None)
+            self.cuts += 1
+            return True
+
+
+def _close(one: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+    one.close()

@@ -1,0 +1,255 @@
+"""`python -m tests.oracle FOLDER …`: core's import of scrapes, and ours of the same in pieces.
+
+Each folder is a scrape of one jurisdiction, in order. Prints what differs and exits 1 if anything
+does, or if a run is not final in the end.
+"""
+
+import argparse
+import json
+import logging
+import os
+import random
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+
+from realtime import config, inbox
+from realtime.devstack import DevStack
+from realtime.devstack.database import (
+    load_jurisdiction,
+    load_people,
+    lookup,
+    migrate,
+    using_database,
+)
+from realtime.devstack.stack import BUCKET
+from realtime.models import File, Outcome, ScrapeRun
+from realtime.scraped import RUN_ID_METADATA, SCRAPED_AT_METADATA, parse_key, time_of
+from tests import oracle, rows
+from tests.support import messages_in
+
+TEMPLATE = "template"
+# One message in this many is delivered twice.
+TWICE = 10
+SHOWN = 40
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parse(arguments)
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}", flush=True)
+    logging.disable(logging.CRITICAL)
+    # Released messages come again at once.
+    inbox.RELEASE_SECONDS = (0, 0)
+    with DevStack() as stack:
+        bench = _Bench(stack, options)
+        expected = bench.core()
+        failures = 0
+        for number in range(options.schedules):
+            for run_size in options.run_size:
+                rng = random.Random(f"{seed} {number} {run_size}")
+                actual, problems = bench.ours(rng, run_size, f"ours_{number}_{run_size}")
+                found = list(rows.differences(expected, actual))
+                failures += len(found) + len(problems)
+                for line in [*problems, *found][:SHOWN]:
+                    print(line)
+                print(
+                    f"schedule {number}, runs of {run_size}: {len(found)} differences", flush=True
+                )
+    return 1 if failures else 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="tests.oracle", description=__doc__)
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
+    parser.add_argument("--jurisdiction", metavar="ABBR", help="default: the folder's name")
+    parser.add_argument("--people", type=Path, metavar="FOLDER", help="people to load before")
+    parser.add_argument("--schedules", type=int, default=1, metavar="N", help="how many (1)")
+    parser.add_argument("--seed", type=int, metavar="S", help="of the schedules (random)")
+    parser.add_argument(
+        "--run-size", type=int, action="append", metavar="N", help="messages a run (300)"
+    )
+    parser.add_argument("--importer", metavar="NAME", help="import_realtime's option")
+    options = parser.parse_args(arguments)
+    options.run_size = options.run_size or [300]
+    options.jurisdiction = options.jurisdiction or options.folders[0].resolve().name
+    return options
+
+
+class _Bench:
+    """Both ways in, each into a database of its own."""
+
+    def __init__(self, stack: DevStack, options: argparse.Namespace) -> None:
+        self._stack = stack
+        self._options = options
+        abbr = options.jurisdiction.lower()
+        self._abbr = "usa" if abbr == "us" else abbr
+        self._state = lookup(abbr)
+        with using_database(stack.postgres.create_database(TEMPLATE)):
+            migrate()
+            load_jurisdiction(abbr)
+            if options.people:
+                print(f"{load_people(options.people)} people", flush=True)
+
+    def core(self) -> list[str]:
+        """What core's import leaves; the same for every schedule."""
+        began = time.monotonic()
+        with using_database(self._stack.postgres.create_database("core", template=TEMPLATE)):
+            scrapes = [
+                oracle.read(sorted(folder.glob("*.json"))) for folder in self._options.folders
+            ]
+            refused = oracle.import_scrapes(scrapes, self._state.jurisdiction_id)
+            expected = rows.dump()
+        for one in refused:
+            print(f"core refuses {one.id}: {one.why[:200]}")
+        count = sum(len(scrape) for scrape in scrapes)
+        print(f"core: {count} files, {time.monotonic() - began:.0f} s", flush=True)
+        return expected
+
+    def ours(self, rng: random.Random, run_size: int, name: str) -> tuple[list[str], list[str]]:
+        """What we leave, and what is wrong besides."""
+        queue_url = self._stack.aws.create_queue(name)
+        bucket = f"{BUCKET}-{name}".replace("_", "-")
+        self._stack.aws.create_bucket(bucket)
+        url = self._stack.postgres.create_database(name, template=TEMPLATE)
+        os.environ.update(
+            self._stack.aws.environment(),
+            DATABASE_URL=url,
+            S3_REALTIME_BASE=f"s3://{bucket}",
+            SQS_QUEUE_URL=queue_url,
+        )
+        settings.REALTIME = config.load(os.environ)
+        problems: list[str] = []
+        with using_database(url):
+            for folder in self._options.folders:
+                delivery = _Delivery(self._stack, bucket, queue_url, self._abbr, self._state)
+                delivery.messages(folder)
+                problems += self._deliver(delivery.shuffled(rng), run_size, delivery, folder)
+            dump = rows.dump()
+        self._stack.postgres.drop_database(name)
+        self._stack.aws.sqs().delete_queue(QueueUrl=queue_url)
+        return dump, problems
+
+    def _deliver(
+        self, bodies: list[str], run_size: int, delivery: "_Delivery", folder: Path
+    ) -> list[str]:
+        began = time.monotonic()
+        received = 0
+        while bodies:
+            delivery.send(bodies[:run_size])
+            del bodies[:run_size]
+            received += self._import(run_size)
+            _progress(f"{folder}: {received} received, {len(bodies)} left")
+        while more := self._import(run_size):
+            received += more
+        outcomes = Counter(
+            File.objects.filter(run_id=delivery.run_id).values_list("outcome", flat=True)
+        )
+        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+        _progress("")
+        print(f"{folder}: {told}; {time.monotonic() - began:.0f} s", flush=True)
+        run = ScrapeRun.objects.get(run_id=delivery.run_id)
+        problems = [] if run.finalized_at else [f"{folder}: its run is not final"]
+        if run.closed_at:
+            print(f"{folder}: closed, {run.closed}")
+        if outcomes[Outcome.DEFERRED]:
+            problems.append(f"{folder}: files are still parked")
+        if delivery.waiting():
+            problems.append(f"{folder}: messages are still in the queue")
+        return problems
+
+    def _import(self, run_size: int) -> int:
+        extra = {"importer": self._options.importer} if self._options.importer else {}
+        out = StringIO()
+        call_command("import_realtime", max_messages=run_size, json=True, stdout=out, **extra)
+        report = json.loads(out.getvalue().splitlines()[-1])
+        assert report["received"] == sum(report[outcome] for outcome in Outcome.values)
+        received: int = report["received"]
+        return received
+
+
+class _Delivery:
+    """One scrape's run: its files in the bucket, and the messages that say so."""
+
+    def __init__(self, stack: DevStack, bucket: str, queue_url: str, abbr: str, state: Any) -> None:
+        self._s3, self._sqs = stack.aws.s3(), stack.aws.sqs()
+        self._bucket = bucket
+        self._queue_url = queue_url
+        self._abbr = abbr
+        self._state = state
+        self.run_id = uuid.uuid4()
+        self._bodies: list[str] = []
+
+    def messages(self, folder: Path) -> None:
+        """Upload the files, as core's scrapers name them, and write the messages."""
+        paths = sorted(folder.glob("*.json"))
+        ticks = [file.ticks for file in oracle.read(paths) if file.ticks]
+        began, ended = time_of(min(ticks)), time_of(max(ticks) + 10)
+        sent: Counter[str] = Counter()
+        for path in paths:
+            key = f"{self._abbr}/{path.name}"
+            sent[parse_key(key).object_type] += 1
+            self._s3.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=path.read_bytes(),
+                Metadata={
+                    RUN_ID_METADATA: str(self.run_id),
+                    SCRAPED_AT_METADATA: began.isoformat(),
+                },
+            )
+            self._tell(file_path=key, file_archiving_enabled=True)
+        self._tell(
+            run_finished={
+                "started_at": began.isoformat(),
+                "finished_at": ended.isoformat(),
+                "objects": dict(sent),
+                "scrapers": {},
+            }
+        )
+
+    def shuffled(self, rng: random.Random) -> list[str]:
+        bodies = self._bodies + rng.sample(self._bodies, len(self._bodies) // TWICE)
+        rng.shuffle(bodies)
+        return bodies
+
+    def send(self, bodies: Sequence[str]) -> None:
+        for at in range(0, len(bodies), 10):
+            entries = [
+                {"Id": str(number), "MessageBody": body}
+                for number, body in enumerate(bodies[at : at + 10])
+            ]
+            self._sqs.send_message_batch(QueueUrl=self._queue_url, Entries=entries)  # type: ignore[arg-type]
+
+    def waiting(self) -> int:
+        return messages_in(self._sqs, self._queue_url)
+
+    def _tell(self, **fields: Any) -> None:
+        self._bodies.append(
+            json.dumps(
+                {
+                    "bucket": self._bucket,
+                    "jurisdiction_id": self._state.jurisdiction_id,
+                    "jurisdiction_name": self._state.name,
+                    "run_id": str(self.run_id),
+                    **fields,
+                }
+            )
+        )
+
+
+def _progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
