@@ -52,8 +52,9 @@ class Deployed:
         self._values = {**defaults, **names, **parameters}
 
     def policy(self, resource: str) -> list[dict[str, Any]]:
-        """The statements of a policy, resolved."""
-        document = self.template["Resources"][resource]["Properties"]["PolicyDocument"]
+        """The statements of a policy, or of a role's own one, resolved."""
+        properties = self.template["Resources"][resource]["Properties"]
+        document = properties.get("Policies", [properties])[0]["PolicyDocument"]
         statements: list[dict[str, Any]] = self._resolve(document)["Statement"]
         return statements
 

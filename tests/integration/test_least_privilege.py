@@ -183,7 +183,7 @@ def test_policies__what_commands_call__is_what_they_may(
         names,
     )
     compare(deployed.policy("ProducerPolicy"), produced)
-    compare(deployed.policy("FunctionPolicy"), consumed)
+    compare(deployed.policy("FunctionRole"), consumed)
     compare(deployed.policy("OperatorPolicy"), operated)
 
 
@@ -193,7 +193,7 @@ def test_policies__of_roles__name_every_action_and_resource() -> None:
         **{f"{resource}.Arn": f"arn:{resource}" for resource in ("Bucket", "Queue", "LogGroup")},
     }
     deployed = Deployed({"DatabaseUrlParameter": PARAMETER, "Trigger": "queue"}, names)
-    for policy in ("ProducerPolicy", "FunctionPolicy", "OperatorPolicy"):
+    for policy in ("ProducerPolicy", "FunctionRole", "OperatorPolicy"):
         for statement in deployed.policy(policy):
             assert statement["Effect"] == "Allow"
             assert "*" not in json.dumps(statement["Action"])
