@@ -52,7 +52,7 @@ stack: install ## keep PostgreSQL, S3 and SQS running with Wyoming loaded, until
 	@$(RUN) manage.py local_stack --jurisdiction wy $(ARGS)
 
 lambda: install ## build the function's zip for each architecture, and measure it
-	@$(TRUST) $(RUN) deploy/aws/package.py $(ARGS)
+	@$(TRUST) $(RUN) -m deploy.aws.package $(ARGS)
 
 deploy-check: tools ## check what deploy/ holds: the template, the Dockerfiles, the units
 	.venv-check/bin/cfn-lint --include-checks I --template deploy/aws/template.yaml
@@ -61,7 +61,7 @@ deploy-check: tools ## check what deploy/ holds: the template, the Dockerfiles, 
 		--region us-east-1 --template-file deploy/aws/template.yaml
 	.venv-check/bin/hadolint deploy/docker/Dockerfile.*
 	$(RUN) deploy/systemd/verify.py
-	$(RUN) -m pytest -m deploy tests/end_to_end/test_operations.py
+	$(RUN) -m pytest -m deploy tests/end_to_end
 
 tools: .venv-check/.installed .venv-emulator/.installed ## what deploy-check and some tests need
 
