@@ -1,7 +1,14 @@
 """`manage.py check --tag realtime`: what each lack of an installation is called."""
 
 import json
-from collections.abc import Callable
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +22,7 @@ from realtime import aws as clients
 from realtime.checks import files, postgres, queue
 from realtime.config import Config, load
 from realtime.devstack.database import using_database
-from tests.support import Aws, CompletedText
+from tests.support import Aws, CompletedText, wait_until
 
 
 def ids(messages: list[CheckMessage]) -> list[str]:
@@ -156,6 +163,54 @@ def test_database__one_server_connection_for_all_clients__is_a_pooler(
     settings.REALTIME = load({"DATABASE_URL": database})
     monkeypatch.setattr(postgres, "_backend", lambda of: 4711)
     assert ids(postgres.check_database()) == ["E023"]
+
+
+@pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="pgbouncer is not here")
+@pytest.mark.parametrize(("mode", "expected"), [("transaction", ["E023"]), ("session", [])])
+def test_database__behind_pgbouncer__only_sessions_will_do(
+    database: str, config: Config, settings: SettingsWrapper, mode: str, expected: list[str]
+) -> None:
+    settings.REALTIME = load({"DATABASE_URL": database})
+    with pgbouncer(database, mode) as url, using_database(url):
+        assert ids(postgres.check_database()) == expected
+
+
+@contextmanager
+def pgbouncer(database_url: str, mode: str) -> Iterator[str]:
+    parts = urlsplit(database_url)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        Path(folder, "users").write_text(f'"{parts.username}" "{parts.password}"\n')
+        Path(folder, "ini").write_text(
+            f"""[databases]
+* = host={parts.hostname} port={parts.port} user={parts.username} password={parts.password}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+auth_type = plain
+auth_file = {folder}/users
+pool_mode = {mode}
+unix_socket_dir =
+"""
+        )
+        user = ["-u", "nobody"] if os.geteuid() == 0 else []
+        process = subprocess.Popen(["pgbouncer", "-q", *user, f"{folder}/ini"])
+        try:
+            assert wait_until(lambda: not _refused(port))
+            yield parts._replace(
+                netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}"
+            ).geturl()
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _refused(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_check__with_its_tag_and_for_deployment__names_everything_and_fails(
