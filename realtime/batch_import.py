@@ -15,7 +15,8 @@ from realtime import ledger, whereabouts
 from realtime.batching import FetchedFile, FileIdentity, Result, log_result
 from realtime.errors import PoisonMessage, RetryLater, Superseded, Unresolved
 from realtime.history import LedgerHistory, named_actions, settled_bills
-from realtime.importers.applying import Attempt, applier
+from realtime.importers.applying import Attempt
+from realtime.importers.choice import applier
 from realtime.importers.explain import explain, interrupted
 from realtime.importers.references import link_related_bills, link_votes
 from realtime.locks import lock_jurisdiction
@@ -43,6 +44,7 @@ def import_batch(
     jurisdiction_id: str,
     files: Sequence[FetchedFile],
     *,
+    importer: str,
     lock_wait: float,
     before_commit: Callable[[], None],
     must_stop: Callable[[], bool],
@@ -58,7 +60,7 @@ def import_batch(
     try:
         with transaction.atomic():
             lock_jurisdiction(jurisdiction_id, lock_wait)
-            batch = _Batch(jurisdiction_id, files)
+            batch = _Batch(jurisdiction_id, files, importer)
             result = batch.run(must_stop)
             before_commit()
     except RetryLater:
@@ -85,7 +87,7 @@ def fail_alone(file: FetchedFile, exc: Exception, before_commit: Callable[[], No
 
 
 class _Batch:
-    def __init__(self, jurisdiction_id: str, files: Sequence[FetchedFile]) -> None:
+    def __init__(self, jurisdiction_id: str, files: Sequence[FetchedFile], importer: str) -> None:
         # Taken while the lock is held, so that it grows from batch to batch of a jurisdiction
         # whatever the clocks of the hosts say.
         self._now = ledger.database_now()
@@ -93,7 +95,7 @@ class _Batch:
         self._files = files
         history = LedgerHistory(jurisdiction_id)
         history.preload("bill", bills_named(files))
-        self._applier = applier(jurisdiction_id, history)
+        self._applier = applier(importer, jurisdiction_id, history)
 
     def run(self, must_stop: Callable[[], bool]) -> BatchResult:
         known = ledger.known([file.identity for file in self._files])

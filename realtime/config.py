@@ -10,6 +10,9 @@ from realtime.errors import ConfigurationError
 APPLICATION_NAME = "openstates-realtime"
 SLOT_SEEKER_NAME = "openstates-realtime-slot"
 
+# Which importers write the rows: the set-based ones, or core's own.
+BULK, CORE = "bulk", "core"
+
 DATABASE_SCHEMES = {"postgres", "postgresql", "pgsql", "psql", "postgis"}
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}

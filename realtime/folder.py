@@ -12,7 +12,7 @@ from yaml import YAMLError
 
 from realtime import existing, scraped, whereabouts
 from realtime.batching import Delivery, FetchedFile, FileIdentity, Result, in_import_order
-from realtime.config import Config
+from realtime.config import BULK, Config
 from realtime.errors import PoisonMessage, RetryLater, Unavailable
 from realtime.existing import Existing
 from realtime.fetching import whose
@@ -43,6 +43,7 @@ class _Work:
     slot: WorkerSlot
     report: Report
     must_stop: Callable[[], bool]
+    importer: str
     failed_rows: list[int] = field(default_factory=list)
 
 
@@ -53,6 +54,7 @@ def run(
     jurisdiction_id: str,
     must_stop: Callable[[], bool],
     tell: Callable[[Failure], None],
+    importer: str = BULK,
 ) -> Report:
     """Import the files of `folder` as an import run would, and `tell` of each that fails.
 
@@ -68,7 +70,7 @@ def run(
     """
     files = existing.find(folder).files
     report = Report()
-    work = _Work(WorkerSlot(config.max_workers), report, must_stop)
+    work = _Work(WorkerSlot(config.max_workers), report, must_stop, importer)
     with report.stage("total"):
         try:
             with database_needed():

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Q
 
 from realtime.batching import FetchedFile
@@ -12,6 +13,11 @@ from realtime.importers.references import NamedAction
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
 from realtime.scraped import ScrapeOrder, ticks_of
 
+_NEWEST = """
+    SELECT DISTINCT ON (row_id) row_id, order_ticks, scrape_id, order_stamp FROM realtime_file
+    WHERE row_id = ANY(%s) AND row_id <> '' AND outcome = ANY(%s)
+    ORDER BY row_id, order_ticks DESC, scrape_id DESC, order_stamp DESC
+"""
 _ORDER = ("order_ticks", "scrape_id", "order_stamp")
 
 
@@ -51,6 +57,16 @@ class LedgerHistory:
             )
             self._newest[row_id] = ScrapeOrder(*last) if last else None
         return self._newest[row_id]
+
+    def preload_newest(self, row_ids: Collection[str]) -> None:
+        unknown = [row_id for row_id in row_ids if row_id not in self._newest]
+        if not unknown:
+            return
+        self._newest.update(dict.fromkeys(unknown))
+        with connection.cursor() as cursor:
+            cursor.execute(_NEWEST, [unknown, [outcome.value for outcome in APPLIED]])
+            for row_id, *order in cursor.fetchall():
+                self._newest[row_id] = ScrapeOrder(*order)
 
     def row_of(self, object_type: str, scrape_id: str) -> str | None:
         if (object_type, scrape_id) not in self._rows:

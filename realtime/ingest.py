@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from django.db import connection
 
 from realtime import archive, ledger, parked
-from realtime.config import Config
+from realtime.config import BULK, Config
 from realtime.deliveries import Deliveries
 from realtime.errors import PoisonMessage
 from realtime.finalization.finalize import finalize_complete
@@ -39,8 +39,8 @@ class Limits:
     must_stop: Callable[[], bool]
 
 
-def run(config: Config, inbox: Inbox, store: Store, limits: Limits) -> Report:
-    """Import what the inbox holds and say what became of it.
+def run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: str = BULK) -> Report:
+    """Import what the inbox holds, by the importers named, and say what became of it.
 
     Takes a worker slot for its time; when all are busy the report's note says so and nothing was
     received. Raises Unavailable when the database or AWS cannot be reached: what was received
@@ -50,7 +50,7 @@ def run(config: Config, inbox: Inbox, store: Store, limits: Limits) -> Report:
     slot = WorkerSlot(config.max_workers)
     # Around everything: what was given and not taken up must come again.
     with inbox, report.stage("total"):
-        work = Work(config, store, slot, report, limits.must_stop)
+        work = Work(config, store, slot, report, limits.must_stop, importer)
         try:
             with database_needed():
                 if not slot.take():
@@ -101,7 +101,13 @@ def _try_alone(work: Work, deliveries: Deliveries, suspect: ReceivedMessage) -> 
 
 
 def _finalize(work: Work) -> None:
-    means = Means(work.store, work.config.max_file_bytes, work.slot.verify, work.must_stop)
+    means = Means(
+        work.store,
+        work.config.max_file_bytes,
+        work.slot.verify,
+        work.must_stop,
+        work.importer,
+    )
     try:
         for one in finalize_complete(means):
             work.report.finalized.append(str(one.run.run_id))

@@ -109,6 +109,7 @@ def _import_patiently(
                 # In slices, since no signal is handled while the database keeps us waiting.
                 lock_wait=min(patience, _SLICE),
                 before_commit=work.slot.verify,
+                importer=work.importer,
                 must_stop=work.must_stop,
             )
         except Busy:

@@ -20,6 +20,7 @@ class Importing(Protocol):
 
     slot: WorkerSlot
     report: Report
+    importer: str
     failed_rows: list[int]
 
     @property
@@ -30,8 +31,9 @@ class Importing(Protocol):
 class Work:
     """One run's means and its findings.
 
-    `must_stop` is asked between files. `failed_rows` are the ledger's rows of files that failed;
-    `unavailable` is what ends the run with an error once what can be done is done.
+    `importer` names the importers that write the rows. `must_stop` is asked between files.
+    `failed_rows` are the ledger's rows of files that failed; `unavailable` is what ends the run
+    with an error once what can be done is done.
     """
 
     config: Config
@@ -39,6 +41,7 @@ class Work:
     slot: WorkerSlot
     report: Report
     must_stop: Callable[[], bool]
+    importer: str
     failed_rows: list[int] = field(default_factory=list)
     unavailable: Unavailable | None = None
 

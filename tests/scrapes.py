@@ -8,7 +8,7 @@ from typing import Any
 from openstates.scrape import Bill, Event, State, VoteEvent
 from openstates.utils import JSONEncoderPlus
 
-from realtime.config import Config, load
+from realtime.config import BULK, Config, load
 from realtime.inbox import QueueInbox
 from realtime.ingest import Limits, run
 from realtime.models import File
@@ -107,6 +107,7 @@ class Mail:
 
     def __init__(self, aws: Aws, database_url: str, **settings: str) -> None:
         self.aws = aws
+        self.importer = BULK
         self.config: Config = load({**aws.environment, "DATABASE_URL": database_url, **settings})
         self.store = S3Store(aws.bucket, aws.s3)
         self.queue = SqsQueue(aws.queue_url, aws.sqs, wait=0)
@@ -149,7 +150,7 @@ class Mail:
         """One import run; its report is checked to add up."""
         inbox = QueueInbox(self.queue, self.config.visibility_timeout)
         limits = Limits(max_messages, False, lambda: False)
-        report = run(self.config, inbox, self.store, limits)
+        report = run(self.config, inbox, self.store, limits, self.importer)
         figures = report.as_dict()
         assert figures["received"] == sum(figures[name] for name in OUTCOMES)
         return report

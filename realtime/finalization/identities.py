@@ -36,7 +36,12 @@ def misplaced(run: ScrapeRun, object_type: str) -> list[list[int]]:
         cursor.execute(_LOOKED_UP_IN_SEVERAL_WAYS, [run.run_id, object_type])
         if cursor.fetchone() is None:
             return []
-    files = File.objects.filter(run_id=run.run_id, object_type=object_type, identity__isnull=False)
+    files = File.objects.filter(
+        run_id=run.run_id,
+        object_type=object_type,
+        jurisdiction_id=run.jurisdiction_id,
+        identity__isnull=False,
+    )
     # What a newer run leaves no place for has no row at all.
     files = files.exclude(outcome=Outcome.SUPERSEDED, row_id="")
     files = files.order_by("order_ticks", "scrape_id", "order_stamp")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
 from openstates.data.models import VoteEvent
 
 from realtime.batch_import import relink
@@ -33,7 +34,7 @@ _MARK_EVENTS = f"""
 
 def bills_with_votes(run: ScrapeRun, after: str) -> list[str]:
     """The next bills, by id, of which the run has at least one vote event."""
-    files = File.objects.filter(run_id=run.run_id, object_type="vote_event", bill_id__gt=after)
+    files = _files(run, "vote_event").filter(bill_id__gt=after)
     bills = files.exclude(row_id="").order_by("bill_id").values_list("bill_id", flat=True)
     return list(bills.distinct()[:PAGE])
 
@@ -69,8 +70,13 @@ def resolve_related_bills(run: ScrapeRun) -> None:
 
 
 def _has(run: ScrapeRun, object_type: str) -> bool:
-    files = File.objects.filter(run_id=run.run_id, object_type=object_type)
-    return files.exclude(row_id="").exists()
+    return _files(run, object_type).exclude(row_id="").exists()
+
+
+def _files(run: ScrapeRun, object_type: str) -> "QuerySet[File]":
+    return File.objects.filter(
+        run_id=run.run_id, object_type=object_type, jurisdiction_id=run.jurisdiction_id
+    )
 
 
 def _words(run: ScrapeRun) -> dict[str, Any]:

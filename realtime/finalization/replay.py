@@ -12,7 +12,7 @@ from realtime import ledger
 from realtime.batch_import import bills_named, result_of, settle_references
 from realtime.batching import FetchedFile, Result
 from realtime.history import LedgerHistory
-from realtime.importers.applying import applier
+from realtime.importers.choice import applier
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ _MODELS = {"vote_event": VoteEvent, "event": Event}
 # The newest file of each row, and those that may fare better now.
 _TO_REPLAY = """
     SELECT id FROM realtime_file AS file
-    WHERE run_id = %(run)s AND object_type = %(type)s
+    WHERE run_id = %(run)s AND object_type = %(type)s AND jurisdiction_id = %(jurisdiction)s
       AND (order_ticks, scrape_id, order_stamp, id) > (%(ticks)s, %(scrape_id)s, %(stamp)s, %(id)s)
       AND (
         (outcome = 'failed' AND reason IN ('unresolved', 'ambiguous'))
@@ -57,6 +57,8 @@ def page(run: ScrapeRun, object_type: str, after: Place) -> list[File]:
             {
                 "run": run.run_id,
                 "type": object_type,
+                # A message can claim any run; another jurisdiction's files are none of its.
+                "jurisdiction": run.jurisdiction_id,
                 "applied": [outcome.value for outcome in APPLIED],
                 "limit": PAGE,
                 **vars(after),
@@ -73,7 +75,10 @@ def place_of(row: File) -> Place:
 
 
 def apply_again(
-    jurisdiction_id: str, rows: Sequence[File], files: Sequence[FetchedFile | None]
+    jurisdiction_id: str,
+    rows: Sequence[File],
+    files: Sequence[FetchedFile | None],
+    importer: str,
 ) -> int:
     """Import the files of these rows of the ledger once more; returns how many changed anything.
 
@@ -88,7 +93,7 @@ def apply_again(
     history.preload("bill", bills_named(found))
     results = [
         result_of(attempt)
-        for attempt in applier(jurisdiction_id, history).apply(found, lambda: False)
+        for attempt in applier(importer, jurisdiction_id, history).apply(found, lambda: False)
     ]
     pairs = [(by_identity[result.identity], result) for result in results]
     _correct(pairs)

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from realtime import ledger
+from realtime.config import BULK
 from realtime.errors import Busy, RealtimeError
 from realtime.finalization import identities, plan_report, postimport, replay
 from realtime.locks import lock_jurisdiction
@@ -45,6 +46,7 @@ class Means:
     max_file_bytes: int
     before_commit: Callable[[], None]
     must_stop: Callable[[], bool]
+    importer: str = BULK
     progress: Callable[[str, Mapping[str, int]], None] = lambda step, counts: None
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -140,7 +142,7 @@ class Finalization:
         return piece
 
     def _apply(self, rows: Sequence[File], files: Sequence[Any]) -> None:
-        changed = replay.apply_again(self._run.jurisdiction_id, rows, files)
+        changed = replay.apply_again(self._run.jurisdiction_id, rows, files, self._means.importer)
         self._means.counts[REPLAYED] += len(rows)
         self._means.counts[CHANGED] += changed
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from django.db import connection, transaction
 from openstates.data.models import Jurisdiction
@@ -127,8 +127,3 @@ def _check_constraints() -> None:
     # Core's foreign keys are deferred: a bad one would pass here and fail everyone's commit.
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
-
-
-def applier(jurisdiction_id: str, history: Any) -> Applier:
-    """The importers of a transaction."""
-    return OneByOne(jurisdiction_id, history)

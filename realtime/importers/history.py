@@ -1,5 +1,6 @@
 """What the ledger knows of the rows that a batch may touch."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 from realtime.batching import FetchedFile
@@ -15,6 +16,9 @@ class Newest(Protocol):
 
 class History(Newest, Protocol):
     """All that the importers of a batch ask."""
+
+    def preload_newest(self, row_ids: Collection[str]) -> None:
+        """Make `newest` know these rows, in one query."""
 
     def row_of(self, object_type: str, scrape_id: str) -> str | None:
         """The row that the object of this scrape `_id` was applied to."""

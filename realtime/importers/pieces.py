@@ -5,8 +5,6 @@ scrape came in other runs, so scrape ids are looked up in the ledger as well, wh
 named instead of being skipped, and what is older than the row it would change is refused.
 """
 
-import hashlib
-import json
 from collections import defaultdict
 from typing import Any
 
@@ -19,6 +17,14 @@ from openstates.utils import get_pseudo_id
 
 from realtime.batching import About
 from realtime.errors import PoisonMessage, Superseded, Unresolved, WaitingFor
+from realtime.importers.adapting import (
+    about_event,
+    about_vote,
+    name_references_of_bill,
+    name_references_of_event,
+    require_name,
+    take_action,
+)
 from realtime.importers.history import History
 from realtime.scraped import ScrapeOrder
 
@@ -73,21 +79,7 @@ class _InPieces(BaseImporter):  # type: ignore[misc]
             raise Superseded(row.id)
 
     def get_session(self, identifier: str) -> LegislativeSession:
-        text = isinstance(identifier, str | int) and not isinstance(identifier, bool)
-        if not text or identifier == "":
-            # Waiting for it would only put the failure off.
-            raise PoisonMessage(
-                "invalid",
-                f"legislative_session names no session: {ascii(identifier)[:100]}",
-                "legislative_session",
-            )
-        width = LegislativeSession._meta.get_field("identifier").max_length
-        if isinstance(identifier, str) and len(identifier) > width:
-            raise PoisonMessage(
-                "too-long",
-                f"legislative_session has {len(identifier)} characters, its column holds {width}",
-                "legislative_session",
-            )
+        require_name(identifier)
         try:
             return super().get_session(identifier)
         except LegislativeSession.DoesNotExist as exc:
@@ -152,6 +144,11 @@ class JurisdictionInPieces(_InPieces, core.JurisdictionImporter):  # type: ignor
 class BillInPieces(_InPieces, core.BillImporter):  # type: ignore[misc]
     """Bills; also resolves, for the other importers, the bill that a scrape `_id` names."""
 
+    def prepare_for_db(self, data: dict[str, Any]) -> dict[str, Any]:
+        prepared = super().prepare_for_db(data)
+        name_references_of_bill(prepared)
+        return prepared
+
     def resolve_json_id(self, json_id: str, allow_no_match: bool = False) -> str | None:
         _recall(self, "bill", json_id)
         row: str | None = super().resolve_json_id(json_id, allow_no_match)
@@ -172,15 +169,12 @@ class VoteEventInPieces(_InPieces, core.VoteEventImporter):  # type: ignore[misc
 
     def apply(self, data: dict[str, Any], order: ScrapeOrder) -> tuple[str, str]:
         # Which action is whose depends on all votes of the bill: `link_votes` settles that.
-        self._action = data.get("bill_action") or ""
-        if not isinstance(self._action, str):
-            raise PoisonMessage("invalid", "bill_action is no text", "bill_action")
-        data["bill_action"] = None
+        self._action = take_action(data)
         self._require_bill(data)
         return super().apply(data, order)
 
     def get_object(self, data: dict[str, Any]) -> Any:
-        self.about = _about_vote(data, self._action)
+        self.about = about_vote(data, self._action)
         try:
             return self._find(data)
         except VoteEvent.DoesNotExist:
@@ -251,37 +245,13 @@ class EventInPieces(_InPieces, core.EventImporter):  # type: ignore[misc]
 
     def prepare_for_db(self, data: dict[str, Any]) -> dict[str, Any]:
         prepared = super().prepare_for_db(data)
+        name_references_of_event(prepared)
         prepared["deleted"] = self.history.events_settled(self._order)
         return prepared
 
     def get_object(self, data: dict[str, Any]) -> Any:
-        self.about = _about_event(data)
+        self.about = about_event(data)
         return super().get_object(data)
-
-
-def _about_vote(data: dict[str, Any], action: str) -> About:
-    bill, session = data["bill_id"] or "", str(data["legislative_session_id"])
-    date, organization = str(data["start_date"]), data["organization_id"] or ""
-    keys = [_key("motion", session, bill, data["motion_text"], date, organization)]
-    if data["identifier"]:
-        keys.insert(0, _key("identifier", session, bill, data["identifier"]))
-    if data.get("dedupe_key"):
-        keys.insert(0, _key("dedupe", data["dedupe_key"]))
-    return About(bill, tuple(keys), action, date, organization)
-
-
-def _about_event(data: dict[str, Any]) -> About:
-    fields = ("name", "description", "start_date", "end_date")
-    keys = [_key("fields", *(data[name] for name in fields))]
-    if data.get("dedupe_key"):
-        keys.insert(0, _key("dedupe", data["dedupe_key"]))
-    return About(keys=tuple(keys))
-
-
-def _key(kind: str, *parts: Any) -> str:
-    # Digests, since motions and descriptions can be pages long.
-    digest = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:24]
-    return f"{kind}:{digest}"
 
 
 def _recall(importer: _InPieces, object_type: str, json_id: str) -> None:

@@ -13,6 +13,7 @@ from django.test import override_settings
 from openstates.data.models import Bill, Event, RunPlan, VoteEvent
 
 from realtime import ledger, prune
+from realtime.config import BULK, CORE
 from realtime.finalization import steps
 from realtime.finalization.finalize import finalize_complete
 from realtime.models import File, ScrapeRun
@@ -21,9 +22,11 @@ from tests.scrapes import Mail
 from tests.support import Aws
 
 
-@pytest.fixture
-def mail(aws: Aws, database: str) -> Mail:
-    return Mail(aws, database)
+@pytest.fixture(params=[BULK, CORE])
+def mail(request: Any, aws: Aws, database: str) -> Mail:
+    mail = Mail(aws, database)
+    mail.importer = request.param
+    return mail
 
 
 class Run:
@@ -291,3 +294,17 @@ def test_prune_realtime__old_final_runs__forgotten_and_nothing_else(mail: Mail) 
     assert File.objects.filter(run_id=second.id).exists(), "it is open"
     assert first.row.finalized_at, "the newest final run tells stragglers from news"
     assert Bill.objects.exists()
+
+
+def test_finalize__file_of_another_state_that_claims_the_run__left_alone(mail: Mail) -> None:
+    run = Run(mail)
+    run.publish(scrapes.jurisdiction(), scrapes.bill("HB 1"))
+    congress = "ocd-jurisdiction/country:us/government"
+    stray = scrapes.event("Stray")
+    stray["jurisdiction"]["id"] = congress
+    key = mail.put(stray, f"us/event_{stray['_id']}.json")
+    mail.send(mail.message(key, jurisdiction_id=congress, run_id=run.id))
+    mail.run()
+    run.end(event=1)
+    assert mail.run().finalized == [run.id]
+    assert Event.objects.get().jurisdiction_id == congress

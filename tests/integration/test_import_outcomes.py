@@ -9,8 +9,10 @@ import psycopg2
 import pytest
 from django.db import connection
 from openstates.data.models import Bill, BillAction, LegislativeSession, VoteEvent
+from openstates.importers import BillImporter
 
 from realtime import fetching, inbox, jurisdiction_batches, ledger, locks, runs, scraped
+from realtime.config import BULK, CORE
 from realtime.errors import Unavailable
 from realtime.models import File, ScrapeRun, Suspect
 from realtime.scraped import SCRAPED_AT_METADATA
@@ -32,9 +34,11 @@ END: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def mail(aws: Aws, database: str) -> Mail:
-    return Mail(aws, database)
+@pytest.fixture(params=[BULK, CORE])
+def mail(request: Any, aws: Aws, database: str) -> Mail:
+    mail = Mail(aws, database)
+    mail.importer = request.param
+    return mail
 
 
 @pytest.fixture
@@ -380,9 +384,7 @@ def test_import__bad_message_about_an_imported_file__leaves_its_record_alone(
 def test_import__foreign_key_that_only_the_commit_would_check__fails_alone_at_once(
     session: Mail, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from realtime.importers.pieces import BillInPieces
-
-    prepare = BillInPieces.prepare_for_db
+    prepare = BillImporter.prepare_for_db
 
     def misled(self: Any, data: Any) -> Any:
         prepared = prepare(self, data)
@@ -390,7 +392,7 @@ def test_import__foreign_key_that_only_the_commit_would_check__fails_alone_at_on
             prepared["from_organization_id"] = "ocd-organization/nobody"
         return prepared
 
-    monkeypatch.setattr(BillInPieces, "prepare_for_db", misled)
+    monkeypatch.setattr(BillImporter, "prepare_for_db", misled)
     session.publish(scrapes.bill("HB 12"), scrapes.bill("HB 13"), scrapes.bill("HB 14"))
     report = session.run()
     assert (report.outcomes["inserted"], report.outcomes["failed"]) == (2, 1)

@@ -12,7 +12,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
 django.setup()
 
-from tests.oracle.files import Refused, Run, ScrapedFile, read  # noqa: E402
+from tests.oracle.files import Refused, Run, ScrapedFile, contents, read  # noqa: E402
 from tests.oracle.runs import import_runs  # noqa: E402
 from tests.oracle.truth import import_files, import_scrape, import_scrapes  # noqa: E402
 
@@ -20,6 +20,7 @@ __all__ = [
     "Refused",
     "Run",
     "ScrapedFile",
+    "contents",
     "import_files",
     "import_runs",
     "import_scrape",

@@ -7,22 +7,20 @@ does, or if a run is not final in the end.
 import argparse
 import json
 import logging
-import os
 import random
+import secrets
 import sys
 import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-from django.core.management import call_command
-
-from realtime import config, inbox
+from realtime import config, inbox, ingest
+from realtime.config import BULK, CORE
 from realtime.devstack import DevStack
+from realtime.devstack.aws import LocalAws
 from realtime.devstack.database import (
     load_jurisdiction,
     load_people,
@@ -32,7 +30,9 @@ from realtime.devstack.database import (
 )
 from realtime.devstack.stack import BUCKET
 from realtime.models import File, Outcome, ScrapeRun
+from realtime.s3 import S3Store
 from realtime.scraped import RUN_ID_METADATA, SCRAPED_AT_METADATA, parse_key, time_of
+from realtime.sqs import SqsQueue
 from tests import oracle, rows
 from tests.support import messages_in
 
@@ -49,7 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.disable(logging.CRITICAL)
     # Released messages come again at once.
     inbox.RELEASE_SECONDS = (0, 0)
-    with DevStack() as stack:
+    stack = DevStack()
+    if options.endpoint:
+        stack.aws = _Elsewhere(options.endpoint)
+    with stack:
         bench = _Bench(stack, options)
         expected = bench.core()
         failures = 0
@@ -77,11 +80,34 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--run-size", type=int, action="append", metavar="N", help="messages a run (300)"
     )
-    parser.add_argument("--importer", metavar="NAME", help="import_realtime's option")
+    parser.add_argument("--importer", choices=[BULK, CORE], default=BULK, help="import_realtime's")
+    parser.add_argument(
+        "--endpoint",
+        metavar="URL",
+        help="a running S3 and SQS, faster than the one we start: ministack, for one",
+    )
     options = parser.parse_args(arguments)
     options.run_size = options.run_size or [300]
     options.jurisdiction = options.jurisdiction or options.folders[0].resolve().name
     return options
+
+
+class _Elsewhere(LocalAws):
+    """S3 and SQS that somebody else has started and will stop."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__()
+        self._endpoint = endpoint
+
+    @property
+    def endpoint(self) -> str:
+        return self._endpoint
+
+    def start(self) -> None:
+        """It runs."""
+
+    def stop(self) -> None:
+        """It is not ours to stop."""
 
 
 class _Bench:
@@ -89,6 +115,7 @@ class _Bench:
 
     def __init__(self, stack: DevStack, options: argparse.Namespace) -> None:
         self._stack = stack
+        self._token = secrets.token_hex(4)
         self._options = options
         abbr = options.jurisdiction.lower()
         self._abbr = "usa" if abbr == "us" else abbr
@@ -116,17 +143,20 @@ class _Bench:
 
     def ours(self, rng: random.Random, run_size: int, name: str) -> tuple[list[str], list[str]]:
         """What we leave, and what is wrong besides."""
-        queue_url = self._stack.aws.create_queue(name)
-        bucket = f"{BUCKET}-{name}".replace("_", "-")
+        # Others may be using the same endpoint.
+        queue_url = self._stack.aws.create_queue(f"{name}-{self._token}")
+        bucket = f"{BUCKET}-{name}-{self._token}".replace("_", "-")
         self._stack.aws.create_bucket(bucket)
         url = self._stack.postgres.create_database(name, template=TEMPLATE)
-        os.environ.update(
-            self._stack.aws.environment(),
-            DATABASE_URL=url,
-            S3_REALTIME_BASE=f"s3://{bucket}",
-            SQS_QUEUE_URL=queue_url,
+        self._config = config.load(
+            {
+                "DATABASE_URL": url,
+                "S3_REALTIME_BASE": f"s3://{bucket}",
+                "SQS_QUEUE_URL": queue_url,
+            }
         )
-        settings.REALTIME = config.load(os.environ)
+        self._store = S3Store(bucket, self._stack.aws.s3())
+        self._queue = SqsQueue(queue_url, self._stack.aws.sqs(), wait=0)
         problems: list[str] = []
         with using_database(url):
             for folder in self._options.folders:
@@ -167,13 +197,11 @@ class _Bench:
         return problems
 
     def _import(self, run_size: int) -> int:
-        extra = {"importer": self._options.importer} if self._options.importer else {}
-        out = StringIO()
-        call_command("import_realtime", max_messages=run_size, json=True, stdout=out, **extra)
-        report = json.loads(out.getvalue().splitlines()[-1])
-        assert report["received"] == sum(report[outcome] for outcome in Outcome.values)
-        received: int = report["received"]
-        return received
+        messages = inbox.QueueInbox(self._queue, self._config.visibility_timeout)
+        limits = ingest.Limits(run_size, until_empty=False, must_stop=lambda: False)
+        report = ingest.run(self._config, messages, self._store, limits, self._options.importer)
+        assert report.received == sum(report.outcomes.values())
+        return report.received
 
 
 class _Delivery:

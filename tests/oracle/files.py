@@ -70,6 +70,11 @@ def read(paths: Iterable[Path]) -> list[ScrapedFile]:
     return files
 
 
+def contents(paths: Iterable[Path], object_type: str) -> list[dict[str, Any]]:
+    """What the files of one type hold, in scrape order."""
+    return [file.content() for file in in_order(read(paths), object_type)]
+
+
 def _ticks(data: dict[str, Any]) -> int:
     try:
         return uuid.UUID(data["_id"]).time

@@ -25,11 +25,21 @@ class NamedAction:
     organization: str
 
 
-class _Repaired:
+class OneCachePerChamber:
+    """Core's cache of people forgets the chamber, so that the order of the files decides on
+    namesakes."""
+
+    def resolve_person(self, name: str, *dates: Any, **more: Any) -> Any:
+        chamber = more.get("org_classification") or (dates[2] if len(dates) > 2 else None)
+        caches = self.__dict__.setdefault("caches", defaultdict(dict))
+        self.person_cache = caches[chamber]
+        return super().resolve_person(name, *dates, **more)  # type: ignore[misc]
+
+
+class _Repaired(OneCachePerChamber):
     """What every importer needs.
 
-    Core's cache of people forgets the chamber, so that the order of the files decides on
-    namesakes. Core drops a file that says the same as an earlier one, even when one between them
+    Core drops a file that says the same as an earlier one, even when one between them
     said something else: the later scraped one wins. Core gives the whole import up for one bad
     file, which fails alone.
     """
@@ -39,12 +49,6 @@ class _Repaired:
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.refused: list[Refused] = []
-
-    def resolve_person(self, name: str, *dates: Any, **more: Any) -> Any:
-        chamber = more.get("org_classification") or (dates[2] if len(dates) > 2 else None)
-        caches = self.__dict__.setdefault("caches", defaultdict(dict))
-        self.person_cache = caches[chamber]
-        return super().resolve_person(name, *dates, **more)  # type: ignore[misc]
 
     def _prepare_imports(
         self, dicts: Iterable[dict[str, Any]]
@@ -76,7 +80,11 @@ class Jurisdictions(_Repaired, core.JurisdictionImporter):  # type: ignore[misc]
 
 
 class Bills(_Repaired, core.BillImporter):  # type: ignore[misc]
-    pass
+    def prepare_for_db(self, data: dict[str, Any]) -> Any:
+        data = super().prepare_for_db(data)
+        for action in data["actions"]:
+            _name_all(action["related_entities"], "person_id", "organization_id")
+        return data
 
 
 class Votes(_Repaired, core.VoteEventImporter):  # type: ignore[misc]
@@ -120,7 +128,23 @@ class Votes(_Repaired, core.VoteEventImporter):  # type: ignore[misc]
 
 
 class Events(_Repaired, core.EventImporter):  # type: ignore[misc]
-    pass
+    def prepare_for_db(self, data: dict[str, Any]) -> Any:
+        data = super().prepare_for_db(data)
+        _name_all(data["participants"], "person_id", "organization_id")
+        for item in data["agenda"]:
+            _name_all(
+                item["related_entities"],
+                *("person_id", "organization_id", "bill_id", "vote_event_id"),
+            )
+        return data
+
+
+def _name_all(entities: list[dict[str, Any]], *references: str) -> None:
+    # Core compares only what the first of a list names: what another refers to would stay what it
+    # was when the row was made.
+    for entity in entities:
+        for name in references:
+            entity.setdefault(name, None)
 
 
 def match_actions(votes: Votes, files: Iterable[str], bills: Iterable[str]) -> None:

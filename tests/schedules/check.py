@@ -70,13 +70,16 @@ class Checker:
             world.carry_out()
             assert world.left_in_queue() == 0
             in_pieces, deleting, failed = rows.dump(), world.deleting(), _failed(schedule)
+            closed = len(schedule.runs) - len(deleting)
         self._aws.sqs.delete_queue(QueueUrl=aws.queue_url)
         with using_database(self._truth), _quiet():
             expected, refused = _truth(schedule, deleting)
         found = list(rows.differences(expected, in_pieces))
         assert not found, "\n".join([f"{len(found)} differences", *found])
         assert failed == refused, "other files failed than core would have raised for"
-        self.tried += world.tried + Counter(schedules=1, runs=len(schedule.runs))
+        self.tried += world.tried + Counter(
+            {"schedules": 1, "scrape runs": len(schedule.runs), "runs closed": closed}
+        )
 
 
 def _empty() -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 
@@ -79,7 +79,11 @@ def burning(fuse: Fuse) -> Iterator[None]:
             yield
     finally:
         _fuses.fuse = None
-        connection.close()
+        # Whatever state it was left in.
+        raw = connection.connection
+        del connections[DEFAULT_DB_ALIAS]
+        if raw is not None:
+            raw.close()
 
 
 @contextmanager

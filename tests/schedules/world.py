@@ -5,21 +5,22 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import cycle
 from typing import Any
 from unittest import mock
 
 from openstates.data.models import Bill, Event, LegislativeSession, Person, VoteEvent
 
 from realtime import archive, inbox, ingest
-from realtime.config import Config, load
+from realtime.config import BULK, CORE, Config, load
 from realtime.models import File, Outcome, ScrapeRun
 from realtime.report import Report
 from realtime.s3 import S3Store
 from realtime.scraped import SCRAPED_AT_METADATA, time_of
 from realtime.sqs import SqsQueue
 from tests.schedules import content
-from tests.schedules.crashes import Fragile, Fuse, Killed, burning, guarded_commits
+from tests.schedules.crashes import Fragile, Fuse, burning, guarded_commits
 from tests.schedules.plan import BEFORE, Schedule, Step
 from tests.support import Aws, messages_in
 
@@ -36,6 +37,8 @@ class World:
         self._aws = aws
         environment = {**aws.environment, "DATABASE_URL": database_url}
         self._config: Config = load(environment)
+        # What one has written the other must understand.
+        self._importers = cycle((BULK, BULK, BULK, CORE))
         self._stored: set[int] = set()
         self._ended: set[int] = set()
         self._versions: dict[tuple[str, str], int] = {}
@@ -57,7 +60,6 @@ class World:
             self._until_empty()
 
     def _take(self, step: Step) -> None:
-        self.tried[step.do] += 1
         if step.do == "send":
             for number in step.files:
                 self._send(number)
@@ -66,8 +68,10 @@ class World:
         elif step.do == "import":
             self._die_during(step.crash, lambda fuse: self._import(step.limit, fuse))
         elif step.do == "together":
+            self.tried["times two workers at once"] += 1
             self._together(step)
         else:
+            self.tried["archivings"] += 1
             self._die_during(step.crash, self._archive)
 
     def _key(self, number: int) -> str:
@@ -77,7 +81,7 @@ class World:
     def _send(self, number: int) -> None:
         key = self._key(number)
         if number in self._stored:
-            self.tried["redelivered"] += 1
+            self.tried["redeliveries"] += 1
         else:
             self.tried["files"] += 1
             self._stored.add(number)
@@ -132,13 +136,14 @@ class World:
             raise AssertionError("the queue does not become empty")
 
     def _import(self, limit: int, fuse: Fuse) -> Report:
+        self.tried["import runs"] += 1
         store = S3Store(self._aws.bucket, Fragile(self._aws.s3, fuse, self._handles))
         queue = SqsQueue(self._aws.queue_url, Fragile(self._aws.sqs, fuse, self._handles), wait=0)
         held = inbox.QueueInbox(queue, self._config.visibility_timeout)
         limits = ingest.Limits(limit, until_empty=False, must_stop=lambda: fuse.blown)
         with burning(fuse):
-            report = ingest.run(self._config, held, store, limits)
-            fuse.check()
+            report = ingest.run(self._config, held, store, limits, next(self._importers))
+        fuse.check()
         figures = report.as_dict()
         assert figures["received"] == sum(figures[outcome] for outcome in Outcome.values)
         return report
@@ -152,11 +157,8 @@ class World:
         problems: list[BaseException] = []
 
         def work(crash: int | None) -> None:
-            fuse = Fuse(crash)
             try:
-                self._import(step.limit, fuse)
-            except Killed:
-                self.tried["crashes"] += 1
+                self._survive(crash, lambda fuse: self._import(step.limit, fuse))
             except BaseException as exc:
                 problems.append(exc)
 
@@ -171,21 +173,27 @@ class World:
             raise problems[0]
 
     def _die_during(self, crash: int | None, act: Callable[[Fuse], Any]) -> None:
-        try:
-            act(Fuse(crash))
-        except Killed:
-            self.tried["crashes"] += 1
+        self._survive(crash, act)
         self._make_visible()
+
+    def _survive(self, crash: int | None, act: Callable[[Fuse], Any]) -> None:
+        fuse = Fuse(crash)
+        try:
+            act(fuse)
+        except BaseException:
+            # What is said by a process that is no more is nobody's business.
+            if not fuse.blown:
+                raise
+        self.tried["crashes"] += fuse.blown
 
     def _make_visible(self) -> None:
         """What a dead worker held comes again, without waiting for it."""
         for handle in self._handles:
-            try:
+            # All that was acknowledged is refused.
+            with suppress(self._aws.sqs.exceptions.ClientError):
                 self._aws.sqs.change_message_visibility(
                     QueueUrl=self._aws.queue_url, ReceiptHandle=handle, VisibilityTimeout=0
                 )
-            except self._aws.sqs.exceptions.ClientError:
-                self.tried["acknowledged"] += 1
         self._handles.clear()
 
     def _check_versions(self) -> None:

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime import folder, ingest
-from realtime.config import Config
+from realtime.config import BULK, CORE, Config
 from realtime.errors import RealtimeError
 from realtime.inbox import GivenInbox, Inbox, QueueInbox, read_given
 from realtime.management.abbreviations import jurisdictions
@@ -52,9 +52,10 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--importer",
-            choices=["core"],
-            default="core",
-            help="which importers write the rows (core's own)",
+            choices=[BULK, CORE],
+            default=BULK,
+            help="which importers write the rows: the set-based ones (default), or core's own,"
+            " which take ten times as long and are there to compare with",
         )
         parser.add_argument(
             "--messages",
@@ -102,7 +103,7 @@ class Command(BaseCommand):
             until_empty=options["until_empty"],
             must_stop=must_stop,
         )
-        report = ingest.run(config, inbox, store, limits)
+        report = ingest.run(config, inbox, store, limits, options["importer"])
         if isinstance(inbox, GivenInbox):
             report.released_messages = inbox.released
         return report
@@ -121,7 +122,15 @@ class Command(BaseCommand):
             if failure.traceback and (options["traceback"] or options["verbosity"] > 1):
                 self.stdout.write(failure.traceback)
 
-        return folder.run(config, options["directory"], abbr, jurisdiction_id, must_stop, tell)
+        return folder.run(
+            config,
+            options["directory"],
+            abbr,
+            jurisdiction_id,
+            must_stop,
+            tell,
+            options["importer"],
+        )
 
     def _inbox(self, config: Config, messages: str | None, stdin: Any) -> Inbox:
         if messages:

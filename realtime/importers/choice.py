@@ -1,0 +1,32 @@
+"""Which importers write the rows."""
+
+import logging
+from functools import cache
+
+from realtime.config import BULK
+from realtime.importers.applying import Applier, OneByOne
+from realtime.importers.compatibility import UnknownCore, require_known_core
+from realtime.importers.history import History
+from realtime.importers.in_bulk import InBulk
+
+logger = logging.getLogger(__name__)
+
+
+def applier(name: str, jurisdiction_id: str, history: History) -> Applier:
+    """The importers of one transaction: `bulk`, the set-based ones, or `core`, core's own.
+
+    On a core that the set-based ones do not know, core's own do the work, with one warning.
+    """
+    if name == BULK and _core_is_known():
+        return InBulk(jurisdiction_id, history)
+    return OneByOne(jurisdiction_id, history)
+
+
+@cache
+def _core_is_known() -> bool:
+    try:
+        require_known_core()
+    except UnknownCore as exc:
+        logger.warning("core's own importers do the work, slowly: %s", exc)
+        return False
+    return True
