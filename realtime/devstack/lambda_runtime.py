@@ -105,20 +105,23 @@ class LambdaRuntime:
         self._server.shutdown()
         self._server.server_close()
 
-    def invoke(self, event: Mapping[str, Any], seconds: float = 60) -> Invocation:
+    def invoke(
+        self, event: Mapping[str, Any], seconds: float = 60, grace: float = 60
+    ) -> Invocation:
         """Hand over `event`; the function has `seconds` to answer, as its context says.
 
-        Raises StackError, having killed the process as Lambda would, when it takes longer.
+        Raises StackError, having killed the process as Lambda would, when it takes `grace` longer:
+        this machine may be slower than Lambda's.
         """
         request = _Event(str(uuid.uuid4()), json.dumps(event).encode(), time.time() + seconds)
         started = time.perf_counter()
         self._events.put(request)
         try:
-            request_id, what, body = self._answers.get(timeout=seconds)
+            request_id, what, body = self._answers.get(timeout=seconds + grace)
         except queue.Empty:
             assert self._process is not None
             self._process.kill()
-            raise StackError(f"no answer within {seconds} seconds; {self.log}") from None
+            raise StackError(f"no answer within {seconds + grace} seconds; {self.log}") from None
         assert request_id == request.request_id
         took = time.perf_counter() - started
         if what == "error":
