@@ -111,11 +111,17 @@ def test_import__password_in_a_secret__completes_the_url(
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("variable", ["DATABASE_URL_PARAMETER", "DATABASE_URL_SECRET"])
-def test_import__no_such_secret__says_so_in_one_line(aws: Aws, variable: str) -> None:
-    result = run_import(aws, **{variable: "nowhere"})
-    assert result.returncode == 1
-    assert result.stderr.splitlines() == [f"CommandError: {variable}: there is no nowhere"]
+def test_import__no_such_parameter__says_so_in_one_line(aws: Aws) -> None:
+    result = run_import(aws, DATABASE_URL_PARAMETER="nowhere")
+    said = "CommandError: DATABASE_URL_PARAMETER: there is no nowhere"
+    assert (result.returncode, result.stderr.splitlines()) == (1, [said])
+
+
+def test_database_url__no_such_secret__is_named(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match="DATABASE_URL_SECRET: there is no nowhere"):
+        database_secret.database_url(load({"DATABASE_URL_SECRET": "nowhere"}))
 
 
 @pytest.mark.parametrize(
