@@ -24,10 +24,10 @@ TRUST = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/
 UV = $(TRUST) VIRTUAL_ENV=$(1) $(VENV)/bin/uv pip
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long lint bench stack
+.PHONY: help install demo test test-long lint bench stack lambda deploy-check tools
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## make the locked .venv, unless it is up to date
 
@@ -52,6 +52,19 @@ bench: install ## measure import runs against core's own
 
 stack: install ## keep PostgreSQL, S3 and SQS running with Wyoming loaded, until Ctrl-C
 	@$(RUN) manage.py local_stack --jurisdiction wy $(ARGS)
+
+lambda: install ## build the function's zip for each architecture, and measure it
+	@$(TRUST) $(RUN) -m deploy.aws.package $(ARGS)
+
+deploy-check: tools ## check what deploy/ holds: the template, the Dockerfiles, the units
+	.venv-check/bin/cfn-lint --include-checks I --template deploy/aws/template.yaml
+	@# Telemetry would be the only thing here that asks for a network.
+	SAM_CLI_TELEMETRY=0 AWS_EC2_METADATA_DISABLED=true .venv-check/bin/sam validate --lint \
+		--region us-east-1 --template-file deploy/aws/template.yaml
+	.venv-check/bin/hadolint deploy/docker/Dockerfile.*
+	$(RUN) deploy/systemd/verify.py
+
+tools: .venv-check/.installed .venv-emulator/.installed ## what deploy-check and some tests need
 
 $(INTERPRETER):
 	@test -n "$(VERSION)" || { echo "$(PYTHON) cannot be run: name a Python of 3.11 or newer, make PYTHON=…" >&2; exit 1; }

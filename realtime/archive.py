@@ -14,7 +14,8 @@ from realtime.config import Config
 from realtime.errors import ConfigurationError, RealtimeError, Unavailable
 from realtime.locks import lock_archive
 from realtime.models import File, Outcome
-from realtime.s3 import THREADS, Gone, ObjectVersion, S3Store
+from realtime.ports import Gone, ObjectVersion, Store
+from realtime.s3 import THREADS
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ ARCHIVED, FAILED, DELETED, GONE, LATER = "archived", "failed", "deleted", "gone"
 
 
 def archive(
-    store: S3Store,
+    store: Store,
     config: Config,
     jurisdiction_ids: Sequence[str] = (),
     must_stop: Callable[[], bool] = lambda: False,
@@ -51,7 +52,7 @@ def archive(
     return counts
 
 
-def settle(store: S3Store, config: Config, row_ids: Sequence[int]) -> Counter[str]:
+def settle(store: Store, config: Config, row_ids: Sequence[int]) -> Counter[str]:
     """Move the files of these rows of the ledger, as `archive` does, but leave what cannot be
     moved now to its next call."""
     before = ledger.database_now() - timedelta(seconds=2 * config.visibility_timeout)
@@ -62,7 +63,7 @@ def settle(store: S3Store, config: Config, row_ids: Sequence[int]) -> Counter[st
         return Counter()
 
 
-def _settle(store: S3Store, config: Config, files: Sequence[File]) -> Counter[str]:
+def _settle(store: Store, config: Config, files: Sequence[File]) -> Counter[str]:
     ours = [file for file in files if file.bucket == store.bucket and file.version]
     # What was never read has nothing to move: a message without a file, a bucket not ours.
     nowhere = {file.id: "" for file in files if file not in ours}
@@ -144,7 +145,7 @@ def _target(config: Config, file: File) -> str:
     return f"{prefix}archived/{file.imported_at.astimezone(UTC):%Y-%m-%d}/{abbr}/{name}"
 
 
-def _move(store: S3Store, file: File) -> str:
+def _move(store: Store, file: File) -> str:
     original = ObjectVersion(
         key=file.key,
         etag=file.etag,
@@ -170,7 +171,7 @@ def _move(store: S3Store, file: File) -> str:
     return FAILED if file.outcome == Outcome.FAILED else ARCHIVED
 
 
-def _holds(store: S3Store, original: ObjectVersion, key: str, version: str = "") -> bool:
+def _holds(store: Store, original: ObjectVersion, key: str, version: str = "") -> bool:
     """Whether the original, or a copy of it, is under `key`."""
     try:
         found = store.head(key, original.version_id if version else "")

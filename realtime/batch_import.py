@@ -103,6 +103,8 @@ class _Batch:
         for attempt in self._applier.apply(new, must_stop):
             results.append(result_of(attempt))
         row_ids = self._record(results, known)
+        # The repeat of a file that there was no time for must come again as well.
+        results = [result for result in results if result.identity in row_ids]
         settle_references(self._jurisdiction_id, results, self._now)
         return BatchResult(results, row_ids, self._now)
 

@@ -13,7 +13,7 @@ SLOT_SEEKER_NAME = "openstates-realtime-slot"
 # Which importers write the rows: the set-based ones, or core's own.
 BULK, CORE = "bulk", "core"
 
-_SCHEMES = {"postgres", "postgresql", "pgsql", "psql", "postgis"}
+DATABASE_SCHEMES = {"postgres", "postgresql", "pgsql", "psql", "postgis"}
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 
@@ -29,6 +29,16 @@ class Variable:
 
 VARIABLES = (
     Variable("DATABASE_URL", "", "PostgreSQL database of core, postgres://user:password@host/name"),
+    Variable(
+        "DATABASE_URL_PARAMETER",
+        "",
+        "parameter of SSM's Parameter Store with the whole URL, or the password for DATABASE_URL",
+    ),
+    Variable(
+        "DATABASE_URL_SECRET",
+        "",
+        "the same in Secrets Manager, by name or ARN; what RDS keeps there is understood too",
+    ),
     Variable("S3_REALTIME_BASE", "", "where files live: s3://bucket or s3://bucket/prefix"),
     Variable("SQS_QUEUE_URL", "", "the queue that messages are sent to and received from"),
     Variable(
@@ -65,10 +75,26 @@ class Bucket:
 
 
 @dataclass(frozen=True)
+class Secret:
+    """Where a value is kept that shall not stand in the environment.
+
+    `variable` is the setting that names it, `service` boto3's name of what keeps it.
+    """
+
+    variable: str
+    service: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Config:
-    """The settings of one process. Durations are seconds, sizes bytes."""
+    """The settings of one process. Durations are seconds, sizes bytes.
+
+    With a `database_secret`, `database_url` is what is left for it to complete, or empty.
+    """
 
     database_url: str
+    database_secret: Secret | None
     s3_base: str
     queue_url: str
     file_archiving_enabled: bool
@@ -89,9 +115,14 @@ class Config:
             raise ConfigurationError("SQS_QUEUE_URL is not set: name the queue of the imports")
         return self.queue_url
 
+    @property
+    def has_database(self) -> bool:
+        """Whether a database is named, by its URL or by where that is kept."""
+        return bool(self.database_url or self.database_secret)
+
     def require_database(self) -> None:
         """Raises ConfigurationError when `DATABASE_URL` is missing."""
-        if not self.database_url:
+        if not self.has_database:
             raise ConfigurationError(
                 "DATABASE_URL is not set: name core's database, postgres://user:password@host/name"
             )
@@ -113,6 +144,17 @@ def parse_base(base: str) -> Bucket:
     return Bucket(name, f"{prefix}/" if prefix else "")
 
 
+def parse_database_url(variable: str, url: str) -> str:
+    """The database's URL with the scheme that we use; ConfigurationError naming `variable` when
+    it is no such URL."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in DATABASE_SCHEMES or not rest:
+        # The value itself may be a password.
+        raise ConfigurationError(f"{variable} is no postgres://user:password@host/name")
+    # Core's own default asks for PostGIS, which core does not need.
+    return f"postgres://{rest}"
+
+
 def load(environ: Mapping[str, str]) -> Config:
     """Read the settings from `environ` (see VARIABLES for names and defaults).
 
@@ -120,13 +162,10 @@ def load(environ: Mapping[str, str]) -> Config:
     merely missing is reported by the command that needs it.
     """
     values = {v.name: environ.get(v.name, "") or v.default for v in VARIABLES}
-    scheme, _, rest = values["DATABASE_URL"].partition("://")
-    if values["DATABASE_URL"] and (scheme not in _SCHEMES or not rest):
-        # The value itself may be a password.
-        raise ConfigurationError("DATABASE_URL is no postgres://user:password@host/name")
+    url = values["DATABASE_URL"]
     return Config(
-        # Core's own default asks for PostGIS, which core does not need.
-        database_url=f"postgres://{rest}" if rest else "",
+        database_url=parse_database_url("DATABASE_URL", url) if url else "",
+        database_secret=_secret(values),
         s3_base=values["S3_REALTIME_BASE"],
         queue_url=values["SQS_QUEUE_URL"],
         file_archiving_enabled=_boolean("FILE_ARCHIVING_ENABLED", values),
@@ -136,6 +175,19 @@ def load(environ: Mapping[str, str]) -> Config:
         max_receives=_positive("REALTIME_MAX_RECEIVES", values),
         max_file_bytes=_positive("REALTIME_MAX_FILE_BYTES", values),
     )
+
+
+def _secret(values: Mapping[str, str]) -> Secret | None:
+    parameter, secret = values["DATABASE_URL_PARAMETER"], values["DATABASE_URL_SECRET"]
+    if parameter and secret:
+        raise ConfigurationError(
+            "DATABASE_URL_PARAMETER and DATABASE_URL_SECRET are both set: name one of them"
+        )
+    if parameter:
+        return Secret("DATABASE_URL_PARAMETER", "ssm", parameter)
+    if secret:
+        return Secret("DATABASE_URL_SECRET", "secretsmanager", secret)
+    return None
 
 
 def _boolean(name: str, values: Mapping[str, str]) -> bool:

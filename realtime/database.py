@@ -1,10 +1,22 @@
 """How this project connects to PostgreSQL."""
 
+import ipaddress
 from typing import Any
 
 import environ
 
-from realtime.config import APPLICATION_NAME
+from realtime.config import APPLICATION_NAME, Config
+
+
+def databases(config: Config) -> dict[str, dict[str, Any]]:
+    """Django's `DATABASES`; empty when no database is named.
+
+    What a secret keeps is read when a connection is opened, not before: the commands that need
+    no database need no permission to read it either.
+    """
+    if config.database_secret:
+        return {"default": {"ENGINE": "realtime.backend", "CONN_MAX_AGE": None}}
+    return {"default": settings_for(config.database_url)} if config.database_url else {}
 
 
 def settings_for(url: str) -> dict[str, Any]:
@@ -18,7 +30,18 @@ def settings_for(url: str) -> dict[str, Any]:
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
+        **({} if is_local(parsed["HOST"]) else {"sslmode": "require"}),
         **parsed.get("OPTIONS", {}),
     }
     # A run is one process with one connection for as long as it works.
     return {**parsed, "CONN_MAX_AGE": None, "OPTIONS": options}
+
+
+def is_local(host: str) -> bool:
+    """Whether what goes to `host` stays on this machine: a socket's folder, or a loopback name."""
+    if not host or host.startswith("/") or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from realtime import ledger
 from realtime.models import File, Outcome
-from realtime.s3 import ObjectVersion
+from realtime.ports import ObjectVersion
 
 BATCH_SIZE = 100
 

@@ -13,7 +13,8 @@ from realtime.batching import Delivery, FetchedFile, FileIdentity
 from realtime.config import Bucket
 from realtime.errors import ConfigurationError, PoisonMessage, RealtimeError, Unavailable
 from realtime.messages import FileMessage
-from realtime.s3 import THREADS, ObjectVersion, S3Store, StoredFile
+from realtime.ports import ObjectVersion, Store, StoredFile
+from realtime.s3 import THREADS
 from realtime.scraped import (
     RUN_ID_METADATA,
     SCRAPED_AT_METADATA,
@@ -95,7 +96,7 @@ def jurisdiction_of(abbr: str) -> str:
 
 def fetch(
     wanted: Sequence[tuple[Wanted, Key]],
-    store: S3Store,
+    store: Store,
     max_bytes: int,
     must_stop: Callable[[], bool],
 ) -> list[Fetched]:

@@ -11,7 +11,8 @@ from typing import Any, Protocol, Self
 from realtime.errors import ConfigurationError
 from realtime.lease import Lease
 from realtime.messages import ReceivedMessage
-from realtime.sqs import SqsQueue, sent_time
+from realtime.ports import Queue
+from realtime.sqs import sent_time
 
 # Released messages come back spread over this many seconds, so that runs do not meet again.
 RELEASE_SECONDS = (5, 45)
@@ -42,7 +43,7 @@ class Inbox(Protocol):
 class QueueInbox:
     """The queue; visibility is renewed for as long as a message is held."""
 
-    def __init__(self, queue: SqsQueue, visibility_timeout: int) -> None:
+    def __init__(self, queue: Queue, visibility_timeout: int) -> None:
         self._queue = queue
         self._timeout = visibility_timeout
         self._lease = Lease(queue, visibility_timeout)

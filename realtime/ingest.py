@@ -21,8 +21,8 @@ from realtime.intake import fail_message, take_in
 from realtime.jurisdiction_batches import import_all
 from realtime.locks import WorkerSlot
 from realtime.messages import ReceivedMessage
+from realtime.ports import Store
 from realtime.report import Report
-from realtime.s3 import S3Store
 from realtime.work import Work, database_needed
 
 logger = logging.getLogger(__name__)
@@ -39,9 +39,7 @@ class Limits:
     must_stop: Callable[[], bool]
 
 
-def run(
-    config: Config, inbox: Inbox, store: S3Store, limits: Limits, importer: str = BULK
-) -> Report:
+def run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: str = BULK) -> Report:
     """Import what the inbox holds, by the importers named, and say what became of it.
 
     Takes a worker slot for its time; when all are busy the report's note says so and nothing was

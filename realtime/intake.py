@@ -16,8 +16,8 @@ from realtime.errors import ConfigurationError, PoisonMessage, RealtimeError, Un
 from realtime.fetching import BadFile, Fetched, Wanted, fetch, identify, locate, require_ours
 from realtime.messages import FileMessage, Ignored, ReceivedMessage, RunFinished, parse
 from realtime.models import Outcome
+from realtime.ports import Gone
 from realtime.report import CONTROL
-from realtime.s3 import Gone
 from realtime.scraped import Key
 from realtime.work import Work
 

@@ -37,7 +37,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     sources = {record.get("eventSource") for record in event.get("Records") or []}
     try:
         if sources == {"aws:sqs"}:
-            report = _import(context, messages="-", stdin=io.StringIO(json.dumps(event)))
+            given = io.StringIO(json.dumps(event))
+            report = _import(context, messages="-", stdin=given, until_empty=True)
             released = report.pop("released_messages", [])
             report["batchItemFailures"] = [{"itemIdentifier": one} for one in released]
         else:

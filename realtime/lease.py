@@ -8,7 +8,7 @@ from typing import Self
 
 from realtime.errors import RealtimeError
 from realtime.messages import ReceivedMessage
-from realtime.sqs import SqsQueue
+from realtime.ports import Queue
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ class Lease:
     the worst that follows is that another run receives the message too, which does no harm.
     """
 
-    def __init__(self, queue: SqsQueue, visibility_timeout: int) -> None:
+    def __init__(self, queue: Queue, visibility_timeout: int) -> None:
         self._queue = queue
         self._timeout = visibility_timeout
         self._held: dict[str, ReceivedMessage] = {}

@@ -5,11 +5,11 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from realtime.errors import RealtimeError, RetryLater
+from realtime.ports import Sends, Uploads
 from realtime.retrying import Patience, Retrying
 
 logger = logging.getLogger(__name__)
@@ -33,18 +33,6 @@ class Outgoing:
     uploaded: bool = False
 
 
-class Store(Protocol):
-    """Where files go; raises RealtimeError when one cannot be stored (see S3Store)."""
-
-    def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None: ...
-
-
-class Queue(Protocol):
-    """Where messages go; returns the indexes it refused (see SqsQueue)."""
-
-    def send(self, bodies: Sequence[str]) -> list[int]: ...
-
-
 class Outbox:
     """Uploads files in parallel and sends their messages in batches, while the caller goes on.
 
@@ -56,8 +44,8 @@ class Outbox:
 
     def __init__(
         self,
-        store: Store,
-        queue_: Queue,
+        store: Uploads,
+        queue_: Sends,
         *,
         sent: Callable[[Outgoing], None],
         unsent: Callable[[Outgoing, Exception], None],

@@ -16,7 +16,7 @@ from realtime.fetching import BadFile, Wanted, fetch, locate
 from realtime.jurisdiction_batches import BATCH_SIZE, HASTY, import_group
 from realtime.messages import FileMessage
 from realtime.models import File, Outcome
-from realtime.s3 import Gone
+from realtime.ports import Gone
 from realtime.scraped import Key
 from realtime.work import Work
 

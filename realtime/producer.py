@@ -16,7 +16,8 @@ from typing import Any
 from realtime.config import Bucket
 from realtime.errors import ConfigurationError, RealtimeError, RetryLater
 from realtime.messages import ScraperReport
-from realtime.outbox import Outbox, Outgoing, Queue, Store
+from realtime.outbox import Outbox, Outgoing
+from realtime.ports import Sends, Uploads
 from realtime.retrying import Patience, Retrying
 from realtime.scraped import RUN_ID_METADATA, SCRAPED_AT_METADATA, parse_key
 from realtime.spool import Spool
@@ -75,8 +76,8 @@ class Producer:
 
     def __init__(
         self,
-        store: Store,
-        queue: Queue,
+        store: Uploads,
+        queue: Sends,
         base: Bucket,
         spool: Path,
         run_id: uuid.UUID | None = None,
@@ -269,7 +270,7 @@ class Producer:
             logger.exception("%s: the end of the run could not be kept", self.run_id)
 
 
-def send_end(queue: Queue, message: str, patience: Patience) -> None:
+def send_end(queue: Sends, message: str, patience: Patience) -> None:
     """Send the message that ends a run; raises RealtimeError when patience is over."""
 
     def attempt() -> None:

@@ -16,7 +16,8 @@ from realtime import existing, messages, spool
 from realtime.config import Bucket
 from realtime.errors import ConfigurationError, PoisonMessage, RealtimeError
 from realtime.existing import Existing, NotPublishable
-from realtime.outbox import Outbox, Outgoing, Queue, Store
+from realtime.outbox import Outbox, Outgoing
+from realtime.ports import Sends, Uploads
 from realtime.producer import Jurisdiction, NotPublished, Producer, send_end
 from realtime.retrying import Patience
 from realtime.scraped import parse_key, time_of
@@ -154,8 +155,8 @@ def _hand_over(
 
 
 def publish_spool(
-    store: Store,
-    queue: Queue,
+    store: Uploads,
+    queue: Sends,
     base: Bucket,
     folder: Path,
     report: Published,
@@ -173,7 +174,7 @@ def publish_spool(
 
 
 def _publish_run(
-    store: Store, queue: Queue, base: Bucket, run: Path, report: Published, patience: Patience
+    store: Uploads, queue: Sends, base: Bucket, run: Path, report: Published, patience: Patience
 ) -> None:
     lock = threading.Lock()
     entries: dict[str, spool.Spooled] = {}

@@ -7,11 +7,12 @@ from dataclasses import replace
 from realtime.batching import Delivery, FetchedFile, FileIdentity
 from realtime.errors import PoisonMessage, RetryLater
 from realtime.models import APPLIED, File
-from realtime.s3 import THREADS, Gone, S3Store, StoredFile
+from realtime.ports import Gone, Store, StoredFile
+from realtime.s3 import THREADS
 from realtime.scraped import ScrapeOrder, read, time_of
 
 
-def read_again(store: S3Store, max_bytes: int, rows: Sequence[File]) -> list[FetchedFile | None]:
+def read_again(store: Store, max_bytes: int, rows: Sequence[File]) -> list[FetchedFile | None]:
     """The content of these files, each with the place in the scrape order that it was given
     first; None for one that is gone, or was overwritten before it was moved.
 
@@ -30,7 +31,7 @@ def read_again(store: S3Store, max_bytes: int, rows: Sequence[File]) -> list[Fet
         return list(threads.map(one, rows))
 
 
-def _read(store: S3Store, max_bytes: int, row: File) -> FetchedFile:
+def _read(store: Store, max_bytes: int, row: File) -> FetchedFile:
     stored = _stored(store, max_bytes, row)
     if stored.body is None:
         raise RetryLater(f"{row.key} has {stored.object.size} bytes: REALTIME_MAX_FILE_BYTES")
@@ -64,7 +65,7 @@ def _read(store: S3Store, max_bytes: int, row: File) -> FetchedFile:
     )
 
 
-def _stored(store: S3Store, max_bytes: int, row: File) -> StoredFile:
+def _stored(store: Store, max_bytes: int, row: File) -> StoredFile:
     if row.settled_at is None:
         try:
             stored = store.get(row.key, max_bytes, row.version_id)

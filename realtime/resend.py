@@ -20,9 +20,10 @@ from realtime.errors import (
 from realtime.fetching import jurisdiction_of, locate
 from realtime.messages import FileMessage
 from realtime.models import File, Outcome
-from realtime.s3 import THREADS, Gone, ObjectVersion, S3Store
+from realtime.ports import Gone, ObjectVersion, Queue, Store
+from realtime.s3 import THREADS
 from realtime.scraped import RUN_ID_METADATA, SCRAPED_AT_METADATA, parse_time, time_of
-from realtime.sqs import BATCH, SqsQueue
+from realtime.sqs import BATCH
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +31,8 @@ RETRIED, LATER, GONE, REFUSED = "retried", "later", "gone", "refused"
 
 
 def retry(
-    store: S3Store,
-    queue: SqsQueue,
+    store: Store,
+    queue: Queue,
     config: Config,
     jurisdictions: Mapping[str, str],
     keys: Collection[str],
@@ -58,8 +59,8 @@ def retry(
 
 
 def _retry(
-    store: S3Store,
-    queue: SqsQueue,
+    store: Store,
+    queue: Queue,
     config: Config,
     rows: Sequence[File],
     tell: Callable[[str], None],
@@ -115,7 +116,7 @@ def _message(config: Config, row: File) -> str:
     return json.dumps({**body, "run_id": str(row.run_id)} if row.run_id else body)
 
 
-def _try(store: S3Store, row: File) -> ObjectVersion | RealtimeError:
+def _try(store: Store, row: File) -> ObjectVersion | RealtimeError:
     try:
         return _put_back(store, row)
     except (ConfigurationError, Unavailable):
@@ -124,7 +125,7 @@ def _try(store: S3Store, row: File) -> ObjectVersion | RealtimeError:
         return exc
 
 
-def _put_back(store: S3Store, row: File) -> ObjectVersion:
+def _put_back(store: Store, row: File) -> ObjectVersion:
     """The file at its key, stamped. Raises Gone, or RetryLater when it must stay aside for now."""
     there = _head(store, row.key)
     if row.outcome == Outcome.DEFERRED:
@@ -152,7 +153,7 @@ def _put_back(store: S3Store, row: File) -> ObjectVersion:
     return there
 
 
-def _head(store: S3Store, key: str) -> ObjectVersion | None:
+def _head(store: Store, key: str) -> ObjectVersion | None:
     try:
         return store.head(key)
     except Gone:

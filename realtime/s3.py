@@ -3,15 +3,14 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from realtime import aws
-from realtime.errors import ConfigurationError, RealtimeError, RetryLater, Unavailable
+from realtime.errors import ConfigurationError, RetryLater, Unavailable
+from realtime.ports import Gone, ObjectVersion, StoredFile
 
 THREADS = 16
 # botocore's retries end where the body begins.
@@ -25,42 +24,6 @@ _REFUSED = {
     "SignatureDoesNotMatch",
 }
 _MISSING = {"NoSuchKey", "404", "NoSuchVersion", "NotFound"}
-
-
-class Gone(RealtimeError):
-    """There is no object under this key, or no longer that version of it."""
-
-
-@dataclass(frozen=True)
-class ObjectVersion:
-    """One version of one object: the identity of a file.
-
-    `version_id` is empty in a bucket without versioning; there the ETag and the time of the
-    upload tell uploads apart, so that content which returns after a change is a version again.
-    """
-
-    key: str
-    etag: str
-    version_id: str
-    last_modified: datetime | None
-    size: int
-    metadata: Mapping[str, str]
-
-    @property
-    def version(self) -> str:
-        """A name of this version that no other upload under the same key has."""
-        return (
-            self.version_id
-            or f"{self.etag}@{self.last_modified and self.last_modified.isoformat()}"
-        )
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A version and its content; `body` is None when that is larger than was asked for."""
-
-    object: ObjectVersion
-    body: bytes | None
 
 
 class S3Store:

@@ -11,8 +11,8 @@ from realtime.config import Config
 from realtime.errors import Unavailable
 from realtime.importers.explain import interrupted
 from realtime.locks import WorkerSlot
+from realtime.ports import Store
 from realtime.report import Report
-from realtime.s3 import S3Store
 
 
 class Importing(Protocol):
@@ -37,7 +37,7 @@ class Work:
     """
 
     config: Config
-    store: S3Store
+    store: Store
     slot: WorkerSlot
     report: Report
     must_stop: Callable[[], bool]

@@ -103,12 +103,12 @@ class LocalAws:
 
     def s3(self) -> "S3Client":
         """A new S3 client of this server, whatever the environment says."""
-        client: S3Client = self._client("s3")
+        client: S3Client = self.client("s3")
         return client
 
     def sqs(self) -> "SQSClient":
         """A new SQS client of this server, whatever the environment says."""
-        client: SQSClient = self._client("sqs")
+        client: SQSClient = self.client("sqs")
         return client
 
     def create_bucket(self, name: str) -> None:
@@ -120,7 +120,8 @@ class LocalAws:
         attributes: dict[Any, str] = {"VisibilityTimeout": str(visibility_timeout)}
         return self.sqs().create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
 
-    def _client(self, service: Any) -> Any:
+    def client(self, service: Any) -> Any:
+        """A new client of any service that moto was installed for, as `s3` and `sqs` make them."""
         import boto3
         from botocore.config import Config
 

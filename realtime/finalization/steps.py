@@ -15,8 +15,8 @@ from realtime.errors import Busy, RealtimeError
 from realtime.finalization import identities, plan_report, postimport, replay
 from realtime.locks import lock_jurisdiction
 from realtime.models import Closed, File, ScrapeRun
+from realtime.ports import Store
 from realtime.rereading import read_again
-from realtime.s3 import S3Store
 
 # What is counted: files imported once more, those that changed anything, vote events deleted and
 # events marked as deleted.
@@ -42,7 +42,7 @@ class Means:
     """What finalizing needs. `before_commit` may veto with RetryLater; `must_stop` is asked
     between transactions; `progress` is told the step and the counts after each."""
 
-    store: S3Store
+    store: Store
     max_file_bytes: int
     before_commit: Callable[[], None]
     must_stop: Callable[[], bool]

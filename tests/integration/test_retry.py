@@ -11,7 +11,7 @@ from openstates.data.models import Bill, Person, VoteEvent
 
 from realtime import archive, failures, ledger, resend, runs
 from realtime.models import File, ScrapeRun
-from realtime.s3 import ObjectVersion
+from realtime.ports import ObjectVersion
 from realtime.scraped import RUN_ID_METADATA, SCRAPED_AT_METADATA
 from tests import scrapes
 from tests.scrapes import Mail

@@ -12,14 +12,15 @@ PACKAGE = Path(__file__).resolve().parents[2] / "realtime"
 
 # Lowest first; a module may import its own layer and those below it.
 LAYERS = (
-    {"aws", "errors", "config", "messages", "scraped", "batching", "database"},
+    {"aws", "errors", "config", "messages", "scraped", "batching", "database",
+     "ports"},
     {"models"},
-    {"sqs", "s3", "locks", "ledger", "failures", "whereabouts", "history", "report",
-     "fetching", "lease", "inbox", "outbox", "retrying", "spool", "importers", "runs", "waiting",
-     "rereading"},
+    {"sqs", "s3", "database_secret", "backend", "locks", "ledger", "failures", "whereabouts",
+     "history", "report", "fetching", "lease", "inbox", "outbox", "retrying", "spool", "importers",
+     "runs", "waiting", "rereading"},
     {"work", "deliveries", "intake", "batch_import", "jurisdiction_batches", "parked", "archive",
      "ingest", "finalization", "prune", "resend", "folder", "producer", "publishing", "existing"},
-    {"management", "lambda_handler", "output_handler", "update", "devstack", "demo"},
+    {"management", "checks", "lambda_handler", "output_handler", "update", "devstack", "demo"},
 )  # fmt: skip
 # What scrapers load, where neither our settings nor a database are.
 WITHOUT_DJANGO = ("output_handler", "update", "producer", "publishing", "sqs", "s3")

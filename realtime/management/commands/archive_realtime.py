@@ -56,7 +56,7 @@ class Command(BaseCommand):
             line = " ".join(str(exc).split())
             raise CommandError(f"the database cannot be reached: {line}") from exc
         finally:
-            if config.database_url:
+            if config.has_database:
                 connection.close()
         figures = {name: counts[name] for name in _NAMES}
         if options["json"]:

@@ -72,7 +72,7 @@ class Command(BaseCommand):
             line = " ".join(str(exc).split())
             raise CommandError(f"the database cannot be reached: {line}") from exc
         finally:
-            if config.database_url:
+            if config.has_database:
                 connection.close()
         self._print(done, options["json"])
 

@@ -1,0 +1,141 @@
+"""A store and a queue in memory, for experiments and tests without any service."""
+
+import hashlib
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from realtime.messages import ReceivedMessage
+from realtime.ports import Gone, ObjectVersion, StoredFile
+
+Clock = Callable[[], datetime]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class MemoryStore:
+    """A bucket that keeps every version until that version is deleted. Thread-safe."""
+
+    def __init__(self, bucket: str = "memory", clock: Clock = _now) -> None:
+        self.bucket = bucket
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._versions: dict[str, list[StoredFile]] = {}
+
+    def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
+        """Write an object."""
+        version = ObjectVersion(
+            key=key,
+            etag=hashlib.md5(body, usedforsecurity=False).hexdigest(),
+            version_id=uuid.uuid4().hex,
+            last_modified=self._clock(),
+            size=len(body),
+            metadata=dict(metadata),
+        )
+        with self._lock:
+            self._versions.setdefault(key, []).append(StoredFile(version, body))
+
+    def get(self, key: str, max_bytes: int, version_id: str = "") -> StoredFile:
+        """Read an object, or that version of it; of one larger than `max_bytes` only the head."""
+        stored = self._find(key, version_id)
+        return stored if stored.object.size <= max_bytes else replace(stored, body=None)
+
+    def head(self, key: str, version_id: str = "") -> ObjectVersion:
+        """What is under `key` now, or that version of it."""
+        return self._find(key, version_id).object
+
+    def copy(
+        self,
+        source: ObjectVersion,
+        key: str,
+        metadata: Mapping[str, str] | None = None,
+        overwrite: bool = True,
+    ) -> None:
+        """Copy exactly that version to `key`, with its metadata or `metadata`."""
+        stored = self._find(source.key, source.version_id)
+        if not overwrite and key in self.list(key):
+            raise Gone(f"{self.bucket}/{key} is taken")
+        assert stored.body is not None
+        self.put(key, stored.body, stored.object.metadata if metadata is None else metadata)
+
+    def delete(self, version: ObjectVersion) -> bool:
+        """Delete that version and no other."""
+        with self._lock:
+            kept = self._versions.get(version.key, [])
+            left = [one for one in kept if one.object.version_id != version.version_id]
+            self._versions[version.key] = left
+            return len(left) < len(kept)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """The keys below `prefix`, in order."""
+        with self._lock:
+            keys = sorted(key for key, kept in self._versions.items() if kept)
+        return (key for key in keys if key.startswith(prefix))
+
+    def _find(self, key: str, version_id: str) -> StoredFile:
+        with self._lock:
+            kept = self._versions.get(key, [])
+            found = [one for one in kept if version_id in ("", one.object.version_id)]
+        if not found:
+            raise Gone(f"{self.bucket}/{key} is not there")
+        return found[-1]
+
+
+@dataclass
+class _Waiting:
+    message: ReceivedMessage
+    visible_at: datetime
+
+
+class MemoryQueue:
+    """A queue whose messages come again until they are deleted. Thread-safe."""
+
+    def __init__(self, clock: Clock = _now) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._messages: dict[str, _Waiting] = {}
+
+    def send(self, bodies: Sequence[str]) -> list[int]:
+        """Send message bodies; none is ever refused."""
+        now = self._clock()
+        with self._lock:
+            for body in bodies:
+                message = ReceivedMessage(uuid.uuid4().hex, "", body, now, 0)
+                self._messages[message.message_id] = _Waiting(message, now)
+        return []
+
+    def receive(self, limit: int, visibility_timeout: int) -> list[ReceivedMessage]:
+        """Up to `limit` messages, hidden from others for `visibility_timeout` seconds."""
+        now = self._clock()
+        with self._lock:
+            ready = [one for one in self._messages.values() if one.visible_at <= now][:limit]
+            for one in ready:
+                one.visible_at = now + timedelta(seconds=visibility_timeout)
+                one.message = replace(
+                    one.message,
+                    receipt_handle=uuid.uuid4().hex,
+                    receive_count=one.message.receive_count + 1,
+                )
+            return [one.message for one in ready]
+
+    def delete(self, messages: Iterable[ReceivedMessage]) -> set[str]:
+        """These are done with; as with SQS, whoever received them last."""
+        with self._lock:
+            return {m.message_id for m in messages if self._messages.pop(m.message_id, None)}
+
+    def change_visibility(
+        self, messages: Iterable[ReceivedMessage], seconds: Callable[[], int]
+    ) -> set[str]:
+        """Hide each message for `seconds()` from now on."""
+        now = self._clock()
+        with self._lock:
+            kept = [
+                self._messages[m.message_id] for m in messages if m.message_id in self._messages
+            ]
+            for one in kept:
+                one.visible_at = now + timedelta(seconds=seconds())
+            return {one.message.message_id for one in kept}

@@ -1,0 +1,185 @@
+"""The contracts of `realtime.ports`, for each implementation there is."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from _pytest.fixtures import SubRequest
+
+from realtime.devstack import DevStack
+from realtime.errors import ConfigurationError
+from realtime.ports import Gone, Queue, Store
+from realtime.s3 import S3Store
+from realtime.sqs import SqsQueue
+from tests.contracts import backends
+from tests.contracts.backends import Backend
+from tests.support import wait_until
+
+BACKENDS = ("memory", "moto", "ministack")
+
+
+@pytest.fixture(scope="module")
+def ministack_endpoint() -> Iterator[str]:
+    if not backends.MINISTACK.exists():
+        pytest.skip("ministack is not installed: make tools")
+    with backends.ministack() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def backend(request: SubRequest) -> Backend:
+    if request.param == "memory":
+        return backends.memory()
+    if request.param == "moto":
+        stack: DevStack = request.getfixturevalue("stack")
+        return backends.moto(stack)
+    return backends.emulator(request.getfixturevalue("ministack_endpoint"))
+
+
+@pytest.fixture(params=[True, False], ids=["versioned", "plain"])
+def store(request: SubRequest, backend: Backend) -> Store:
+    return backend.store(request.param)
+
+
+@pytest.fixture
+def queue(backend: Backend) -> Queue:
+    return backend.queue()
+
+
+def test_store__what_is_put__is_read_with_its_metadata(store: Store) -> None:
+    store.put("wy/bill_1.json", b'{"n": 1}', {"run-id": "r", "scraped-at": "2031-01-01"})
+    stored = store.get("wy/bill_1.json", max_bytes=100)
+    assert stored.body == b'{"n": 1}'
+    assert stored.object == store.head("wy/bill_1.json")
+    assert (stored.object.key, stored.object.size) == ("wy/bill_1.json", 8)
+    assert stored.object.metadata == {"run-id": "r", "scraped-at": "2031-01-01"}
+    assert stored.object.last_modified is not None and stored.object.last_modified.tzinfo
+
+
+def test_store__larger_than_asked_for__only_the_head(store: Store) -> None:
+    store.put("large", b"x" * 11, {})
+    stored = store.get("large", max_bytes=10)
+    assert (stored.body, stored.object.size) == (None, 11)
+
+
+def test_store__nothing_there__is_gone(store: Store) -> None:
+    for ask in (lambda: store.get("nowhere", 10), lambda: store.head("nowhere")):
+        with pytest.raises(Gone):
+            ask()
+
+
+def test_store__copied_and_deleted__is_there_and_only_there(store: Store) -> None:
+    key, target = "wy/bill_é 1.json", "archived/2031-01-01/wy/bill_é 1.json"
+    store.put(key, b"content", {"run-id": "r"})
+    original = store.head(key)
+    store.copy(original, target)
+    assert store.delete(original)
+    with pytest.raises(Gone):
+        store.head(key)
+    copy = store.get(target, 100)
+    assert (copy.body, copy.object.metadata) == (b"content", {"run-id": "r"})
+    assert list(store.list("")) == [target]
+
+
+def test_store__copied_with_other_metadata__has_that(store: Store) -> None:
+    store.put("failed/key", b"content", {"run-id": "r"})
+    store.copy(store.head("failed/key"), "key", {"scraped-at": "2031"}, overwrite=False)
+    copy = store.get("key", 100)
+    assert (copy.body, copy.object.metadata) == (b"content", {"scraped-at": "2031"})
+
+
+def test_store__overwritten_meanwhile__the_newer_upload_survives(store: Store) -> None:
+    store.put("key", b"old", {})
+    old = store.head("key")
+    store.put("key", b"new one", {})
+    assert store.head("key").version != old.version
+    if old.version_id:
+        store.copy(old, "copy")
+        assert store.get("copy", 100).body == b"old"
+        assert store.delete(old)
+    else:
+        with pytest.raises(Gone):
+            store.copy(old, "copy")
+        assert not store.delete(old)
+    assert store.get("key", 100).body == b"new one"
+
+
+def test_store__deleted_twice__does_no_harm(store: Store) -> None:
+    store.put("key", b"content", {})
+    version = store.head("key")
+    store.delete(version)
+    store.delete(version)
+    with pytest.raises(Gone):
+        store.head("key")
+
+
+def test_store__list__is_below_the_prefix_and_in_order(store: Store) -> None:
+    for key in ("b/2", "a/1", "b/10", "c"):
+        store.put(key, b"", {})
+    assert list(store.list("b/")) == ["b/10", "b/2"]
+    assert list(store.list("nothing/")) == []
+
+
+def test_queue__sent__is_received_once_then_hidden(queue: Queue) -> None:
+    bodies = [f'{{"n": {n}, "é": "\U0001f5f3"}}' for n in range(25)]
+    for at in range(0, 25, 10):
+        assert queue.send(bodies[at : at + 10]) == []
+    received = queue.receive(100, visibility_timeout=60)
+    assert sorted(m.body for m in received) == sorted(bodies)
+    assert {m.receive_count for m in received} == {1}
+    assert all(m.sent_at.tzinfo for m in received)
+    assert queue.receive(100, visibility_timeout=60) == []
+
+
+def test_queue__limit__is_kept(queue: Queue) -> None:
+    queue.send(["1", "2", "3", "4", "5"])
+    assert len(queue.receive(3, visibility_timeout=60)) == 3
+
+
+def test_queue__deleted__never_comes_again(queue: Queue) -> None:
+    queue.send(["stays", "goes"])
+    received = queue.receive(10, visibility_timeout=60)
+    goes = [m for m in received if m.body == "goes"]
+    assert queue.delete(goes) == {m.message_id for m in goes}
+    queue.change_visibility(received, lambda: 0)
+    assert [m.body for m in queue.receive(10, visibility_timeout=60)] == ["stays"]
+
+
+def test_queue__made_visible__comes_again_at_once_and_counts(queue: Queue) -> None:
+    queue.send(["again"])
+    first = queue.receive(1, visibility_timeout=60)
+    assert queue.change_visibility(first, lambda: 0) == {first[0].message_id}
+    (second,) = queue.receive(1, visibility_timeout=60)
+    assert (second.message_id, second.receive_count) == (first[0].message_id, 2)
+    assert second.sent_at == first[0].sent_at
+
+
+def test_queue__hidden_for_a_second__comes_again_after_it(queue: Queue) -> None:
+    queue.send(["again"])
+    queue.receive(1, visibility_timeout=1)
+    assert queue.receive(1, visibility_timeout=1) == []
+    assert wait_until(lambda: bool(queue.receive(1, visibility_timeout=60)), seconds=5)
+
+
+def test_queue__renewed__stays_hidden_for_longer(queue: Queue) -> None:
+    queue.send(["held"])
+    held = queue.receive(1, visibility_timeout=1)
+    queue.change_visibility(held, lambda: 60)
+    assert not wait_until(lambda: bool(queue.receive(1, visibility_timeout=1)), seconds=1.3)
+
+
+@pytest.mark.parametrize("name", ["moto", "ministack"])
+def test_aws__no_such_bucket_or_queue__is_a_wrong_setting(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    endpoint: Any = (
+        request.getfixturevalue("stack").aws.endpoint
+        if name == "moto"
+        else request.getfixturevalue("ministack_endpoint")
+    )
+    store = S3Store("there-is-none", backends.client("s3", endpoint))
+    queue = SqsQueue(f"{endpoint}/000000000000/none", backends.client("sqs", endpoint), wait=0)
+    with pytest.raises(ConfigurationError, match="S3_REALTIME_BASE"):
+        store.put("key", b"", {})
+    with pytest.raises(ConfigurationError, match="SQS_QUEUE_URL"):
+        queue.send(["body"])

@@ -1,0 +1,233 @@
+"""`manage.py check --tag realtime`: what each lack of an installation is called."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+from botocore.exceptions import ClientError
+from django.core.checks import CheckMessage
+from django.core.checks.registry import registry
+from pytest_django.fixtures import SettingsWrapper
+
+from realtime import aws as clients
+from realtime.checks import TAG, files, postgres, queue
+from realtime.config import Config, load
+from realtime.devstack.database import using_database
+from tests.support import Aws, CompletedText, wait_until
+
+
+def ids(messages: list[CheckMessage]) -> list[str]:
+    return [str(message.id).removeprefix("realtime.") for message in messages]
+
+
+@pytest.fixture
+def config(aws: Aws, settings: SettingsWrapper, monkeypatch: pytest.MonkeyPatch) -> Config:
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    settings.REALTIME = load(aws.environment)
+    return load(aws.environment)
+
+
+def announce(aws: Aws, prefix: str, *events: Any) -> None:
+    arn = aws.sqs.get_queue_attributes(QueueUrl=aws.queue_url, AttributeNames=["QueueArn"])
+    rule: Any = {"Name": "prefix", "Value": prefix}
+    configuration: Any = {"QueueArn": arn["Attributes"]["QueueArn"], "Events": list(events)}
+    # moto has no empty prefix.
+    if prefix:
+        configuration["Filter"] = {"Key": {"FilterRules": [rule]}}
+    aws.s3.put_bucket_notification_configuration(
+        Bucket=aws.bucket, NotificationConfiguration={"QueueConfigurations": [configuration]}
+    )
+
+
+def give_up_after(aws: Aws, receives: int) -> None:
+    dead = aws.sqs.create_queue(QueueName=f"dead-{aws.bucket}")["QueueUrl"]
+    arn = aws.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]
+    policy = {"deadLetterTargetArn": arn["QueueArn"], "maxReceiveCount": receives}
+    aws.sqs.set_queue_attributes(
+        QueueUrl=aws.queue_url, Attributes={"RedrivePolicy": json.dumps(policy)}
+    )
+
+
+@pytest.mark.parametrize(
+    ("prefix", "events", "expected"),
+    [
+        ("", ["s3:ObjectCreated:*"], ["W005"]),
+        ("arch", ["s3:ObjectCreated:Copy"], ["W005"]),
+        ("", ["s3:ObjectCreated:Put", "s3:ObjectCreated:CompleteMultipartUpload"], []),
+        ("wy/", ["s3:ObjectCreated:*"], []),
+    ],
+)
+def test_files__what_the_bucket_announces__is_judged_by_the_archive(
+    aws: Aws, config: Config, prefix: str, events: list[str], expected: list[str]
+) -> None:
+    announce(aws, prefix, *events)
+    assert ids(files.check_files()) == expected
+
+
+def test_files_and_queue__not_there__are_errors(aws: Aws, settings: SettingsWrapper) -> None:
+    nowhere = {"S3_REALTIME_BASE": "s3://not-there", "SQS_QUEUE_URL": aws.queue_url + "x"}
+    settings.REALTIME = load(nowhere)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in aws.environment.items():
+            patch.setenv(name, value)
+        assert ids(files.check_files()) == ["E002"]
+        assert ids(queue.check_queue()) == ["E002"]
+        settings.REALTIME = load({})
+        assert ids([*files.check_files(), *queue.check_queue()]) == ["E001", "E001"]
+
+
+@pytest.mark.parametrize(("receives", "expected"), [(0, ["W011"]), (5, ["W012"]), (1000, [])])
+def test_queue__what_it_gives_up__is_judged(
+    aws: Aws, config: Config, receives: int, expected: list[str]
+) -> None:
+    if receives:
+        give_up_after(aws, receives)
+    assert ids(queue.check_queue()) == expected
+
+
+@pytest.mark.parametrize(
+    ("check", "code", "action"),
+    [
+        (files.check_files, "403", "s3:ListBucket"),
+        (queue.check_queue, "AccessDenied", "sqs:GetQueueAttributes"),
+    ],
+)
+def test_aws__not_allowed_to_ask__is_a_warning_that_names_the_permission(
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+    check: Callable[[], list[CheckMessage]],
+    code: str,
+    action: str,
+) -> None:
+    class Refusing:
+        def __getattr__(self, name: str) -> Any:
+            def refuse(**arguments: Any) -> None:
+                raise ClientError({"Error": {"Code": code}}, name)
+
+            return refuse
+
+    monkeypatch.setattr(clients, "client", lambda *_, **__: Refusing())
+    (message,) = check()
+    assert ids([message]) == ["W003"]
+    assert action in str(message.hint)
+
+
+def test_database__as_it_should_be__has_no_findings(
+    database: str, config: Config, settings: SettingsWrapper
+) -> None:
+    settings.REALTIME = load({"DATABASE_URL": database})
+    assert postgres.check_database() == []
+
+
+def test_database__a_user_without_rights_and_no_ledger__says_which(
+    database: str, config: Config, settings: SettingsWrapper
+) -> None:
+    settings.REALTIME = load({"DATABASE_URL": database})
+    owner = psycopg2.connect(database)
+    owner.autocommit = True
+    parts = urlsplit(database)
+    with owner.cursor() as cursor:
+        cursor.execute("DROP TABLE realtime_file CASCADE")
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'realtime'")
+        cursor.execute("DROP ROLE IF EXISTS reader")
+        cursor.execute("CREATE ROLE reader LOGIN PASSWORD 'reads'")
+        cursor.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+    url = parts._replace(netloc=f"reader:reads@{parts.hostname}:{parts.port}").geturl()
+    try:
+        with using_database(url):
+            messages = postgres.check_database()
+    finally:
+        with owner.cursor() as cursor:
+            cursor.execute("DROP OWNED BY reader")
+            cursor.execute("DROP ROLE reader")
+        owner.close()
+    assert ids(messages) == ["E025", "E027", "E027", "E027"]
+    text = " ".join(message.msg for message in messages)
+    for privilege in ("INSERT", "UPDATE", "DELETE"):
+        assert f"may not {privilege} opencivicdata_" in text
+
+
+def test_database__one_server_connection_for_all_clients__is_a_pooler(
+    database: str, config: Config, settings: SettingsWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.REALTIME = load({"DATABASE_URL": database})
+    monkeypatch.setattr(postgres, "_backend", lambda of: 4711)
+    assert ids(postgres.check_database()) == ["E023"]
+
+
+@pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="pgbouncer is not here")
+@pytest.mark.parametrize(("mode", "expected"), [("transaction", ["E023"]), ("session", [])])
+def test_database__behind_pgbouncer__only_sessions_will_do(
+    database: str, config: Config, settings: SettingsWrapper, mode: str, expected: list[str]
+) -> None:
+    settings.REALTIME = load({"DATABASE_URL": database})
+    with pgbouncer(database, mode) as url, using_database(url):
+        assert ids(postgres.check_database()) == expected
+
+
+@contextmanager
+def pgbouncer(database_url: str, mode: str) -> Iterator[str]:
+    parts = urlsplit(database_url)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        Path(folder, "users").write_text(f'"{parts.username}" "{parts.password}"\n')
+        Path(folder, "ini").write_text(
+            f"""[databases]
+* = host={parts.hostname} port={parts.port} user={parts.username} password={parts.password}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+auth_type = plain
+auth_file = {folder}/users
+pool_mode = {mode}
+unix_socket_dir =
+"""
+        )
+        user = ["-u", "nobody"] if os.geteuid() == 0 else []
+        process = subprocess.Popen(["pgbouncer", "-q", *user, f"{folder}/ini"])
+        try:
+            assert wait_until(lambda: not _refused(port))
+            yield parts._replace(
+                netloc=f"{parts.username}:{parts.password}@127.0.0.1:{port}"
+            ).geturl()
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _refused(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_check__with_its_tag_and_for_deployment__names_everything_and_fails(
+    aws: Aws, environment: dict[str, str], run_manage: Callable[..., CompletedText]
+) -> None:
+    give_up_after(aws, 1000)
+    well = run_manage("check", "--deploy", env=environment)
+    assert "no issues" in well.stdout
+    broken = {**environment, "DATABASE_URL": "postgres://u:hunter2@127.0.0.1:1/x"}
+    broken["S3_REALTIME_BASE"] = "s3://not-there"
+    ill = run_manage("check", "--tag", "realtime", env=broken, check=False)
+    assert ill.returncode == 1
+    assert "realtime.E002" in ill.stderr
+    assert "realtime.E021" in ill.stderr
+    assert "hunter2" not in ill.stderr
+
+
+def test_checks__unless_asked_for__are_not_registered() -> None:
+    assert not registry.tag_exists(TAG), "no other command may start later for them"

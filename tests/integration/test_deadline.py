@@ -1,0 +1,26 @@
+"""A run that is cut short: what it did not get to comes again."""
+
+from realtime.inbox import QueueInbox
+from realtime.ingest import Limits, run
+from tests import scrapes
+from tests.scrapes import Mail
+from tests.support import Aws
+
+
+def test_run__file_twice_in_a_batch_with_no_time_for_it__both_are_released(
+    aws: Aws, database: str
+) -> None:
+    mail = Mail(aws, database)
+    mail.publish(scrapes.jurisdiction())
+    mail.run()
+    key = mail.put(scrapes.bill())
+    mail.send(mail.message(key))
+    mail.send(mail.message(key))
+    # Asked before the pass, for each of the two files, before the jurisdiction: then there is no
+    # time left for the file itself.
+    answers = iter([False] * 4)
+    inbox = QueueInbox(mail.queue, mail.config.visibility_timeout)
+    limits = Limits(10, False, lambda: next(answers, True))
+    report = run(mail.config, inbox, mail.store, limits).as_dict()
+    assert (report["received"], report["released"]) == (2, 2)
+    assert mail.waiting() == 2

@@ -1,0 +1,201 @@
+"""What the commands ask of AWS, against what the template lets them: neither more nor less."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from realtime import locks
+from realtime.devstack import DevStack
+from tests import scrapes
+from tests.cloudformation import Deployed
+from tests.scrapes import Mail
+from tests.support import ROOT, Aws, run_manage
+
+PREFIX = "realtime/"
+ARNS = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012"}
+QUEUE_ARN = "arn:aws:sqs:us-east-1:123456789012:queue"
+PARAMETER = "/openstates-realtime/database"
+BUCKET_ACTIONS = {
+    "HeadBucket": "s3:ListBucket",
+    "ListObjectsV2": "s3:ListBucket",
+    "GetBucketNotificationConfiguration": "s3:GetBucketNotification",
+}
+# What Lambda does itself in the function's name, and KMS on behalf of what it decrypts for.
+NOT_OURS = {
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "sqs:GetQueueAttributes",
+    "kms:Decrypt",
+}
+
+Permission = tuple[str, str]
+
+
+def needed(call: dict[str, Any], secret_arn: str) -> Iterator[Permission]:
+    """The permissions, action and resource, that IAM asks for before it lets a call through."""
+    service, operation = call["Service"], call["Operation"]
+    if service == "sqs":
+        yield f"sqs:{operation.removesuffix('Batch')}", QUEUE_ARN
+    elif service == "ssm":
+        yield f"ssm:{operation}", f"arn:aws:ssm:us-east-1:123456789012:parameter{call['Name']}"
+    elif service == "secretsmanager":
+        yield f"secretsmanager:{operation}", secret_arn
+    elif operation in BUCKET_ACTIONS:
+        yield BUCKET_ACTIONS[operation], f"arn:aws:s3:::{call['Bucket']}"
+    else:
+        yield from _object(call)
+
+
+def _object(call: dict[str, Any]) -> Iterator[Permission]:
+    bucket = f"arn:aws:s3:::{call['Bucket']}"
+    operation, version = call["Operation"], "Version" if call.get("VersionId") else ""
+    if operation in ("GetObject", "HeadObject"):
+        yield f"s3:GetObject{version}", f"{bucket}/{call['Key']}"
+    elif operation == "CopyObject":
+        source = call["CopySource"]
+        of_version = "Version" if source.get("VersionId") else ""
+        yield f"s3:GetObject{of_version}", f"{bucket}/{source['Key']}"
+        yield "s3:PutObject", f"{bucket}/{call['Key']}"
+    else:
+        yield f"s3:{operation}{version}", f"{bucket}/{call['Key']}"
+    if call["Missing"]:
+        # Without it S3 answers 403 for what is not there.
+        yield "s3:ListBucket", bucket
+
+
+class Recorder:
+    """Runs commands in processes of their own, and says which permissions they needed."""
+
+    def __init__(self, environment: dict[str, str], folder: Path, secret_arn: str) -> None:
+        self._environment = environment
+        self._folder = folder
+        self._secret_arn = secret_arn
+
+    def __call__(self, *arguments: str, **variables: str) -> set[Permission]:
+        record = self._folder / f"{arguments[0]}-{len(list(self._folder.iterdir()))}.jsonl"
+        record.touch()
+        environment = {
+            **self._environment,
+            **variables,
+            "PYTHONPATH": str(ROOT / "tests" / "recorder"),
+            "RECORD_AWS_CALLS": str(record),
+        }
+        run_manage(*arguments, env=environment)
+        calls = [json.loads(line) for line in record.read_text().splitlines()]
+        return {one for call in calls for one in needed(call, self._secret_arn)}
+
+
+@contextmanager
+def busy(jurisdiction_id: str, url: str) -> Iterator[None]:
+    """Another worker imports this jurisdiction, so that what comes of it is released."""
+    other = psycopg2.connect(url)
+    number = locks._number(jurisdiction_id)
+    with other, other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [locks.JURISDICTIONS, number])
+        yield
+    other.close()
+
+
+@pytest.fixture
+def mail(aws: Aws, database: str) -> Mail:
+    aws.s3.put_bucket_versioning(Bucket=aws.bucket, VersioningConfiguration={"Status": "Enabled"})
+    return Mail(aws, database)
+
+
+def compare(policy: list[dict[str, Any]], used: set[Permission]) -> None:
+    granted = [
+        (action, statement["Resource"])
+        for statement in policy
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str)
+                       else statement["Action"])
+    ]  # fmt: skip
+    missing = {
+        (action, resource)
+        for action, resource in used
+        if not any(action == a and fnmatchcase(resource, r) for a, r in granted)
+    }
+    assert missing == set(), "the template lets the commands do too little"
+    unused = {
+        action
+        for action, resource in granted
+        if not any(action == a and fnmatchcase(r, resource) for a, r in used)
+    }
+    assert unused - NOT_OURS == set(), "the template lets the commands do too much"
+
+
+def test_policies__what_commands_call__is_what_they_may(
+    stack: DevStack, mail: Mail, tmp_path: Path
+) -> None:
+    url = mail.config.database_url
+    stack.aws.client("ssm").put_parameter(Name=PARAMETER, Value=url, Type="SecureString")
+    secret_arn = stack.aws.client("secretsmanager").create_secret(
+        Name=f"{mail.aws.bucket}-database", SecretString=url
+    )["ARN"]
+    environment = {
+        **mail.aws.environment,
+        "S3_REALTIME_BASE": f"s3://{mail.aws.bucket}/{PREFIX}",
+    }
+    (tmp_path / "calls").mkdir()
+    record = Recorder(environment, tmp_path / "calls", secret_arn)
+
+    scraped = tmp_path / "scraped"
+    scraped.mkdir()
+    bill = scrapes.bill()
+    for number, data in enumerate([scrapes.jurisdiction(), bill, scrapes.vote_event(bill)]):
+        name = Path(mail.key(data)).name if number else "jurisdiction_wy.json"
+        (scraped / name).write_text(json.dumps(data))
+    produced = record("publish_realtime", str(scraped), "--jurisdiction", "wy", "--run")
+    mail.send(mail.message(f"{PREFIX}wy/bill_00000000-0000-11f1-8a13-000000000001.json"))
+    broken = mail.put(b"{", f"{PREFIX}wy/bill_00000000-0000-11f1-8a13-000000000002.json")
+    mail.send(mail.message(broken))
+
+    consumed = record("import_realtime", "--until-empty", DATABASE_URL_PARAMETER=PARAMETER)
+    consumed |= record("archive_realtime", DATABASE_URL_SECRET=secret_arn)
+    assert mail.keys(f"{PREFIX}wy/") == []
+    with busy(scrapes.WYOMING.jurisdiction_id, url):
+        later = mail.put(scrapes.bill("HB 2"), f"{PREFIX}wy/bill_{uuid.uuid1()}.json")
+        mail.send(mail.message(later))
+        consumed |= record("import_realtime", "--time-limit", "2", DATABASE_URL=url)
+    operated = record("check", "--tag", "realtime", DATABASE_URL=url)
+    operated |= record("retry_realtime", DATABASE_URL=url)
+
+    names = {
+        **ARNS,
+        "Bucket.Arn": f"arn:aws:s3:::{mail.aws.bucket}",
+        "Queue.Arn": QUEUE_ARN,
+        "LogGroup.Arn": "arn:aws:logs:us-east-1:123456789012:log-group:name:*",
+    }
+    deployed = Deployed(
+        {
+            "Prefix": PREFIX,
+            "DatabaseUrlParameter": PARAMETER,
+            "DatabaseUrlSecretArn": secret_arn,
+            "SecretKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
+            "Trigger": "queue",
+        },
+        names,
+    )
+    compare(deployed.policy("ProducerPolicy"), produced)
+    compare(deployed.policy("FunctionRole"), consumed)
+    compare(deployed.policy("OperatorPolicy"), operated)
+
+
+def test_policies__of_roles__name_every_action_and_resource() -> None:
+    names = {
+        **ARNS,
+        **{f"{resource}.Arn": f"arn:{resource}" for resource in ("Bucket", "Queue", "LogGroup")},
+    }
+    deployed = Deployed({"DatabaseUrlParameter": PARAMETER, "Trigger": "queue"}, names)
+    for policy in ("ProducerPolicy", "FunctionRole", "OperatorPolicy"):
+        for statement in deployed.policy(policy):
+            assert statement["Effect"] == "Allow"
+            assert "*" not in json.dumps(statement["Action"])
+            # Objects have no names before they are there; their bucket has.
+            assert statement["Resource"].removesuffix("/*").count("*") == 0
