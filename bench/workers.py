@@ -71,12 +71,14 @@ def _by_core(scrapes: Whose) -> float:
 
 def _by_workers(emulator: Emulator, url: str, scrapes: Whose) -> dict[str, float]:
     place = emulator.place()
+    variables = programs.environment(**place.environment, DATABASE_URL=url)
+    # Compiles what it loads.
+    programs.run((*MANAGE, "import_realtime", "--json"), variables)
     every = [messages(one, whose, place.store.bucket) for whose, one in scrapes.items()]
     # As ten scrapers would send them.
     turns = itertools.zip_longest(*every)
     place.publish([file for turn in turns for file in turn if file is not None])
     command = (*MANAGE, "import_realtime", "--json", "--until-empty", "--importer", importers()[0])
-    variables = programs.environment(**place.environment, DATABASE_URL=url)
     with _most_connections(url) as connections:
         start, waves, end = time.perf_counter(), 0, 0.0
         statements = 0
