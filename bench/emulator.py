@@ -1,32 +1,20 @@
 """S3 and SQS for whole runs: a running endpoint, ministack in a venv of its own, or moto."""
 
-import os
 import secrets
-import socket
-import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from bench.programs import ROOT
 from realtime.devstack.aws import LocalAws
 from realtime.s3 import S3Store
 from realtime.sqs import BATCH, SqsQueue
-
-# Made by `make bench`.
-MINISTACK = ROOT / ".venv-emulator" / "bin" / "ministack"
-_HOST = "127.0.0.1"
-_START_SECONDS = 30
+from tests.contracts.backends import MINISTACK, ministack
 
 
 @dataclass(frozen=True)
@@ -85,54 +73,12 @@ def running(endpoint: str | None) -> Iterator[Emulator]:
     if endpoint:
         yield Emulator("a given endpoint", endpoint)
     elif MINISTACK.exists():
-        with _ministack() as started:
+        with ministack() as started:
             yield Emulator("ministack", started)
     else:
         print("no ministack (`make bench` installs it): moto, which is slow", file=sys.stderr)
         with LocalAws() as aws:
             yield Emulator("moto", aws.endpoint)
-
-
-@contextmanager
-def _ministack() -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        port = probe.getsockname()[1]
-    endpoint = f"http://{_HOST}:{port}"
-    with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w+") as log:
-        process = subprocess.Popen(
-            [str(MINISTACK)],
-            env={
-                "PATH": os.defpath,
-                "HOME": folder,
-                "TMPDIR": folder,
-                "BIND_HOST": _HOST,
-                "MINISTACK_HOST": _HOST,
-                "GATEWAY_PORT": str(port),
-            },
-            cwd=folder,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            deadline = time.monotonic() + _START_SECONDS
-            while not _answers(endpoint):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    log.seek(0)
-                    raise RuntimeError(f"ministack did not start: {log.read()[-2000:]}")
-                time.sleep(0.1)
-            yield endpoint
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def _answers(endpoint: str) -> bool:
-    try:
-        _client("s3", endpoint).list_buckets()
-    except (BotoCoreError, ClientError):
-        return False
-    return True
 
 
 def _client(service: Any, endpoint: str) -> Any:
