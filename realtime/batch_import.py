@@ -136,16 +136,14 @@ class _Batch:
 
 def settle_references(jurisdiction_id: str, results: Sequence[Result], now: datetime) -> None:
     """Tie what `results`, which must be recorded, brought to what was there, and the other way."""
-    changed = {
-        result.row_id
-        for result in results
-        if result.object_type == "bill" and result.outcome in (Outcome.INSERTED, Outcome.UPDATED)
-    }
+    bills = [(r.row_id, r.outcome) for r in results if r.object_type == "bill"]
+    new = {row_id for row_id, outcome in bills if outcome == Outcome.INSERTED}
+    changed = new | {row_id for row_id, outcome in bills if outcome == Outcome.UPDATED}
     voted = {r.about.bill_id for r in results if r.about.action and r.outcome in APPLIED}
     if changed or voted:
         relink((changed | voted) - {""})
     if changed:
-        link_related_bills(jurisdiction_id, changed)
+        link_related_bills(jurisdiction_id, changed, new)
     if any(result.outcome in APPLIED for result in results):
         Jurisdiction.objects.filter(id=jurisdiction_id).update(latest_bill_update=now)
 

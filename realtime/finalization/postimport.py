@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from openstates.data.models import VoteEvent
 
 from realtime.batch_import import relink
-from realtime.importers.references import link_related_bills
+from realtime.importers.references import link_all_related_bills
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
 from realtime.scraped import ticks_of
 
@@ -66,7 +66,7 @@ def mark_missing_events(run: ScrapeRun) -> int:
 def resolve_related_bills(run: ScrapeRun) -> None:
     """If the run has a bill, resolve what relationships of bills can be."""
     if _has(run, "bill"):
-        link_related_bills(run.jurisdiction_id)
+        link_all_related_bills(run.jurisdiction_id)
 
 
 def _has(run: ScrapeRun, object_type: str) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from django.db import connection
 from django.db.models.signals import post_save, pre_save
 from openstates.data.models import RelatedBill
 from openstates.importers import BillImporter as CoreBillImporter
@@ -14,6 +13,7 @@ from realtime.importers.batch import Batch, Record
 from realtime.importers.bulk import BulkImporter
 from realtime.importers.described import Described
 from realtime.importers.items import Item
+from realtime.importers.references import link_all_related_bills
 from realtime.importers.tables import storable
 
 _COMPUTED = (
@@ -22,21 +22,6 @@ _COMPUTED = (
     "latest_passage_date",
     "latest_action_description",
 )
-
-_RESOLVE_RELATED_BILLS = """
-UPDATE opencivicdata_relatedbill AS related SET related_bill_id = named.id
-FROM opencivicdata_bill naming
-JOIN opencivicdata_legislativesession naming_session
-    ON naming_session.id = naming.legislative_session_id,
-opencivicdata_bill named
-JOIN opencivicdata_legislativesession session ON session.id = named.legislative_session_id
-WHERE related.related_bill_id IS NULL
-    AND naming.id = related.bill_id
-    AND naming_session.jurisdiction_id = %(jurisdiction)s
-    AND session.jurisdiction_id = %(jurisdiction)s
-    AND session.identifier = related.legislative_session
-    AND named.identifier = related.identifier
-"""
 
 
 class BillImporter(Described, BulkImporter, CoreBillImporter):  # type: ignore[misc]
@@ -77,8 +62,7 @@ class BillImporter(Described, BulkImporter, CoreBillImporter):  # type: ignore[m
         if any(signal.has_listeners(RelatedBill) for signal in (pre_save, post_save)):
             super().postimport()
             return
-        with connection.cursor() as cursor:
-            cursor.execute(_RESOLVE_RELATED_BILLS, {"jurisdiction": self.jurisdiction_id})
+        link_all_related_bills(self.jurisdiction_id)
 
     def compute(self, batch: Batch, record: Record) -> None:
         branch = next(branch for branch in batch.tree if branch.name == "actions")

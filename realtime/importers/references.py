@@ -68,32 +68,39 @@ def _relink(changed: dict[str, UUID | None]) -> None:
     VoteEvent.objects.bulk_update(linked, ["bill_action"], batch_size=1000)
 
 
-def link_related_bills(jurisdiction_id: str, bill_ids: Collection[str] | None = None) -> None:
-    """Resolve the relationships of these bills, and those of others that name them.
+_RESOLVE_RELATED_BILLS = """
+    UPDATE opencivicdata_relatedbill AS related SET related_bill_id = named.id
+    FROM opencivicdata_bill AS naming
+    JOIN opencivicdata_legislativesession AS naming_session
+      ON naming_session.id = naming.legislative_session_id,
+      opencivicdata_bill AS named
+    JOIN opencivicdata_legislativesession AS session ON session.id = named.legislative_session_id
+    WHERE related.related_bill_id IS NULL
+      AND naming.id = related.bill_id
+      AND naming_session.jurisdiction_id = %(jurisdiction)s
+      AND session.jurisdiction_id = %(jurisdiction)s
+      AND session.identifier = related.legislative_session
+      AND named.identifier = related.identifier
+"""
 
-    Without `bill_ids`, all of the jurisdiction, as core does at the end of an import.
-    """
+
+def link_all_related_bills(jurisdiction_id: str) -> None:
+    """Resolve the relationships of all bills of the jurisdiction, as core does after an import."""
+    _resolve(_RESOLVE_RELATED_BILLS, jurisdiction_id)
+
+
+def link_related_bills(
+    jurisdiction_id: str, changed: Collection[str], new: Collection[str]
+) -> None:
+    """Resolve the relationships of `changed` bills, and those of others that name `new` ones."""
+    # Two statements: no index would serve one condition or the other.
+    if changed:
+        only = " AND related.bill_id = ANY(%(bills)s)"
+        _resolve(_RESOLVE_RELATED_BILLS + only, jurisdiction_id, changed)
+    if new:
+        _resolve(_RESOLVE_RELATED_BILLS + " AND named.id = ANY(%(bills)s)", jurisdiction_id, new)
+
+
+def _resolve(statement: str, jurisdiction_id: str, bills: Collection[str] = ()) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE opencivicdata_relatedbill AS related SET related_bill_id = named.id
-            FROM opencivicdata_bill AS named
-            JOIN opencivicdata_legislativesession AS session
-              ON session.id = named.legislative_session_id,
-              opencivicdata_bill AS naming
-            JOIN opencivicdata_legislativesession AS naming_session
-              ON naming_session.id = naming.legislative_session_id
-            WHERE related.related_bill_id IS NULL
-              AND naming.id = related.bill_id
-              AND naming_session.jurisdiction_id = %(jurisdiction)s
-              AND session.jurisdiction_id = %(jurisdiction)s
-              AND session.identifier = related.legislative_session
-              AND named.identifier = related.identifier
-              AND (%(all)s OR related.bill_id = ANY(%(bills)s) OR named.id = ANY(%(bills)s))
-            """,
-            {
-                "jurisdiction": jurisdiction_id,
-                "all": bill_ids is None,
-                "bills": list(bill_ids or ()),
-            },
-        )
+        cursor.execute(statement, {"jurisdiction": jurisdiction_id, "bills": list(bills)})
