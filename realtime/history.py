@@ -1,12 +1,11 @@
 """What the ledger says was applied to a jurisdiction's rows, with the batch under way on top."""
 
-from collections import defaultdict
 from collections.abc import Collection, Mapping
 from functools import cached_property
+from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q
 
 from realtime.batching import FetchedFile
 from realtime.importers.references import NamedAction
@@ -18,7 +17,32 @@ _NEWEST = """
     WHERE row_id = ANY(%s) AND row_id <> '' AND outcome = ANY(%s)
     ORDER BY row_id, order_ticks DESC, scrape_id DESC, order_stamp DESC
 """
-_ORDER = ("order_ticks", "scrape_id", "order_stamp")
+_SETTLED = """
+    SELECT DISTINCT ON (file.bill_id) file.bill_id, run.run_id, run.started_at
+    FROM realtime_file AS file JOIN realtime_run AS run USING (run_id)
+    WHERE file.bill_id = ANY(%(bills)s) AND file.bill_id <> '' AND file.row_id <> ''
+      AND (run.finalized_at IS NOT NULL OR run.run_id = %(finalizing)s)
+    ORDER BY file.bill_id, run.started_at DESC, run.run_id DESC
+"""
+_NAMED = """
+    SELECT file.row_id, file.bill_id, file.bill_action, file.identity->>'date',
+           file.identity->>'organization_id'
+    FROM realtime_file AS file
+    LEFT JOIN unnest(%(settled)s::text[], %(runs)s::uuid[], %(began)s::bigint[])
+      AS settled (bill_id, run_id, began) ON settled.bill_id = file.bill_id
+    WHERE file.bill_id = ANY(%(bills)s) AND file.bill_id <> '' AND file.row_id <> ''
+      AND file.outcome = ANY(%(outcomes)s) AND file.identity IS NOT NULL
+      AND (settled.bill_id IS NULL OR file.run_id = settled.run_id
+           OR file.order_ticks >= settled.began)
+    ORDER BY file.order_ticks, file.scrape_id, file.order_stamp
+"""
+
+
+class Settled(NamedTuple):
+    """The run whose vote events of a bill count, and its start in the ticks of ScrapeOrder."""
+
+    run_id: UUID
+    began: int
 
 
 class LedgerHistory:
@@ -82,6 +106,7 @@ class LedgerHistory:
                     bill_id=bill_id, object_type="vote_event", run_id__in=self._finals
                 )
                 .exclude(row_id="")
+                .exclude(bill_id="")
                 .values_list("run_id", flat=True)
             )
             self._covered[bill_id] = [self._finals[run] for run in set(runs) if run]
@@ -112,35 +137,29 @@ class LedgerHistory:
         self._rows[file.content.object_type, file.content.scrape_id] = row_id
 
 
-def settled_bills(bill_ids: Collection[str], finalizing: UUID | None = None) -> dict[str, UUID]:
+def settled_bills(bill_ids: Collection[str], finalizing: UUID | None = None) -> dict[str, Settled]:
     """The newest finalized run that scraped vote events of each of these bills, if any has;
     `finalizing` counts as finalized."""
-    files = File.objects.filter(bill_id__in=bill_ids, object_type="vote_event").exclude(row_id="")
-    by_run: dict[UUID, set[str]] = defaultdict(set)
-    for run, bill in files.values_list("run_id", "bill_id").distinct():
-        if run is not None:
-            by_run[run].add(bill)
-    final = Q(finalized_at__isnull=False) | Q(run_id=finalizing)
-    runs = ScrapeRun.objects.filter(final, run_id__in=by_run).order_by("started_at", "run_id")
-    return {bill: run for run in runs.values_list("run_id", flat=True) for bill in by_run[run]}
+    with connection.cursor() as cursor:
+        cursor.execute(_SETTLED, {"bills": list(bill_ids), "finalizing": finalizing})
+        return {bill: Settled(run, ticks_of(began)) for bill, run, began in cursor.fetchall()}
 
 
-def named_actions(bill_ids: Collection[str], settled: Mapping[str, UUID]) -> list[NamedAction]:
+def named_actions(bill_ids: Collection[str], settled: Mapping[str, Settled]) -> list[NamedAction]:
     """The actions that the vote events of these bills name, file by file in scrape order.
 
     Of a bill that a run has `settled`, only as that run's files and those scraped after its start
     say.
     """
-    runs = ScrapeRun.objects.filter(run_id__in=set(settled.values()))
-    began = {run: ticks_of(start) for run, start in runs.values_list("run_id", "started_at")}
-    files = File.objects.filter(
-        bill_id__in=bill_ids, object_type="vote_event", outcome__in=[*APPLIED, Outcome.SUPERSEDED]
-    ).exclude(row_id="")
-    return [
-        NamedAction(row, bill, action, identity["date"], identity["organization_id"])
-        for row, bill, action, identity, ticks, run in files.order_by(*_ORDER).values_list(
-            "row_id", "bill_id", "bill_action", "identity", "order_ticks", "run_id"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _NAMED,
+            {
+                "bills": list(bill_ids),
+                "outcomes": [outcome.value for outcome in (*APPLIED, Outcome.SUPERSEDED)],
+                "settled": list(settled),
+                "runs": [one.run_id for one in settled.values()],
+                "began": [one.began for one in settled.values()],
+            },
         )
-        if identity
-        and (bill not in settled or run == settled[bill] or ticks >= began[settled[bill]])
-    ]
+        return [NamedAction(*row) for row in cursor.fetchall()]

@@ -6,6 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import Value
+from django.db.models.functions import Least
 
 from realtime.batching import About, FetchedFile, FileIdentity, Result
 from realtime.messages import RunFinished
@@ -213,22 +215,32 @@ def note_runs(results: Iterable[Result], now: datetime) -> None:
 
 
 def store_run(run: RunFinished, now: datetime) -> None:
-    """Remember that a scrape run ended. Saying so twice changes nothing."""
+    """Remember that a scrape run ended. Saying so twice changes nothing.
+
+    A run did not begin later than the first of its files that is in, nor than now: one that said
+    so would make everything scraped since look old.
+    """
     ScrapeRun.objects.bulk_create(
         [
             ScrapeRun(
                 run_id=run.run_id,
                 bucket=run.bucket,
                 jurisdiction_id=run.jurisdiction_id,
-                started_at=run.started_at,
+                started_at=min(run.started_at, now),
             )
         ],
         ignore_conflicts=True,
     )
-    ScrapeRun.objects.filter(run_id=run.run_id, finished_at=None).update(
+    unfinished = ScrapeRun.objects.filter(run_id=run.run_id, finished_at=None)
+    # Forced before it ended: what it brought since is settled after all.
+    unfinished.filter(finalized_at__isnull=False).update(
+        finalized_at=None, closed="", closed_at=None
+    )
+    unfinished.update(
+        jurisdiction_id=run.jurisdiction_id,
         jurisdiction_name=run.jurisdiction_name,
-        started_at=run.started_at,
-        finished_at=run.finished_at,
+        started_at=Least("started_at", Value(run.started_at)),
+        finished_at=min(run.finished_at, now),
         objects_sent=dict(run.objects),
         scrapers={
             name: {

@@ -26,7 +26,7 @@ class Closed(models.TextChoices):
     UNFINISHED = "unfinished", "its end had not come when a newer run was finalized"
     INCOMPLETE = "incomplete", "files of it had not come a day after its end"
     FAILED = "failed-files", "files of it failed, so what it lacks may have been scraped"
-    NEWER = "newer-final", "a newer run had been finalized before"
+    BROKEN = "broken", "finalizing it failed again and again, for a reason that the log says"
 
 
 class ScrapeRun(models.Model):
@@ -51,6 +51,7 @@ class ScrapeRun(models.Model):
     # How far finalizing it has come
     step = models.TextField(blank=True, help_text="step under way; empty: not begun, or done")
     cursor = models.JSONField(null=True, help_text="where the step under way goes on")
+    attempts = models.IntegerField(default=0, help_text="how often finalizing it broke")
     finalized_at = models.DateTimeField(null=True)
     closed = models.TextField(blank=True, choices=Closed.choices)
     closed_at = models.DateTimeField(null=True)
@@ -147,6 +148,9 @@ class File(models.Model):
                 fields=["row_id"], name="realtime_file_row", condition=~models.Q(row_id="")
             ),
             models.Index(fields=["run_id"], name="realtime_file_run"),
+            models.Index(
+                fields=["id"], name="realtime_file_failed", condition=models.Q(outcome="failed")
+            ),
             models.Index(
                 fields=["bill_id"], name="realtime_file_bill_row", condition=~models.Q(bill_id="")
             ),

@@ -9,14 +9,20 @@ from django.db import connection
 # Rows of one transaction: small enough that nobody waits for it.
 BATCH = 5_000
 
-# What is over: files that have left the root, of runs that are final or closed, or of no run.
+# What is over: files that have left the root, of no run, or of a run that is final or closed and
+# not the newest of its jurisdiction. That one tells stragglers from news, by its files.
 _OLD_FILES = """
     DELETE FROM realtime_file WHERE id IN (
       SELECT file.id FROM realtime_file AS file
       LEFT JOIN realtime_run AS run ON run.run_id = file.run_id
-      WHERE file.imported_at < %(before)s AND file.settled_at IS NOT NULL
-        AND (file.run_id IS NULL OR coalesce(run.finalized_at, run.closed_at) < %(before)s)
-      LIMIT %(limit)s)
+      WHERE file.id > %(after)s AND file.id <= %(after)s + %(batch)s
+        AND file.imported_at < %(before)s AND file.settled_at IS NOT NULL
+        AND (run.run_id IS NULL OR (
+          coalesce(run.finalized_at, run.closed_at) < %(before)s
+          AND EXISTS (
+            SELECT 1 FROM realtime_run AS newer
+            WHERE newer.jurisdiction_id = run.jurisdiction_id AND newer.finalized_at IS NOT NULL
+              AND newer.started_at > run.started_at))))
 """
 _OLD_RUNS = """
     DELETE FROM realtime_run AS run
@@ -34,17 +40,19 @@ def prune(before: datetime, must_stop: Callable[[], bool] = lambda: False) -> Co
     """Forget files of runs that were final, and files of no run that were imported, before
     `before` (aware UTC); returns how many rows of each kind.
 
-    Each transaction deletes at most 5,000 rows; killed at any point, the next call goes on. Never
+    Each transaction looks at 5,000 rows; killed at any point, the next call goes on. Never
     forgotten: files that are parked or still in the bucket's root, runs that are open, and the
-    newest final run of each jurisdiction, which tells stragglers from news.
+    newest final run of each jurisdiction with its files, which tell stragglers from news. Failed
+    files are forgotten too, and can then not be retried any more.
     """
     counts: Counter[str] = Counter()
     with connection.cursor() as cursor:
-        while not must_stop():
-            cursor.execute(_OLD_FILES, {"before": before, "limit": BATCH})
+        cursor.execute("SELECT coalesce(min(id), 0) - 1, coalesce(max(id), 0) FROM realtime_file")
+        after, last = cursor.fetchone()
+        while after < last and not must_stop():
+            cursor.execute(_OLD_FILES, {"before": before, "after": after, "batch": BATCH})
             counts["files"] += cursor.rowcount
-            if cursor.rowcount < BATCH:
-                break
+            after += BATCH
         cursor.execute(_OLD_RUNS, {"before": before})
         counts["runs"] += cursor.rowcount
         cursor.execute(_OLD_SUSPECTS, {"before": before})

@@ -1,23 +1,43 @@
 """Reads files again, from wherever the ledger says they are now."""
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from realtime.batching import Delivery, FetchedFile, FileIdentity
-from realtime.errors import PoisonMessage, RetryLater
+from realtime.errors import PoisonMessage
 from realtime.models import APPLIED, File
 from realtime.ports import Gone, Store, StoredFile
 from realtime.s3 import THREADS
 from realtime.scraped import ScrapeOrder, read, time_of
 
+logger = logging.getLogger(__name__)
+
 
 def read_again(store: Store, max_bytes: int, rows: Sequence[File]) -> list[FetchedFile | None]:
     """The content of these files, each with the place in the scrape order that it was given
-    first; None for one that is gone, or was overwritten before it was moved.
+    first; None, with a warning, for one that is gone or cannot be read any more.
 
-    Raises RetryLater (Unavailable when nothing answers) when S3 does not let them be read now.
+    One that is being moved meanwhile is found where it went. Raises RetryLater (Unavailable when
+    nothing answers) when S3 does not let them be read now.
     """
+    read = _read_all(store, max_bytes, rows)
+    missing = [row.id for row, file in zip(rows, read, strict=True) if file is None]
+    moved = File.objects.in_bulk(missing)
+    found = dict(zip(moved, _read_all(store, max_bytes, list(moved.values())), strict=True))
+    files = [file or found.get(row.id) for row, file in zip(rows, read, strict=True)]
+    for row, file in zip(rows, files, strict=True):
+        if file is None:
+            logger.warning(
+                "%s cannot be read again: it is taken as it was imported",
+                row.key,
+                extra={"action": "not-replayed"},
+            )
+    return files
+
+
+def _read_all(store: Store, max_bytes: int, rows: Sequence[File]) -> list[FetchedFile | None]:
 
     def one(row: File) -> FetchedFile | None:
         try:
@@ -34,7 +54,7 @@ def read_again(store: Store, max_bytes: int, rows: Sequence[File]) -> list[Fetch
 def _read(store: Store, max_bytes: int, row: File) -> FetchedFile:
     stored = _stored(store, max_bytes, row)
     if stored.body is None:
-        raise RetryLater(f"{row.key} has {stored.object.size} bytes: REALTIME_MAX_FILE_BYTES")
+        raise Gone(f"{row.key} has {stored.object.size} bytes: more than REALTIME_MAX_FILE_BYTES")
     content = read(row.object_type, stored.body, time_of(row.order_stamp))
     return FetchedFile(
         identity=FileIdentity(

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, QuerySet
 
 from realtime.ledger import database_now
 from realtime.models import Closed, File, Outcome, ScrapeRun
@@ -20,7 +21,7 @@ _ARRIVED = """
     SELECT run.run_id,
            (SELECT coalesce(sum(value::numeric), 0) FROM jsonb_each_text(run.objects_sent)),
            (SELECT count(DISTINCT (file.bucket, file.key)) FROM realtime_file AS file
-            WHERE file.run_id = run.run_id),
+            WHERE file.run_id = run.run_id AND file.jurisdiction_id = run.jurisdiction_id),
            (SELECT count(*) FROM realtime_file AS file
             WHERE file.run_id = run.run_id AND file.outcome = 'deferred')
     FROM realtime_run AS run
@@ -66,28 +67,33 @@ def open_runs(jurisdiction_id: str = "") -> list[ScrapeRun]:
 
 def failures(run: ScrapeRun) -> int:
     """How many files of the run failed in a way that core's import would not have passed over."""
-    failed = File.objects.filter(run_id=run.run_id, outcome=Outcome.FAILED)
-    return failed.exclude(reason=HARMLESS).count()
+    return _failed(run_id=run.run_id, jurisdiction_id=run.jurisdiction_id).count()
 
 
 def mended() -> list[ScrapeRun]:
-    """The runs that were closed for their failures, all of which have been mended since.
+    """The runs that were closed for their failures, all of which have been mended since; but not
+    when a newer run of the jurisdiction has been finalized.
 
     A file that is only being tried again is not mended yet.
     """
-    closed = ScrapeRun.objects.filter(closed=Closed.FAILED, finalized_at__isnull=False)
-    runs = [run for run in closed.order_by("started_at", "run_id") if not failures(run)]
-    there = arrivals(runs)
-    return [run for run in runs if there[run.run_id].complete]
-
-
-def newer_final(run: ScrapeRun) -> bool:
-    """Whether a newer run of the jurisdiction has been finalized."""
-    newer = Q(started_at__gt=run.started_at) | Q(started_at=run.started_at, run_id__gt=run.run_id)
-    finals = ScrapeRun.objects.filter(
-        newer, jurisdiction_id=run.jurisdiction_id, finalized_at__isnull=False
+    newer = ScrapeRun.objects.filter(
+        jurisdiction_id=OuterRef("jurisdiction_id"),
+        finalized_at__isnull=False,
+        started_at__gt=OuterRef("started_at"),
     )
-    return finals.exclude(run_id=run.run_id).exists()
+    bad = _failed(run_id=OuterRef("run_id"), jurisdiction_id=OuterRef("jurisdiction_id"))
+    waiting = File.objects.filter(run_id=OuterRef("run_id"), outcome=Outcome.DEFERRED)
+    closed = ScrapeRun.objects.filter(closed=Closed.FAILED, finalized_at__isnull=False)
+    return list(
+        closed.exclude(Exists(newer))
+        .exclude(Exists(bad))
+        .exclude(Exists(waiting))
+        .order_by("started_at", "run_id")
+    )
+
+
+def _failed(**whose: Any) -> "QuerySet[File]":
+    return File.objects.filter(**whose, outcome=Outcome.FAILED).exclude(reason=HARMLESS)
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,7 @@ def plans(now: datetime) -> list[Plan]:
                 break
             elif not run.closed_at:
                 older.append(run)
-    return found + [Plan(run) for run in mended() if not newer_final(run)]
+    return found + [Plan(run) for run in mended()]
 
 
 def waited_for_by(run: ScrapeRun) -> list[ScrapeRun]:

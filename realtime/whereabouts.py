@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from realtime.models import File, ScrapeRun
+from realtime.models import Closed, File, ScrapeRun
 
 
 def _may_leave(acknowledged_or_before: datetime) -> "QuerySet[File]":
@@ -60,12 +60,9 @@ def settled(ids_to_keys: Mapping[int, str], now: datetime) -> None:
 
 
 def final_runs(run_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
-    """Those of the runs that have been finalized."""
-    return set(
-        ScrapeRun.objects.filter(run_id__in=run_ids, finalized_at__isnull=False).values_list(
-            "run_id", flat=True
-        )
-    )
+    """Those of the runs that have been finalized, and will not be again once a file is mended."""
+    final = ScrapeRun.objects.filter(run_id__in=run_ids, finalized_at__isnull=False)
+    return set(final.exclude(closed=Closed.FAILED).values_list("run_id", flat=True))
 
 
 def unsettle(ids: Collection[int]) -> None:

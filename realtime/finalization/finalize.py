@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from django.db import connection
+from django.db.models import F
 
 from realtime import ledger, runs
 from realtime.errors import RetryLater, Unavailable
@@ -14,6 +15,9 @@ from realtime.importers.explain import interrupted
 from realtime.models import Closed, ScrapeRun
 
 logger = logging.getLogger(__name__)
+
+# A run whose finalization breaks as often as that is closed as it is.
+ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ def finalize_complete(means: Means, only: ScrapeRun | None = None) -> Iterator[F
         except (RetryLater, Overtaken) as exc:
             logger.info("%s", exc, extra={"action": "busy"})
             unable.add(plan.run.jurisdiction_id)
+            means.problems.append(str(exc))
         except Exception as exc:
             if connection.connection is None or not connection.is_usable():
                 raise Unavailable(f"the connection to the database was lost: {exc}") from exc
@@ -55,7 +60,18 @@ def finalize_complete(means: Means, only: ScrapeRun | None = None) -> Iterator[F
                 logger.warning("run %s: interrupted: %s", plan.run.run_id, exc)
             else:
                 logger.exception("run %s cannot be finalized", plan.run.run_id)
+                _give_up(plan.run)
             unable.add(plan.run.jurisdiction_id)
+            means.problems.append(f"run {plan.run.run_id}: {' '.join(str(exc).split())}")
+
+
+def _give_up(run: ScrapeRun) -> None:
+    """Count a finalization that broke; after some, close the run, so that newer ones go on."""
+    ScrapeRun.objects.filter(run_id=run.run_id).update(attempts=F("attempts") + 1)
+    now = ledger.database_now()
+    ScrapeRun.objects.filter(run_id=run.run_id, attempts__gte=ATTEMPTS).update(
+        finalized_at=now, closed=Closed.BROKEN, closed_at=now, step="", cursor=None
+    )
 
 
 def _carry_out(plan: runs.Plan, means: Means) -> Iterator[Finalized]:
@@ -65,23 +81,32 @@ def _carry_out(plan: runs.Plan, means: Means) -> Iterator[Finalized]:
 
 
 def _why_nothing_deleted(run: ScrapeRun) -> str:
-    if runs.newer_final(run):
-        return Closed.NEWER
+    if waits := runs.why_not(run):
+        # Complete when this began: a failed file is being tried again.
+        raise RetryLater(f"run {run.run_id}: {waits}")
     return Closed.FAILED if runs.failures(run) else ""
 
 
 def finalize_anyway(run: ScrapeRun, means: Means) -> Iterator[Finalized]:
     """Finalize a run whatever it lacks, and delete what it has not seen.
 
-    Older runs that are open are closed before; after a newer one has been finalized nothing is
-    deleted. Raises as Finalization.finish does.
+    Older runs that are complete are finalized before, the other open ones closed. Raises as
+    Finalization.finish does.
     """
-    for older in runs.open_runs(run.jurisdiction_id):
-        if older.started_at < run.started_at and not older.closed_at:
-            yield _finalize(older, means, partial(_why_closed, older))
+    older = [
+        one
+        for one in runs.open_runs(run.jurisdiction_id)
+        if one.started_at < run.started_at and one != run
+    ]
+    there = runs.arrivals(older)
+    for one in older:
+        if one.run_id in there and there[one.run_id].complete:
+            yield _finalize(one, means, partial(_why_nothing_deleted, one))
+        elif not one.closed_at:
+            yield _finalize(one, means, partial(_why_closed, one))
     ScrapeRun.objects.filter(run_id=run.run_id).update(step="", cursor=None)
     run.refresh_from_db()
-    yield _finalize(run, means, lambda: Closed.NEWER if runs.newer_final(run) else "")
+    yield _finalize(run, means, lambda: "")
 
 
 def _why_closed(run: ScrapeRun) -> str:
@@ -90,10 +115,9 @@ def _why_closed(run: ScrapeRun) -> str:
 
 def _finalize(run: ScrapeRun, means: Means, why_closed: Callable[[], str]) -> Finalized:
     means.counts.clear()
-    finalization = Finalization(run, means, why_closed)
-    finalization.finish()
-    closed = finalization.closed
+    Finalization(run, means, why_closed).finish()
     run.refresh_from_db()
+    closed = run.closed
     logger.info(
         "run %s of %s is %s: %s",
         run.run_id,

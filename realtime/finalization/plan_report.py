@@ -5,8 +5,14 @@ from typing import Any
 
 from django.db.models import Count, Max, Min
 from django.utils.dateparse import parse_datetime
+from openstates.data.models import ScrapeObjects, ScrapeReport
 
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
+
+# What core's columns hold; a record of what was done must not keep it from being done.
+_NAME = ScrapeReport._meta.get_field("scraper").max_length
+_ARGS = ScrapeReport._meta.get_field("args").max_length
+_TYPE = ScrapeObjects._meta.get_field("object_type").max_length
 
 _CORES_WORDS = {
     Outcome.INSERTED: "insert",
@@ -28,8 +34,10 @@ def save(run: ScrapeRun) -> None:
         {
             "success": True,
             "start": run.started_at,
-            "plan": {"scrapers": {name: _args(s["args"]) for name, s in run.scrapers.items()}},
-            "scrape": {name: _scrape(scraper) for name, scraper in run.scrapers.items()},
+            "plan": {
+                "scrapers": {name[:_NAME]: _args(s["args"]) for name, s in run.scrapers.items()}
+            },
+            "scrape": {name[:_NAME]: _scrape(scraper) for name, scraper in run.scrapers.items()},
             "import": _imports(run),
         },
         run.jurisdiction_id,
@@ -38,7 +46,7 @@ def save(run: ScrapeRun) -> None:
 
 def _args(text: str) -> dict[str, str]:
     # Core joins keys and values with "=" and spaces: whole again, whatever the values are.
-    key, _, value = text.partition("=")
+    key, _, value = text[:_ARGS].partition("=")
     return {key: value} if key else {}
 
 
@@ -46,7 +54,7 @@ def _scrape(scraper: dict[str, Any]) -> dict[str, Any]:
     return {
         "start": _time(scraper["started_at"]),
         "end": _time(scraper["finished_at"]),
-        "objects": scraper["objects"],
+        "objects": {name[:_TYPE]: count for name, count in scraper["objects"].items()},
     }
 
 

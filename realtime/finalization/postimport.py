@@ -19,7 +19,7 @@ _SEEN = [outcome.value for outcome in (*APPLIED, Outcome.SUPERSEDED)]
 _UNSEEN = """
     NOT EXISTS (
       SELECT 1 FROM realtime_file AS file
-      WHERE file.row_id = core.id AND file.outcome = ANY(%(seen)s)
+      WHERE file.row_id = core.id AND file.row_id <> '' AND file.outcome = ANY(%(seen)s)
         AND (file.run_id = %(run)s OR file.order_ticks >= %(began)s))
 """
 _STALE_VOTE_EVENTS = f"""

@@ -29,7 +29,8 @@ _TO_REPLAY = """
         (outcome = 'failed' AND reason IN ('unresolved', 'ambiguous'))
         OR (outcome = ANY(%(applied)s) AND NOT EXISTS (
           SELECT 1 FROM realtime_file AS newer
-          WHERE newer.row_id = file.row_id AND newer.outcome = ANY(%(applied)s)
+          WHERE newer.row_id = file.row_id AND newer.row_id <> ''
+            AND newer.outcome = ANY(%(applied)s)
             AND (newer.order_ticks, newer.scrape_id, newer.order_stamp)
               > (file.order_ticks, file.scrape_id, file.order_stamp))))
     ORDER BY order_ticks, scrape_id, order_stamp, id LIMIT %(limit)s
@@ -153,7 +154,8 @@ def vacate(object_type: str, rows: Sequence[File]) -> None:
 
 def withdraw(object_type: str, row_ids: Collection[str], run_id: UUID | None) -> None:
     """Delete those of core's rows that only this run has written."""
-    written = File.objects.filter(row_id__in=row_ids, outcome__in=APPLIED)
+    # Said so that the index, which leaves empty ones out, serves any number of them.
+    written = File.objects.filter(row_id__in=row_ids, outcome__in=APPLIED).exclude(row_id="")
     made = written.filter(run_id=run_id, outcome=Outcome.INSERTED)
     others = written.exclude(run_id=run_id)
     only_ours = set(made.values_list("row_id", flat=True)) - set(

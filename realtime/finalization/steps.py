@@ -4,7 +4,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -40,7 +40,8 @@ class OutOfTime(RealtimeError):
 @dataclass
 class Means:
     """What finalizing needs. `before_commit` may veto with RetryLater; `must_stop` is asked
-    between transactions; `progress` is told the step and the counts after each."""
+    between transactions; `progress` is told the step and the counts after each; `problems` says
+    what could not be finalized now."""
 
     store: Store
     max_file_bytes: int
@@ -49,13 +50,14 @@ class Means:
     importer: str = BULK
     progress: Callable[[str, Mapping[str, int]], None] = lambda step, counts: None
     counts: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
 
 
 class Finalization:
     """Takes a run through its steps.
 
-    `why_closed` says whether it is to be closed, in which case nothing is deleted or marked; it is
-    asked once all files have been imported again.
+    `why_closed` says whether it is to be closed, in which case nothing is deleted or marked. It is
+    asked once all files have been imported again, within each transaction that depends on it.
 
     Each piece is one transaction under the jurisdiction's lock, which also remembers how far the
     run is: killed at any point, another Finalization goes on from there.
@@ -65,6 +67,7 @@ class Finalization:
         self._run = run
         self._means = means
         self._why_closed = why_closed
+        self._misplaced: dict[str, list[list[int]]] = {}
         self._steps: dict[str, Callable[[Place], Piece]] = {
             "jurisdiction": partial(self._replay, "jurisdiction"),
             "bill": partial(self._replay, "bill"),
@@ -79,11 +82,6 @@ class Finalization:
             "related-bills": lambda place: self._relate_bills,
             "end": lambda place: self._end,
         }
-
-    @cached_property
-    def closed(self) -> str:
-        """One of the values of Closed; empty when what the run has not seen is deleted."""
-        return self._why_closed()
 
     def finish(self) -> None:
         """Do all that is left to do.
@@ -153,13 +151,15 @@ class Finalization:
 
     def _apply(self, rows: Sequence[File], files: Sequence[Any]) -> None:
         changed = replay.apply_again(self._run.jurisdiction_id, rows, files, self._means.importer)
-        self._means.counts[REPLAYED] += len(rows)
+        self._means.counts[REPLAYED] += sum(file is not None for file in files)
         self._means.counts[CHANGED] += changed
 
     def _replace(self, object_type: str, place: Place) -> Piece:
         # By their first files, since what is put right is no longer among them.
         after = place.get("file", 0)
-        groups = [g for g in identities.misplaced(self._run, object_type) if min(g) > after]
+        if object_type not in self._misplaced:
+            self._misplaced[object_type] = identities.misplaced(self._run, object_type)
+        groups = [group for group in self._misplaced[object_type] if min(group) > after]
         group = min(groups, key=min, default=[])
         by_id = File.objects.in_bulk(group)
         rows = [by_id[id] for id in group]
@@ -182,7 +182,7 @@ class Finalization:
         def piece() -> Place | None:
             if not bills:
                 return None
-            if not self.closed:
+            if not self._why_closed():
                 deleted = postimport.delete_stale_vote_events(self._run, bills)
                 self._means.counts[DELETED] += deleted
             postimport.link_votes(self._run, bills)
@@ -191,19 +191,20 @@ class Finalization:
         return piece
 
     def _mark_events(self) -> None:
-        if not self.closed:
+        if not self._why_closed():
             self._means.counts[MARKED] += postimport.mark_missing_events(self._run)
 
     def _relate_bills(self) -> None:
         postimport.resolve_related_bills(self._run)
 
     def _end(self) -> None:
-        now = ledger.database_now()
-        final = self.closed not in (Closed.UNFINISHED, Closed.INCOMPLETE)
-        if final and self._run.finalized_at is None:
+        now, closed = ledger.database_now(), self._why_closed()
+        final = closed not in (Closed.UNFINISHED, Closed.INCOMPLETE)
+        if final and self._run.finalized_at is None and self._run.finished_at is not None:
             plan_report.save(self._run)
         ScrapeRun.objects.filter(run_id=self._run.run_id).update(
             finalized_at=now if final else None,
-            closed=self.closed,
-            closed_at=now if self.closed else None,
+            closed=closed,
+            closed_at=now if closed else None,
+            attempts=0,
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import override_settings
 from openstates.data.models import Bill, Event, RunPlan, VoteEvent
 
@@ -17,6 +18,7 @@ from realtime.config import BULK, CORE
 from realtime.finalization import steps
 from realtime.finalization.finalize import finalize_complete
 from realtime.models import File, ScrapeRun
+from realtime.rereading import read_again
 from tests import scrapes
 from tests.scrapes import Mail
 from tests.support import Aws
@@ -29,6 +31,13 @@ def mail(request: Any, aws: Aws, database: str) -> Mail:
     return mail
 
 
+def import_only(mail: Mail) -> None:
+    """One import run that finalizes nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("realtime.ingest.finalize_complete", lambda means: [])
+        mail.run()
+
+
 class Run:
     """A scrape run that begins when it is made; `end` says on the queue that it ended."""
 
@@ -37,6 +46,7 @@ class Run:
         self.id = str(uuid.uuid4())
         self.started_at = datetime.now(UTC)
         self.objects: dict[str, int] = {}
+        self.args = "session=2031 chamber=lower"
 
     def publish(self, *files: dict[str, Any]) -> list[str]:
         for data in files:
@@ -51,7 +61,7 @@ class Run:
             "finished_at": finished_at.isoformat(),
         }
         objects = {name: n + more.get(name, 0) for name, n in self.objects.items()}
-        scraper = {"args": "session=2031 chamber=lower", **times, "objects": objects}
+        scraper = {"args": self.args, **times, "objects": objects}
         self.mail.send(
             {
                 "run_id": self.id,
@@ -157,8 +167,8 @@ def test_finalize__straggler_of_an_older_run__does_not_undo_a_final_one(mail: Ma
     assert report.outcomes["superseded"] == 1
     assert [v.motion_text for v in VoteEvent.objects.all()] == ["new"]
     assert {e.name: e.deleted for e in Event.objects.all()} == {"New": False, "Late": True}
-    assert first.row.closed == "newer-final"
     assert first.row.finalized_at
+    assert first.row.closed == "", "complete after all, it deletes what it has not seen"
 
 
 def test_finalize__older_run_that_ended__is_waited_for_but_not_longer_than_a_day(
@@ -260,10 +270,8 @@ def test_finalize__stopped_between_any_two_transactions__next_call_goes_on(mail:
     bill = scrapes.bill()
     second.publish(bill, scrapes.vote_event(bill, "new"), scrapes.event("Stays"))
     mail.run()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("realtime.ingest.finalize_complete", lambda means: [])
-        second.end()
-        mail.run()
+    second.end()
+    import_only(mail)
     asked = 0
     for allowed in range(1, 40):
         stops = chain(repeat(False, allowed), repeat(True))
@@ -279,11 +287,17 @@ def test_finalize__stopped_between_any_two_transactions__next_call_goes_on(mail:
 
 
 def test_prune_realtime__old_final_runs__forgotten_and_nothing_else(mail: Mail) -> None:
-    first, second = Run(mail), Run(mail)
+    first = Run(mail)
     first.publish(scrapes.jurisdiction(), scrapes.bill())
+    late = scrapes.event("Late")
     first.end()
     mail.run()
+    second = Run(mail)
     second.publish(scrapes.event())
+    second.end()
+    mail.run()
+    third = Run(mail)
+    third.publish(scrapes.event("of an open run"))
     [parked] = mail.publish(scrapes.vote_event(scrapes.bill("HB 9")))
     [free] = mail.publish(scrapes.event("of no run"))
     mail.run()
@@ -293,21 +307,217 @@ def test_prune_realtime__old_final_runs__forgotten_and_nothing_else(mail: Mail) 
     keys = set(File.objects.values_list("key", flat=True))
     assert parked in keys
     assert free not in keys
+    assert set(ScrapeRun.objects.values_list("run_id", flat=True)) == {
+        uuid.UUID(second.id),
+        uuid.UUID(third.id),
+    }
     assert not File.objects.filter(run_id=first.id).exists()
-    assert File.objects.filter(run_id=second.id).exists(), "it is open"
-    assert first.row.finalized_at, "the newest final run tells stragglers from news"
-    assert Bill.objects.exists()
+    assert File.objects.filter(run_id=third.id).exists()
+    mail.publish(late)
+    mail.run()
+    assert Event.objects.get(name="Late").deleted, "the newest final run tells stragglers from news"
 
 
 def test_finalize__file_of_another_state_that_claims_the_run__left_alone(mail: Mail) -> None:
     run = Run(mail)
-    run.publish(scrapes.jurisdiction(), scrapes.bill("HB 1"))
     congress = "ocd-jurisdiction/country:us/government"
     stray = scrapes.event("Stray")
     stray["jurisdiction"]["id"] = congress
     key = mail.put(stray, f"us/event_{stray['_id']}.json")
     mail.send(mail.message(key, jurisdiction_id=congress, run_id=run.id))
     mail.run()
-    run.end(event=1)
+    run.publish(scrapes.jurisdiction(), scrapes.bill("HB 1"))
+    mail.run()
+    run.end()
     assert mail.run().finalized == [run.id]
+    assert run.row.jurisdiction_id == scrapes.WYOMING.jurisdiction_id
     assert Event.objects.get().jurisdiction_id == congress
+
+
+def means_of(mail: Mail, **more: Any) -> steps.Means:
+    return steps.Means(mail.store, 10**6, lambda: None, lambda: False, **more)
+
+
+def test_finalize__archived_while_it_reads__files_found_where_they_went(mail: Mail) -> None:
+    run = Run(mail)
+    run.publish(scrapes.jurisdiction(), scrapes.event(about="HB 1"))
+    mail.run()
+    run.publish(scrapes.bill("HB 1"))
+    run.end()
+    import_only(mail)
+
+    def read_late(*arguments: Any) -> Any:
+        command(mail, "archive_realtime")
+        return read_again(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("realtime.finalization.steps.read_again", read_late)
+        [one] = finalize_complete(means_of(mail))
+    assert one.counts["replayed"] == 4, "jurisdiction, bill, and the event twice"
+    assert Event.objects.get().agenda.get().related_entities.get().bill == Bill.objects.get()
+
+
+def test_finalize__failed_file_retried_meanwhile__waits_and_deletes_nothing(mail: Mail) -> None:
+    first = Run(mail)
+    first.publish(scrapes.jurisdiction(), scrapes.event("Gone"))
+    first.end()
+    mail.run()
+    second = Run(mail)
+    broken = scrapes.bill()
+    del broken["from_organization"]
+    second.publish(scrapes.event("Stays"), broken)
+    second.end()
+    import_only(mail)
+
+    def retry(step: str, counts: Any) -> None:
+        if step == "vote_event":
+            command(mail, "retry_realtime")
+
+    assert list(finalize_complete(means_of(mail, progress=retry))) == []
+    mail.run()
+    assert second.row.closed == "failed-files"
+    assert not Event.objects.filter(deleted=True).exists()
+
+
+def test_finalize__run_said_to_begin_in_the_future__does_not_make_all_else_old(mail: Mail) -> None:
+    run = Run(mail)
+    run.publish(scrapes.jurisdiction(), scrapes.event("A"))
+    run.started_at = datetime(2199, 1, 1, tzinfo=UTC)
+    run.end()
+    mail.run()
+    later = Run(mail)
+    later.publish(scrapes.event("B"))
+    later.end()
+    mail.run()
+    assert {e.name: e.deleted for e in Event.objects.all()} == {"A": True, "B": False}
+
+
+def test_finalize__words_too_long_for_cores_record__cut(mail: Mail) -> None:
+    run = Run(mail)
+    run.publish(scrapes.jurisdiction(), scrapes.bill())
+    run.args = "bill_no=" + "HB0001," * 60
+    run.end()
+    mail.run()
+    assert run.row.finalized_at
+    assert len(RunPlan.objects.get().scrapers.get().args) == 300
+
+
+def test_finalize__breaks_again_and_again__closed_and_newer_runs_go_on(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Run(mail)
+    run.publish(scrapes.jurisdiction(), scrapes.bill())
+    run.end()
+
+    def broken(one: ScrapeRun) -> None:
+        if str(one.run_id) == run.id:
+            raise ValueError("no luck")
+
+    monkeypatch.setattr("realtime.finalization.plan_report.save", broken)
+    mail.run()
+    with pytest.raises(CommandError, match="was not finalized"):
+        command(mail, "finalize_realtime", "--run", run.id)
+    later = Run(mail)
+    later.publish(scrapes.bill())
+    later.end()
+    mail.run()
+    assert run.row.closed == "broken"
+    mail.run()
+    assert later.row.finalized_at
+
+
+def test_finalize_realtime__newer_run_forced__complete_older_one_deletes_first(mail: Mail) -> None:
+    zero = Run(mail)
+    bill = scrapes.bill("HB 1")
+    zero.publish(scrapes.jurisdiction(), bill, scrapes.vote_event(bill, "stale"))
+    zero.end()
+    mail.run()
+    first = Run(mail)
+    bill = scrapes.bill("HB 1")
+    first.publish(bill, scrapes.vote_event(bill, "new"))
+    first.end()
+    import_only(mail)
+    second = Run(mail)
+    second.publish(scrapes.bill("HB 2"))
+    import_only(mail)
+    command(mail, "finalize_realtime", "--run", second.id, "--force")
+    assert [v.motion_text for v in VoteEvent.objects.all()] == ["new"]
+    assert (first.row.closed, second.row.closed) == ("", "")
+
+
+def test_finalize__run_forced_before_its_end__settled_when_it_comes(mail: Mail) -> None:
+    run = Run(mail)
+    run.publish(scrapes.jurisdiction(), scrapes.event(about="HB 1"))
+    mail.run()
+    command(mail, "finalize_realtime", "--run", run.id, "--force")
+    run.publish(scrapes.bill("HB 1"))
+    run.end()
+    assert mail.run().finalized == [run.id]
+    assert Event.objects.get().agenda.get().related_entities.get().bill == Bill.objects.get()
+    assert RunPlan.objects.get().scrapers.exists()
+
+
+def test_finalize__long_run_beside_a_short_one__deletes_when_it_is_complete(mail: Mail) -> None:
+    zero = Run(mail)
+    bill = scrapes.bill("HB 1")
+    zero.publish(scrapes.jurisdiction(), bill, scrapes.vote_event(bill, "stale"))
+    zero.end()
+    mail.run()
+    long = Run(mail)
+    bill = scrapes.bill("HB 1")
+    long.publish(bill)
+    mail.run()
+    short = Run(mail)
+    short.publish(scrapes.event())
+    short.end()
+    mail.run()
+    assert long.row.closed == "unfinished"
+    long.publish(scrapes.vote_event(bill, "new"))
+    long.end()
+    mail.run()
+    assert [v.motion_text for v in VoteEvent.objects.all()] == ["new"]
+
+
+def test_archive__run_whose_failed_file_may_be_mended__files_kept_for_it(
+    aws: Aws, database: str
+) -> None:
+    mail = Mail(aws, database, FILE_ARCHIVING_ENABLED="false")
+    run = Run(mail)
+    bill = scrapes.bill("HB 1")
+    broken = {name: value for name, value in bill.items() if name != "from_organization"}
+    *_, key = run.publish(scrapes.jurisdiction(), scrapes.event(about="HB 1"), broken)
+    run.end()
+    mail.run()
+    command(mail, "archive_realtime")
+    mail.put(bill, f"failed/{key}")
+    command(mail, "retry_realtime")
+    mail.run()
+    assert run.row.closed == ""
+    assert Event.objects.get().agenda.get().related_entities.get().bill == Bill.objects.get()
+
+
+def test_ledger__every_question_of_an_import_and_a_finalization__answered_by_an_index(
+    mail: Mail,
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if "realtime_file" in sql and not sql.startswith("INSERT"):
+            asked.setdefault(sql, params)
+        return execute(sql, params, many, context)
+
+    run = Run(mail)
+    bills = [scrapes.bill(f"HB {number}", actions=2) for number in range(130)]
+    votes = [scrapes.vote_event(bill, action="reading 1") for bill in bills]
+    run.publish(scrapes.jurisdiction(), *bills, *votes, scrapes.event(about="HB 1"))
+    run.end()
+    import_only(mail)
+    with connection.execute_wrapper(note):
+        list(finalize_complete(means_of(mail)))
+        prune.prune(ledger.database_now())
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        for sql, params in asked.items():
+            cursor.execute(f"EXPLAIN {sql}", params)
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert "Seq Scan on realtime_file" not in plan, f"{sql}\n{plan}"

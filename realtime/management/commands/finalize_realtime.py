@@ -19,6 +19,7 @@ from realtime.finalization.steps import Means, OutOfTime
 from realtime.management.limits import deadline, positive
 from realtime.models import ScrapeRun
 from realtime.s3 import S3Store
+from realtime.work import database_needed
 
 
 class Command(BaseCommand):
@@ -62,19 +63,24 @@ class Command(BaseCommand):
                 must_stop=deadline(options["time_limit"]),
                 progress=self._progress,
             )
-            for one in self._finalize(means, options["run"], options["force"]):
-                done.append(one)
+            with database_needed():
+                for one in self._finalize(means, options["run"], options["force"]):
+                    done.append(one)
         except OutOfTime as exc:
             self.stderr.write(str(exc))
         except RealtimeError as exc:
             raise CommandError(str(exc)) from exc
         except DatabaseError as exc:
             line = " ".join(str(exc).split())
-            raise CommandError(f"the database cannot be reached: {line}") from exc
+            raise CommandError(f"the database refused: {line}") from exc
         finally:
             if config.has_database:
                 connection.close()
         self._print(done, options["json"])
+        for problem in means.problems:
+            self.stderr.write(f"not finalized: {problem}")
+        if options["run"] and means.problems:
+            raise CommandError(f"--run {options['run']} was not finalized, see above")
 
     def _finalize(self, means: Means, run_id: uuid.UUID | None, force: bool) -> Iterable[Finalized]:
         if run_id is None:

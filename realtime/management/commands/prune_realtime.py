@@ -6,12 +6,13 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, connection
+from django.db import connection
 
 from realtime import ledger, prune
 from realtime.config import Config
 from realtime.errors import RealtimeError
 from realtime.management.limits import deadline, positive
+from realtime.work import database_needed
 
 
 class Command(BaseCommand):
@@ -43,13 +44,11 @@ class Command(BaseCommand):
         config: Config = settings.REALTIME
         try:
             config.require_database()
-            before = ledger.database_now() - timedelta(days=options["days"])
-            counts = prune.prune(before, deadline(options["time_limit"]))
+            with database_needed():
+                before = ledger.database_now() - timedelta(days=options["days"])
+                counts = prune.prune(before, deadline(options["time_limit"]))
         except (RealtimeError, OverflowError) as exc:
             raise CommandError(str(exc)) from exc
-        except DatabaseError as exc:
-            line = " ".join(str(exc).split())
-            raise CommandError(f"the database cannot be reached: {line}") from exc
         finally:
             if config.has_database:
                 connection.close()
