@@ -101,8 +101,9 @@ def watch_everything(watch: Watch) -> None:
                 setattr(adapter, method, _watched(watch, f"{name}.{method}", function))
     setattr(BaseDatabaseWrapper, "commit", _watched(watch, "commit", BaseDatabaseWrapper.commit))  # noqa: B010
     setattr(transaction.Atomic, "__enter__", _savepoint(watch, transaction.Atomic.__enter__))  # noqa: B010
-    for method in ("execute", "executemany"):
-        setattr(CursorWrapper, method, _statement(watch, getattr(CursorWrapper, method)))
+    # What every statement goes through, COPY included.
+    name = "_execute_with_wrappers"
+    setattr(CursorWrapper, name, _statement(watch, getattr(CursorWrapper, name)))
 
 
 def _watched(watch: Watch, effect: str, function: Callable[..., Any]) -> Any:
@@ -125,11 +126,11 @@ def _savepoint(watch: Watch, function: Callable[..., Any]) -> Any:
 
 def _statement(watch: Watch, function: Callable[..., Any]) -> Any:
     @functools.wraps(function)
-    def watched(cursor: Any, sql: Any, *arguments: Any) -> Any:
+    def watched(cursor: Any, sql: Any, *arguments: Any, **named: Any) -> Any:
         if not isinstance(sql, str) or not _WRITES.match(sql):
-            return function(cursor, sql, *arguments)
+            return function(cursor, sql, *arguments, **named)
         effect = "statement" if cursor.db.in_atomic_block else "write"
-        return watch.around(effect, lambda: function(cursor, sql, *arguments))
+        return watch.around(effect, lambda: function(cursor, sql, *arguments, **named))
 
     return watched
 

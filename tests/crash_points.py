@@ -28,6 +28,7 @@ _METHODS = {
 _ALWAYS_WRITE = {"bulk_create", "bulk_update", "get_or_create", "update_or_create", "save"}
 _WRITE_TO_ROWS = {"create", "update", "delete"}
 _ROWS = re.compile(r"\b(objects|_default_manager)\b")
+_STATEMENTS = {"execute", "_execute_with_wrappers"}
 _SQL = re.compile(r"\s*(INSERT|UPDATE|DELETE|COPY)\b")
 
 
@@ -131,10 +132,11 @@ class _Finder(ast.NodeVisitor):
         self._tree = ast.parse(path.read_text())
         self._scope: list[str] = []
         self._found: set[Site] = set()
-        self._sql = {
-            target.id
+        # Which of the module's constants are statements that write.
+        self._constants = {
+            target.id: _writes_sql(node.value)
             for node in self._tree.body
-            if isinstance(node, ast.Assign) and _writes_sql(node.value)
+            if isinstance(node, ast.Assign)
             for target in node.targets
             if isinstance(target, ast.Name)
         }
@@ -169,17 +171,21 @@ class _Finder(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         if isinstance(node.func, ast.Attribute):
             name, receiver = node.func.attr, ast.unparse(node.func.value)
-            on_rows = name in _WRITE_TO_ROWS and re.search(
-                r"\b(objects|_default_manager)\b", receiver
+            on_rows = name in _WRITE_TO_ROWS and _ROWS.search(receiver)
+            in_sql = (
+                _tail(receiver) == "cursor"
+                and name in _STATEMENTS
+                and node.args
+                and self._is_write(node.args[0])
             )
-            in_sql = name == "execute" and node.args and self._is_write(node.args[0])
             if name in _ALWAYS_WRITE or on_rows or in_sql:
                 self._add("database")
         self.generic_visit(node)
 
     def _is_write(self, argument: ast.expr) -> bool:
         if isinstance(argument, ast.Name):
-            return argument.id in self._sql
+            # What is handed in may be anything.
+            return self._constants.get(argument.id, True)
         return _writes_sql(argument)
 
     def _add(self, effect: str) -> None:
@@ -190,4 +196,7 @@ class _Finder(ast.NodeVisitor):
 def _writes_sql(node: ast.expr) -> bool:
     if isinstance(node, ast.JoinedStr) and node.values:
         node = node.values[0]
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        # Several in one, joined.
+        return node.func.attr == "join" and ast.unparse(node.func.value).startswith("';")
     return isinstance(node, ast.Constant) and bool(_SQL.match(str(node.value)))

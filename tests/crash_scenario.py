@@ -81,7 +81,8 @@ class Material:
                     "legislative_sessions": [{**first_session, "identifier": "1889"}],
                 },
                 "event": scrapes.event("Hearing"),
-                "lost event": scrapes.event("Lost hearing"),
+                "lost event": _held_in("Room 2", scrapes.event("Lost hearing")),
+                "event in no place": _held_in("Room" * 100, scrapes.event("Endless hearing")),
                 "event of no run": scrapes.event("Other hearing"),
                 "event often received": scrapes.event("Third hearing"),
                 "refused": _now(first, identifier="HB 9999"),
@@ -196,6 +197,10 @@ def _at(ticks: int, data: Data, **changes: Any) -> Data:
     return {**copy.deepcopy(data), "_id": str(uuid1_at(ticks)), **changes}
 
 
+def _held_in(room: str, event: Data) -> Data:
+    return {**event, "location": {**event["location"], "name": room}}
+
+
 def _now(data: Data, **changes: Any) -> Data:
     return {**copy.deepcopy(data), "_id": str(uuid.uuid1()), **changes}
 
@@ -253,7 +258,7 @@ class World:
         for vote in self.material.votes:
             self._send(vote, run_id=RUN, file_archiving_enabled=True)
         self.publish("event", "lost event", "refused", "ahead")
-        self.publish("doomed vote", "unspeakable", "person", run=False)
+        self.publish("doomed vote", "unspeakable", "event in no place", "person", run=False)
         self.publish("event of no run", run=False, archiving=False)
 
     def parked_files_change(self) -> None:
@@ -412,7 +417,7 @@ class World:
 
         A suspected message that is gone may still be written down; `prune_realtime` forgets it.
         """
-        reasons = {"bad-message", "kills-the-import", "gone", "rejected"}
+        reasons = {"bad-message", "kills-the-import", "gone", "rejected", "too-long"}
         rows = list(File.objects.all())
         odd = [f"{row}: {row.reason}" for row in rows if row.outcome == "failed"
                and row.reason not in reasons]  # fmt: skip

@@ -1,7 +1,9 @@
 """Writes many rows with one statement a table. Counted and logged as Django's statements are."""
 
 import io
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import connection
@@ -17,13 +19,24 @@ def copy(table: Table, rows: Sequence[Row]) -> None:
     with connection.cursor() as cursor:
 
         def send(sql: str, params: Any, many: bool, context: Any) -> None:
-            with connection.wrap_database_errors:
+            with connection.wrap_database_errors, _unprinted():
                 cursor.cursor.copy_expert(sql, lines, 1 << 16)
 
         # Django has no COPY; this is how whoever counts its statements sees this one.
         cursor._execute_with_wrappers(
             f"COPY {table.sql} ({columns}) FROM STDIN", None, many=False, executor=send
         )
+
+
+@contextmanager
+def _unprinted() -> Iterator[None]:
+    """Keeps psycopg2 from printing a traceback when the server ends the session during a COPY,
+    which it also raises."""
+    hook, sys.excepthook = sys.excepthook, lambda *exc: None
+    try:
+        yield
+    finally:
+        sys.excepthook = hook
 
 
 def update(table: Table, columns: Sequence[Column], rows: Sequence[tuple[Any, ...]]) -> Statement:

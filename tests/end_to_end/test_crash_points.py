@@ -32,6 +32,9 @@ ELSEWHERE = {
         "only where the files of one vote event are looked up in several ways; commits with the"
         " step of the finalization that it is part of"
     ),
+    Site("database", "importers.deleting.delete"): (
+        "only where something listens to core's signals; else what deletes is in importers.writing"
+    ),
 }
 if (REAL_DATA / "wy").is_dir():
     ELSEWHERE[Site("database", "importers.references._relink")] = (

@@ -12,6 +12,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+from tests import scrapes
 from tests.support import ROOT, Aws, CompletedText, wait_until
 
 WYOMING = "ocd-jurisdiction/country:us/state:wy/government"
@@ -47,7 +48,7 @@ def a_bill(number: int) -> dict[str, Any]:
 
 
 def publish(aws: Aws, file: dict[str, Any]) -> str:
-    key = f"wy/bill_{file['_id']}.json"
+    key = f"wy/{scrapes.type_of(file)}_{file['_id']}.json"
     aws.s3.put_object(Bucket=aws.bucket, Key=key, Body=json.dumps(file).encode())
     body = {"file_path": key, "bucket": aws.bucket, "jurisdiction_id": WYOMING}
     aws.sqs.send_message(QueueUrl=aws.queue_url, MessageBody=json.dumps(body))
@@ -63,13 +64,30 @@ def session(rows: Callable[[str], list[tuple[Any, ...]]]) -> None:
     )
 
 
-def slow_down(rows: Callable[[str], list[tuple[Any, ...]]], seconds: float, bill: str) -> None:
-    rows(
-        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
-        f" $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NEW; END $$;"
-        "CREATE TRIGGER slow BEFORE INSERT ON opencivicdata_bill FOR EACH ROW"
-        f" WHEN (NEW.identifier LIKE '{bill}') EXECUTE FUNCTION slow()"
-    )
+GATE = 7
+# The sessions that stand before the gate.
+STOPPED = (
+    f"SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND objid = {GATE}"
+    " AND NOT granted"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
+@contextmanager
+def gate(environment: dict[str, str], bills: str) -> Iterator[Callable[[], None]]:
+    """Whoever adds a bill whose identifier is LIKE `bills` is kept waiting until the block ends,
+    or calls what it is given."""
+    with closing(psycopg2.connect(environment["DATABASE_URL"])) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT pg_advisory_lock({GATE});"
+                "CREATE FUNCTION pass_gate() RETURNS trigger LANGUAGE plpgsql AS"
+                f" $$ BEGIN PERFORM pg_advisory_xact_lock_shared({GATE}); RETURN NEW; END $$;"
+                "CREATE TRIGGER gate BEFORE INSERT ON opencivicdata_bill FOR EACH ROW"
+                f" WHEN (NEW.identifier LIKE '{bills}') EXECUTE FUNCTION pass_gate()"
+            )
+        yield connection.close
 
 
 @contextmanager
@@ -88,9 +106,6 @@ def importing(environment: dict[str, str], *options: str) -> Iterator["subproces
         process.communicate()
 
 
-SLEEPING = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'INSERT%' AND wait_event = 'PgSleep'"
-
-
 @pytest.mark.usefixtures("session")
 def test_import__killed_in_the_middle_of_a_transaction__next_run_has_it_all_once(
     environment: dict[str, str],
@@ -100,23 +115,22 @@ def test_import__killed_in_the_middle_of_a_transaction__next_run_has_it_all_once
 ) -> None:
     for number in range(1, 6):
         publish(aws, a_bill(number))
-    slow_down(rows, 60, "HB 3")
     environment = {**environment, "REALTIME_VISIBILITY_TIMEOUT": "3"}
-    with importing(environment) as process:
-        assert wait_until(lambda: bool(rows(SLEEPING)), 30)
+    with gate(environment, "HB 3"), importing(environment) as process:
+        assert wait_until(lambda: bool(rows(STOPPED)), 60)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert rows("SELECT count(*) FROM opencivicdata_bill") == [(0,)]
-    assert rows("SELECT count(*) FROM realtime_file") == [(0,)]
-    rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
-    rows("DROP FUNCTION slow CASCADE")
+        # As it is found by whoever looks before the server has noticed.
+        assert rows("SELECT count(*) FROM opencivicdata_bill") == [(0,)]
+        assert rows("SELECT count(*) FROM realtime_file") == [(0,)]
+        rows(f"SELECT pg_terminate_backend(pid) FROM ({STOPPED}) AS stopped")
 
-    received = 0
-    for _ in range(6):
-        printed = run_manage("import_realtime", "--json", env=environment).stdout
-        received += json.loads(printed.splitlines()[-1])["inserted"]
-        if received == 5:
-            break
+    def all_in() -> bool:
+        run_manage("import_realtime", env=environment)
+        return rows("SELECT count(*) FROM realtime_file") == [(5,)]
+
+    # As soon as what the killed process had received can be seen again.
+    assert wait_until(all_in, 60)
     assert rows("SELECT count(*), count(DISTINCT identifier) FROM opencivicdata_bill") == [(5, 5)]
     assert rows("SELECT outcome, count(*) FROM realtime_file GROUP BY 1") == [("inserted", 5)]
 
@@ -125,18 +139,21 @@ def test_import__killed_in_the_middle_of_a_transaction__next_run_has_it_all_once
 def test_import__sigterm__commits_what_is_done_and_releases_the_rest(
     environment: dict[str, str], aws: Aws, rows: Callable[[str], list[tuple[Any, ...]]]
 ) -> None:
-    for number in range(1, 11):
-        publish(aws, a_bill(number))
-    slow_down(rows, 0.4, "HB %")
-    with importing(environment) as process:
-        assert wait_until(lambda: bool(rows(SLEEPING)), 30)
+    bills = [a_bill(number) for number in (1, 2, 3)]
+    for file in (*bills, *map(scrapes.vote_event, bills)):
+        publish(aws, file)
+    with gate(environment, "HB 2") as open_gate, importing(environment) as process:
+        assert wait_until(lambda: bool(rows(STOPPED)), 60)
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=30)
+        open_gate()
+        output, _ = process.communicate(timeout=60)
     report = json.loads(output.splitlines()[-1])
     assert process.returncode == 0
-    assert 1 <= report["inserted"] < 10
-    assert report["inserted"] + report["released"] == report["received"] == 10
-    assert rows("SELECT count(*) FROM opencivicdata_bill") == [(report["inserted"],)]
+    # The bills were in the making, the vote events not begun.
+    assert (report["received"], report["inserted"], report["released"]) == (6, 3, 3)
+    assert rows("SELECT object_type, count(*) FROM realtime_file GROUP BY 1") == [("bill", 3)]
+    assert rows("SELECT count(*) FROM opencivicdata_bill") == [(3,)]
+    assert rows("SELECT count(*) FROM opencivicdata_voteevent") == [(0,)]
 
 
 @pytest.mark.usefixtures("session")
@@ -145,16 +162,21 @@ def test_import__more_at_once_than_workers__the_rest_say_so_and_nothing_is_doubl
 ) -> None:
     for number in range(1, 5):
         publish(aws, a_bill(number))
-    slow_down(rows, 3, "HB %")
     environment = {**environment, "REALTIME_MAX_WORKERS": "2"}
     one = ("--max-messages", "1")
     connected = (
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'openstates-realtime'"
+        " AND datname = current_database()"
     )
-    with importing(environment, *one) as first, importing(environment, *one) as second:
-        assert wait_until(lambda: rows(connected) == [(2,)], 30)
+    with (
+        gate(environment, "HB %") as open_gate,
+        importing(environment, *one) as first,
+        importing(environment, *one) as second,
+    ):
+        assert wait_until(lambda: rows(connected) == [(2,)], 60)
         with importing(environment, *one) as third:
-            output, said = third.communicate(timeout=30)
+            output, said = third.communicate(timeout=60)
+        open_gate()
         assert third.returncode == 0
         assert json.loads(output.splitlines()[-1])["received"] == 0
         assert "all 2 workers are busy" in said

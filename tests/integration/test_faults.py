@@ -279,7 +279,8 @@ def bodies(mail: Mail) -> dict[str, bytes]:
     [
         (False, b"pg_try_advisory_lock"),
         (False, b"pg_advisory_xact_lock"),
-        (True, b'INSERT INTO "opencivicdata_bill"'),
+        (True, b'COPY "opencivicdata_bill"'),
+        (False, b"\tHB 2\t"),
         (False, b"SET CONSTRAINTS"),
         (False, b'INSERT INTO "realtime_file"'),
         (False, b"FROM pg_locks"),
@@ -288,7 +289,7 @@ def bodies(mail: Mail) -> dict[str, bytes]:
         (False, b'"acknowledged_at" = '),
         (True, b"FROM realtime_file AS parked"),
     ],
-    ids=["slot", "lock", "insert", "savepoint", "record", "verify", "before-commit",
+    ids=["slot", "lock", "copy", "rows", "savepoint", "record", "verify", "before-commit",
          "after-commit", "acknowledged", "parked"],
 )  # fmt: skip
 def test_import__connection_cut_at_a_statement__one_error_says_so_and_the_next_run_has_it_all_once(
