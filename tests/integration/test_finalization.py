@@ -24,7 +24,7 @@ from tests.scrapes import Mail
 from tests.support import Aws
 
 
-@pytest.fixture(params=[BULK, CORE])
+@pytest.fixture(params=[BULK, pytest.param(CORE, marks=pytest.mark.long)])
 def mail(request: Any, aws: Aws, database: str) -> Mail:
     mail = Mail(aws, database)
     mail.importer = request.param

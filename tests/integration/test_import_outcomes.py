@@ -34,7 +34,7 @@ END: dict[str, Any] = {
 }
 
 
-@pytest.fixture(params=[BULK, CORE])
+@pytest.fixture(params=[BULK, pytest.param(CORE, marks=pytest.mark.long)])
 def mail(request: Any, aws: Aws, database: str) -> Mail:
     mail = Mail(aws, database)
     mail.importer = request.param
