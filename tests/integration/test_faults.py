@@ -77,7 +77,7 @@ def proxy(stack: DevStack) -> Iterator[AwsProxy]:
 
 def through(proxy: AwsProxy, aws: Aws) -> Aws:
     """`aws` by way of the proxy; a request is tried twice, for a moment each."""
-    config = ClientConfig(read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
+    config = ClientConfig(read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
     session = boto3.session.Session(
         aws.environment["AWS_ACCESS_KEY_ID"],
         aws.environment["AWS_SECRET_ACCESS_KEY"],
