@@ -60,7 +60,8 @@ def finalize_complete(means: Means, only: ScrapeRun | None = None) -> Iterator[F
                 logger.warning("run %s: interrupted: %s", plan.run.run_id, exc)
             else:
                 logger.exception("run %s cannot be finalized", plan.run.run_id)
-                _give_up(plan.run)
+                # An older run that is being closed may be the one that breaks.
+                _give_up(means.under_way or plan.run)
             unable.add(plan.run.jurisdiction_id)
             means.problems.append(f"run {plan.run.run_id}: {' '.join(str(exc).split())}")
 
@@ -115,6 +116,7 @@ def _why_closed(run: ScrapeRun) -> str:
 
 def _finalize(run: ScrapeRun, means: Means, why_closed: Callable[[], str]) -> Finalized:
     means.counts.clear()
+    means.under_way = run
     Finalization(run, means, why_closed).finish()
     run.refresh_from_db()
     closed = run.closed

@@ -41,7 +41,7 @@ class OutOfTime(RealtimeError):
 class Means:
     """What finalizing needs. `before_commit` may veto with RetryLater; `must_stop` is asked
     between transactions; `progress` is told the step and the counts after each; `problems` says
-    what could not be finalized now."""
+    what could not be finalized now, `under_way` is the run that was taken up last."""
 
     store: Store
     max_file_bytes: int
@@ -51,6 +51,7 @@ class Means:
     progress: Callable[[str, Mapping[str, int]], None] = lambda step, counts: None
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
+    under_way: ScrapeRun | None = None
 
 
 class Finalization:
