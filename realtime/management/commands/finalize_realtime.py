@@ -7,29 +7,24 @@ from argparse import ArgumentTypeError
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, connection
+from django.core.management.base import CommandError, CommandParser
 
 from realtime import runs
-from realtime.config import Config
-from realtime.errors import RealtimeError
 from realtime.finalization.finalize import Finalized, finalize_anyway, finalize_complete
 from realtime.finalization.steps import Means, OutOfTime
-from realtime.management.limits import deadline, positive
+from realtime.management.ledger_command import LedgerCommand
+from realtime.management.limits import deadline
 from realtime.models import ScrapeRun
 from realtime.s3 import S3Store
-from realtime.work import database_needed
 
 
-class Command(BaseCommand):
+class Command(LedgerCommand):
     help = (
         "Finalize the scrape runs that are complete: settle every reference between their files,"
         " delete the vote events that were not scraped again, and mark such events as deleted."
         " import_realtime does so too; this command needs no free worker. Can be killed and"
         " repeated at any time."
     )
-    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -41,21 +36,14 @@ class Command(BaseCommand):
             help="with --run: although files of it failed or have not come. What it lacks is then"
             " taken for gone: vote events are deleted, events marked",
         )
-        parser.add_argument(
-            "--time-limit",
-            type=positive,
-            metavar="SECONDS",
-            help="stop after about SECONDS; the next call goes on",
-        )
-        parser.add_argument("--json", action="store_true", help="print the runs as JSON, last")
+        self.add_time_limit(parser)
+        self.add_json(parser, "runs")
 
     def handle(self, **options: Any) -> None:
-        config: Config = settings.REALTIME
         if options["force"] and not options["run"]:
             raise CommandError("--force needs --run: name the run to finalize whatever it lacks")
         done: list[Finalized] = []
-        try:
-            config.require_database()
+        with self.database() as config:
             means = Means(
                 S3Store(config.bucket.name),
                 config.max_file_bytes,
@@ -63,19 +51,11 @@ class Command(BaseCommand):
                 must_stop=deadline(options["time_limit"]),
                 progress=self._progress,
             )
-            with database_needed():
+            try:
                 for one in self._finalize(means, options["run"], options["force"]):
                     done.append(one)
-        except OutOfTime as exc:
-            self.stderr.write(str(exc))
-        except RealtimeError as exc:
-            raise CommandError(str(exc)) from exc
-        except DatabaseError as exc:
-            line = " ".join(str(exc).split())
-            raise CommandError(f"the database refused: {line}") from exc
-        finally:
-            if config.has_database:
-                connection.close()
+            except OutOfTime as exc:
+                self.stderr.write(str(exc))
         self._print(done, options["json"])
         for problem in means.problems:
             self.stderr.write(f"not finalized: {problem}")
