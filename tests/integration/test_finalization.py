@@ -426,6 +426,31 @@ def test_finalize__breaks_again_and_again__closed_and_newer_runs_go_on(
     assert later.row.finalized_at
 
 
+def test_finalize__closing_an_older_run_breaks__that_one_counted_and_the_newer_deletes(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newer = Run(mail), Run(mail)
+    bill = scrapes.bill("HB 1")
+    older.publish(scrapes.jurisdiction(), bill, scrapes.event("Old"))
+    mail.run()
+    newer.started_at = datetime.now(UTC)
+    newer.publish(scrapes.event("New"))
+    newer.end()
+    finish = steps.Finalization.finish
+
+    def broken(one: steps.Finalization) -> None:
+        if str(one._run.run_id) == older.id:
+            raise ValueError("no luck")
+        finish(one)
+
+    monkeypatch.setattr(steps.Finalization, "finish", broken)
+    for _ in range(4):
+        mail.run()
+    assert (older.row.closed, newer.row.closed) == ("broken", "")
+    assert newer.row.finalized_at
+    assert Event.objects.get(deleted=True).name == "Old"
+
+
 def test_finalize_realtime__newer_run_forced__complete_older_one_deletes_first(mail: Mail) -> None:
     zero = Run(mail)
     bill = scrapes.bill("HB 1")
