@@ -64,6 +64,7 @@ VARIABLES = (
     Variable("REALTIME_LOG_FORMAT", "", "json or text; by default text on a terminal, else json"),
     Variable("REALTIME_LOG_LEVEL", "INFO", "what our log says; DEBUG: a line an outcome"),
     Variable("OPENSTATES_LOG_LEVEL", "CRITICAL", "what the log of core's importers says"),
+    Variable("STATS_ENABLED", "False", "True: send metrics, as core's other STATS_ settings say"),
 )
 
 
@@ -96,6 +97,7 @@ class Config:
     """The settings of one process. Durations are seconds, sizes bytes.
 
     With a `database_secret`, `database_url` is what is left for it to complete, or empty.
+    `stats_enabled` says whether metrics go to InfluxDB; `in_lambda` is what AWS says itself.
     `log_format` is `logs.JSON`, `logs.TEXT`, or empty: as suits where the log goes.
     """
 
@@ -112,6 +114,8 @@ class Config:
     log_format: str
     log_level: str
     core_log_level: str
+    stats_enabled: bool
+    in_lambda: bool
 
     @property
     def bucket(self) -> Bucket:
@@ -186,6 +190,10 @@ def load(environ: Mapping[str, str]) -> Config:
         log_format=_one_of("REALTIME_LOG_FORMAT", values, (logs.JSON, logs.TEXT), str.lower),
         log_level=_one_of("REALTIME_LOG_LEVEL", values, _LOG_LEVELS, str.upper),
         core_log_level=_one_of("OPENSTATES_LOG_LEVEL", values, _LOG_LEVELS, str.upper),
+        # As core spells it, which cannot read any other word.
+        stats_enabled=_one_of("STATS_ENABLED", values, ("True", "False", "1", "0"), str)
+        in ("True", "1"),
+        in_lambda=bool(environ.get("AWS_LAMBDA_FUNCTION_NAME")),
     )
 
 

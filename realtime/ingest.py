@@ -22,6 +22,7 @@ from realtime.intake import fail_message, take_in
 from realtime.jurisdiction_batches import import_all
 from realtime.locks import WorkerSlot
 from realtime.messages import ReceivedMessage
+from realtime.metrics.emitting import emit
 from realtime.ports import Store
 from realtime.report import Report
 from realtime.work import Work, database_needed, log_summary, said_of_run
@@ -50,6 +51,8 @@ def run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: st
     with said_of_run():
         report = _run(config, inbox, store, limits, importer)
         log_summary(report)
+        # The worker's slot is free again, and nobody waits for this run any more.
+        emit(report, config)
     return report
 
 

@@ -76,6 +76,8 @@ def configuration(form: str, level: str, core_level: str) -> dict[str, Any]:
             "realtime": {"level": level},
             # Core logs each name it cannot resolve as an error; a run's report counts what matters.
             "openstates": {"level": core_level},
+            # Only core knows why it could not send metrics.
+            "openstates.stats": {"level": "WARNING"},
             **{name: {"level": "WARNING"} for name in _TALKATIVE},
         },
     }
