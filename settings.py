@@ -5,10 +5,11 @@ no database, so a missing `DATABASE_URL` is an error of the commands that do, no
 """
 
 import os
+import sys
 
 import environ
 
-from realtime import config
+from realtime import config, logs
 from realtime.database import databases
 
 env = environ.Env()
@@ -34,15 +35,9 @@ SILENCED_SYSTEM_CHECKS = [
     *("security.W001", "security.W002", "security.W003", "security.W009", "security.W020"),
 ]
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
-    "loggers": {
-        "realtime": {"level": env.str("REALTIME_LOG_LEVEL", default="INFO")},
-        # Core logs each name it cannot resolve as an error; a run's report counts what matters.
-        "openstates": {"level": env.str("OPENSTATES_LOG_LEVEL", default="CRITICAL")},
-    },
-}
+# Programs read what is not shown on a terminal: journald, CloudWatch, whoever collects logs.
+LOGGING = logs.configuration(
+    REALTIME.log_format or (logs.TEXT if sys.stderr and sys.stderr.isatty() else logs.JSON),
+    REALTIME.log_level,
+    REALTIME.core_log_level,
+)

@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, timedelta
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from realtime.locks import lock_archive
 from realtime.models import File, Outcome
 from realtime.ports import Gone, ObjectVersion, Store
 from realtime.s3 import THREADS
+from realtime.threads import Threads
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,8 @@ def settle(store: Store, config: Config, row_ids: Sequence[int]) -> Counter[str]
     try:
         return _settle(store, config, whereabouts.unsettled_of(row_ids, before))
     except RealtimeError as exc:
-        logger.warning("%d files stay for now: %s", len(row_ids), exc, extra={"action": LATER})
+        about = {"action": LATER, "files": len(row_ids), "cause": exc}
+        logger.warning("files stay for now", extra=about)
         return Counter()
 
 
@@ -83,7 +84,7 @@ def _settle(store: Store, config: Config, files: Sequence[File]) -> Counter[str]
             causes.setdefault(_cause(file, exc), str(exc))
         return file, LATER
 
-    with ThreadPoolExecutor(THREADS, "s3-move") as threads:
+    with Threads(THREADS, "s3-move") as threads:
         moved = list(threads.map(move, ours))
     left = {
         file.id: "" if what == GONE else file.settled_key for file, what in moved if what != LATER
@@ -95,7 +96,7 @@ def _settle(store: Store, config: Config, files: Sequence[File]) -> Counter[str]
     if causes and counts[LATER] == len(ours):
         raise Unavailable(f"no file can be moved: {next(iter(causes.values()))}")
     for cause in causes.values():
-        logger.warning("some files stay for now: %s", cause, extra={"action": LATER})
+        logger.warning("files stay for now", extra={"action": LATER, "cause": cause})
     return counts
 
 

@@ -116,14 +116,20 @@ def in_import_order(files: Sequence[FetchedFile]) -> list[FetchedFile]:
 
 def log_result(result: Result) -> None:
     """One line for an outcome: failures at warning, with the reason, all else at debug."""
-    key = result.identity.key
-    if result.problem:
-        logger.warning(
-            "%s failed: %s: %s",
-            key,
-            result.problem.reason,
-            result.problem.detail,
-            extra={"action": "failed", "field": result.problem.field},
-        )
+    file, problem = result.file, result.problem
+    about = {
+        "outcome": result.outcome,
+        "key": result.identity.key,
+        "object_type": result.object_type,
+        "jurisdiction_id": file.jurisdiction_id if file else result.delivery.jurisdiction_id,
+        "run_id": result.delivery.run_id,
+    }
+    if problem:
+        logger.warning("file failed", extra={**about, **describe(problem)})
     else:
-        logger.debug("%s %s", key, result.outcome, extra={"action": result.outcome})
+        logger.debug("file done", extra={**about, "waiting_for": result.waiting_for})
+
+
+def describe(problem: PoisonMessage) -> dict[str, str]:
+    """What is wrong with a file, as the fields of a log line."""
+    return {"reason": problem.reason, "field": problem.field, "detail": problem.detail}

@@ -1,8 +1,9 @@
 """The settings of this project: their names, defaults and meaning, checked once at start."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from realtime import logs
 from realtime.errors import ConfigurationError
 
 # Working connections and the moment's connection that looks for a worker slot are told apart in
@@ -16,6 +17,7 @@ BULK, CORE = "bulk", "core"
 DATABASE_SCHEMES = {"postgres", "postgresql", "pgsql", "psql", "postgis"}
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,10 @@ VARIABLES = (
         "receives without any outcome after which a message is tried alone",
     ),
     Variable("REALTIME_MAX_FILE_BYTES", "25000000", "a larger file fails, without being read"),
+    Variable("REALTIME_LOG_FORMAT", "", "json or text; by default text on a terminal, else json"),
+    Variable("REALTIME_LOG_LEVEL", "INFO", "what our log says; DEBUG: a line an outcome"),
+    Variable("OPENSTATES_LOG_LEVEL", "CRITICAL", "what the log of core's importers says"),
+    Variable("STATS_ENABLED", "False", "True: send metrics, as core's other STATS_ settings say"),
 )
 
 
@@ -91,6 +97,8 @@ class Config:
     """The settings of one process. Durations are seconds, sizes bytes.
 
     With a `database_secret`, `database_url` is what is left for it to complete, or empty.
+    `stats_enabled` says whether metrics go to InfluxDB; `in_lambda` is what AWS says itself.
+    `log_format` is `logs.JSON`, `logs.TEXT`, or empty: as suits where the log goes.
     """
 
     database_url: str
@@ -103,6 +111,11 @@ class Config:
     visibility_timeout: int
     max_receives: int
     max_file_bytes: int
+    log_format: str
+    log_level: str
+    core_log_level: str
+    stats_enabled: bool
+    in_lambda: bool
 
     @property
     def bucket(self) -> Bucket:
@@ -174,6 +187,13 @@ def load(environ: Mapping[str, str]) -> Config:
         visibility_timeout=_positive("REALTIME_VISIBILITY_TIMEOUT", values, at_most=43_200),
         max_receives=_positive("REALTIME_MAX_RECEIVES", values),
         max_file_bytes=_positive("REALTIME_MAX_FILE_BYTES", values),
+        log_format=_one_of("REALTIME_LOG_FORMAT", values, (logs.JSON, logs.TEXT), str.lower),
+        log_level=_one_of("REALTIME_LOG_LEVEL", values, _LOG_LEVELS, str.upper),
+        core_log_level=_one_of("OPENSTATES_LOG_LEVEL", values, _LOG_LEVELS, str.upper),
+        # As core spells it, which cannot read any other word.
+        stats_enabled=_one_of("STATS_ENABLED", values, ("True", "False", "1", "0"), str)
+        in ("True", "1"),
+        in_lambda=bool(environ.get("AWS_LAMBDA_FUNCTION_NAME")),
     )
 
 
@@ -197,6 +217,18 @@ def _boolean(name: str, values: Mapping[str, str]) -> bool:
     if value in _FALSE:
         return False
     raise ConfigurationError(f"{name} is {values[name]!r}: write true or false")
+
+
+def _one_of(
+    name: str,
+    values: Mapping[str, str],
+    choices: Sequence[str],
+    spelled: Callable[[str], str],
+) -> str:
+    value = spelled(values[name].strip())
+    if value and value not in choices:
+        raise ConfigurationError(f"{name} is {values[name]!r}: write {' or '.join(choices)}")
+    return value
 
 
 def _positive(name: str, values: Mapping[str, str], at_most: int | None = None) -> int:

@@ -1,9 +1,11 @@
 """The messages of one pass, and the account of every file they brought."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+from uuid import UUID
 
 from realtime import ledger
 from realtime.inbox import Inbox
@@ -11,13 +13,21 @@ from realtime.messages import ReceivedMessage
 from realtime.models import Outcome
 from realtime.report import UNKNOWN, Report
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(eq=False)
 class Ticket:
-    """One file that a message brought. It gets one outcome, which is counted once."""
+    """One file that a message brought. It gets one outcome, which is counted and logged once.
+
+    The rest is what is known of it so far.
+    """
 
     message: ReceivedMessage
     object_type: str = UNKNOWN
+    key: str = ""
+    jurisdiction_id: str = ""
+    run_id: UUID | None = None
     outcome: str = ""
     row_id: int | None = None
 
@@ -59,9 +69,22 @@ class Deliveries:
         return ticket
 
     def finish(self, ticket: Ticket, outcome: str, row_id: int | None = None) -> None:
-        """Count the file; `row_id` is its committed row in the ledger, if it has one."""
+        """Count the file; `row_id` is its committed row in the ledger, if it has one, and then
+        its outcome has been logged."""
         ticket.outcome, ticket.row_id = outcome, row_id
-        self._report.count(ticket.object_type, outcome)
+        self._report.count(ticket.object_type, outcome, jurisdiction_id=ticket.jurisdiction_id)
+        if row_id is None:
+            logger.debug(
+                "file done",
+                extra={
+                    "outcome": outcome,
+                    "key": ticket.key,
+                    "object_type": ticket.object_type,
+                    "jurisdiction_id": ticket.jurisdiction_id,
+                    "run_id": ticket.run_id,
+                    "message_id": ticket.message.message_id,
+                },
+            )
 
     def acknowledge(self) -> None:
         """Acknowledge the messages that are done with, and write down which are gone."""

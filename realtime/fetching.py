@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -25,6 +24,7 @@ from realtime.scraped import (
     parse_time,
     read,
 )
+from realtime.threads import Threads
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def fetch(
 
     if not wanted:
         return []
-    with ThreadPoolExecutor(THREADS, "s3-get") as threads:
+    with Threads(THREADS, "s3-get") as threads:
         return list(threads.map(one, wanted))
 
 

@@ -20,7 +20,7 @@ from realtime.jurisdiction_batches import BATCH_SIZE, PATIENT, import_group
 from realtime.locks import WorkerSlot
 from realtime.models import File, Outcome
 from realtime.report import Report
-from realtime.work import database_needed
+from realtime.work import database_needed, log_summary, said_of_run
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +69,21 @@ def run(
     reached.
     """
     files = existing.find(folder).files
+    with said_of_run():
+        report = _run(config, files, abbr, jurisdiction_id, must_stop, tell, importer)
+        log_summary(report)
+    return report
+
+
+def _run(
+    config: Config,
+    files: list[Existing],
+    abbr: str,
+    jurisdiction_id: str,
+    must_stop: Callable[[], bool],
+    tell: Callable[[Failure], None],
+    importer: str,
+) -> Report:
     report = Report()
     work = _Work(WorkerSlot(config.max_workers), report, must_stop, importer)
     with report.stage("total"):
@@ -142,7 +157,15 @@ def _import(
     except Unavailable:
         raise
     except RetryLater as exc:
-        logger.warning("%s", exc, extra={"action": "released"})
+        logger.warning(
+            "batch released",
+            extra={
+                "action": "released",
+                "jurisdiction_id": jurisdiction_id,
+                "files": len(files),
+                "cause": exc,
+            },
+        )
     for result in results:
         work.report.count(result.object_type, result.outcome)
         if result.problem:

@@ -7,6 +7,7 @@ acknowledged, and what was not committed comes again. A run can be killed at any
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from django.db import connection
 
@@ -21,9 +22,10 @@ from realtime.intake import fail_message, take_in
 from realtime.jurisdiction_batches import import_all
 from realtime.locks import WorkerSlot
 from realtime.messages import ReceivedMessage
+from realtime.metrics.emitting import emit
 from realtime.ports import Store
 from realtime.report import Report
-from realtime.work import Work, database_needed
+from realtime.work import Work, database_needed, log_summary, said_of_run
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +48,15 @@ def run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: st
     received. Raises Unavailable when the database or AWS cannot be reached: what was received
     then comes again.
     """
+    with said_of_run():
+        report = _run(config, inbox, store, limits, importer)
+        log_summary(report)
+        # The worker's slot is free again, and nobody waits for this run any more.
+        emit(report, config)
+    return report
+
+
+def _run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: str) -> Report:
     report = Report()
     slot = WorkerSlot(config.max_workers)
     # Around everything: what was given and not taken up must come again.
@@ -67,6 +78,7 @@ def _passes(work: Work, inbox: Inbox, limits: Limits) -> None:
     while not work.must_stop():
         with work.report.stage("receive"):
             messages = inbox.receive(limits.max_messages)
+        work.report.took(messages, datetime.now(UTC))
         _pass(work, inbox, messages)
         parked.resume(work)
         if work.unavailable:
@@ -112,4 +124,6 @@ def _finalize(work: Work) -> None:
         for one in finalize_complete(means):
             work.report.finalized.append(str(one.run.run_id))
     except OutOfTime as exc:
-        logger.info("%s", exc, extra={"action": "finalizing"})
+        logger.info(
+            "finalization left to the next run", extra={"action": "finalizing", "cause": exc}
+        )

@@ -13,7 +13,16 @@ from realtime.batching import Delivery, FetchedFile, FileIdentity, Result, log_r
 from realtime.config import Bucket
 from realtime.deliveries import Deliveries, Ticket
 from realtime.errors import ConfigurationError, PoisonMessage, RealtimeError, Unavailable
-from realtime.fetching import BadFile, Fetched, Wanted, fetch, identify, locate, require_ours
+from realtime.fetching import (
+    BadFile,
+    Fetched,
+    Wanted,
+    fetch,
+    identify,
+    jurisdiction_of,
+    locate,
+    require_ours,
+)
 from realtime.messages import FileMessage, Ignored, ReceivedMessage, RunFinished, parse
 from realtime.models import Outcome
 from realtime.ports import Gone
@@ -88,6 +97,8 @@ def _sort_part(
     found: _Sorted,
 ) -> None:
     if isinstance(part, FileMessage):
+        ticket.key, ticket.run_id = part.key, part.run_id
+        ticket.jurisdiction_id = part.jurisdiction_id
         try:
             key = locate(part, bucket)
         except PoisonMessage as problem:
@@ -99,11 +110,13 @@ def _sort_part(
             deliveries.finish(ticket, Outcome.IGNORED)
             return
         ticket.object_type = key.object_type
+        ticket.jurisdiction_id = part.jurisdiction_id or jurisdiction_of(key.abbr)
         wanted = Wanted(part, ticket.message.body, ticket.message.sent_at)
         found.wanted.append((ticket, wanted, key))
         return
     ticket.object_type = CONTROL
     if isinstance(part, RunFinished):
+        ticket.jurisdiction_id, ticket.run_id = part.jurisdiction_id, part.run_id
         found.finished_runs.append((ticket, part))
     else:
         deliveries.finish(ticket, Outcome.IGNORED)
@@ -124,6 +137,7 @@ def _sort_fetched(
     for (ticket, want, _), file in pairs:
         key = want.message.key
         if isinstance(file, FetchedFile):
+            ticket.jurisdiction_id = file.jurisdiction_id
             files.append((ticket, file))
         elif isinstance(file, BadFile):
             result = _failed(ticket, file.identity, file.problem, file.delivery)
@@ -152,7 +166,10 @@ def _outage(fetched: Sequence[tuple[str, Fetched]]) -> Unavailable | None:
     for errors in by_cause.values():
         if not read:
             return Unavailable(f"no file can be read: {errors[0]}")
-        logger.warning("%d released: %s", len(errors), errors[0], extra={"action": "released"})
+        logger.warning(
+            "files released",
+            extra={"action": "released", "files": len(errors), "cause": errors[0]},
+        )
     return None
 
 

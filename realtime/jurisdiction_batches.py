@@ -49,13 +49,24 @@ def import_all(
                     deliveries.acknowledge()
             except Unavailable:
                 raise
-            except Busy as exc:
-                logger.info("%s", exc, extra={"action": "busy"})
+            except Busy:
+                logger.info(
+                    "jurisdiction busy",
+                    extra={"action": "busy", "jurisdiction_id": jurisdiction_id},
+                )
                 # Of a group that had to be split, some may be in already.
                 left = [file for file in group if not tickets[id(file)].outcome]
                 busy.append((jurisdiction_id, left))
             except RetryLater as exc:
-                logger.warning("%s", exc, extra={"action": "released"})
+                logger.warning(
+                    "batch released",
+                    extra={
+                        "action": "released",
+                        "jurisdiction_id": jurisdiction_id,
+                        "files": len(group),
+                        "cause": exc,
+                    },
+                )
         waiting = busy
 
 
@@ -77,7 +88,10 @@ def import_group(
             raise Unavailable(f"the connection to the database was lost: {exc}") from exc
         raise
     except Exception as exc:
-        logger.exception("%s: a batch of %d broke", jurisdiction_id, len(group))
+        logger.exception(
+            "batch broke",
+            extra={"action": "broke", "jurisdiction_id": jurisdiction_id, "files": len(group)},
+        )
         broken = exc
     # Out of the handler, or what is raised from here on would have the batch's error as context,
     # and each file that fails be explained by it.
@@ -93,7 +107,7 @@ def import_group(
             work.failed_rows.append(batch.row_ids[result.identity])
         if result.outcome in _VISIBLE and result.file:
             lag = batch.committed_at - result.file.content.scraped_at
-            work.report.lags.append(lag.total_seconds())
+            work.report.add_lag(lag.total_seconds(), jurisdiction_id)
     yield batch
 
 

@@ -16,6 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 
 from realtime.errors import Unavailable
+from realtime.logs import said_of_all
 from realtime.sqs import SqsQueue
 
 logger = logging.getLogger(__name__)
@@ -34,6 +35,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
     django.setup()
+    with said_of_all(request_id=getattr(context, "aws_request_id", "")):
+        return _handle(event, context)
+
+
+def _handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     sources = {record.get("eventSource") for record in event.get("Records") or []}
     try:
         if sources == {"aws:sqs"}:
@@ -49,7 +55,8 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             _call("archive_realtime", time_limit=_share(context, _ARCHIVE))
         except CommandError as exc:
             # What was imported must not be delivered again for that; the next call archives it.
-            logger.warning("archiving is left to the next invocation: %s", exc)
+            about = {"action": "later", "cause": exc}
+            logger.warning("archiving is left to the next invocation", extra=about)
     finally:
         # A frozen instance would keep its worker slot for as long as it is kept.
         connections.close_all()

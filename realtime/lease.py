@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterable
+from contextvars import copy_context
 from types import TracebackType
 from typing import Self
 
@@ -26,9 +27,13 @@ class Lease:
         self._held: dict[str, ReceivedMessage] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
+        # Here and not before: it logs as the run does that holds the messages.
+        self._thread = threading.Thread(
+            target=copy_context().run, args=(self._renew,), name="lease", daemon=True
+        )
         self._thread.start()
         return self
 
@@ -39,6 +44,7 @@ class Lease:
         traceback: TracebackType | None,
     ) -> None:
         self._closed.set()
+        assert self._thread is not None
         self._thread.join()
 
     def hold(self, messages: Iterable[ReceivedMessage]) -> None:
@@ -59,4 +65,7 @@ class Lease:
             try:
                 self._queue.change_visibility(held, lambda: self._timeout)
             except RealtimeError as exc:
-                logger.warning("could not renew %d messages: %s", len(held), exc)
+                logger.warning(
+                    "messages could not be hidden for longer",
+                    extra={"action": "renew", "messages": len(held), "cause": exc},
+                )

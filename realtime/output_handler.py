@@ -136,7 +136,9 @@ def _producer(run_id: uuid.UUID | None) -> Producer:
     settings = config.load(os.environ)
     bucket, queue_url = settings.bucket, settings.require_queue()
     if run_id:
-        logger.info("%s: publishing as this run", run_id, extra={"action": "run-started"})
+        logger.info(
+            "%s: publishing as this run", run_id, extra={"action": "run-started", "run_id": run_id}
+        )
     # The producer retries by itself, and wants to know soon that it must.
     store = S3Store(bucket.name, aws.client("s3", s3.THREADS, attempts=1))
     queue = SqsQueue(queue_url, aws.client("sqs", sqs.THREADS, attempts=1))

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from realtime import ledger, waiting
-from realtime.batching import FetchedFile, FileIdentity, by_jurisdiction
+from realtime.batching import FetchedFile, FileIdentity, by_jurisdiction, describe
 from realtime.errors import (
     Busy,
     ConfigurationError,
@@ -94,19 +94,29 @@ def _import(
                     waiting.supersede_parked(overwritten[result.identity].id)
                 waits = result.outcome in (Outcome.DEFERRED, Outcome.FAILED)
                 if not waits and not result.repeated:
-                    work.report.count_resumed(result.object_type)
+                    work.report.count_resumed(result.object_type, jurisdiction_id)
     except Unavailable:
         raise
-    except Busy as exc:
+    except Busy:
         # Whoever holds the jurisdiction looks for parked files itself, and so does the next run.
-        logger.info("%s", exc, extra={"action": "busy"})
+        logger.info(
+            "jurisdiction busy", extra={"action": "busy", "jurisdiction_id": jurisdiction_id}
+        )
     except RetryLater as exc:
-        logger.warning("%s", exc, extra={"action": "released"})
+        logger.warning(
+            "parked files left to the next run",
+            extra={"action": "released", "jurisdiction_id": jurisdiction_id, "cause": exc},
+        )
 
 
 def _give_up(work: Work, row: File, problem: PoisonMessage) -> None:
-    logger.warning(
-        "%s failed: %s: %s", row.key, problem.reason, problem.detail, extra={"action": "failed"}
-    )
     waiting.fail_parked(row.id, problem)
+    about = {
+        "outcome": Outcome.FAILED.value,
+        "key": row.key,
+        "object_type": row.object_type,
+        "jurisdiction_id": row.jurisdiction_id,
+        "run_id": row.run_id,
+    }
+    logger.warning("file failed", extra={**about, **describe(problem)})
     work.failed_rows.append(row.id)

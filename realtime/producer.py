@@ -267,7 +267,8 @@ class Producer:
         try:
             self._spool.keep_end(message)
         except OSError:
-            logger.exception("%s: the end of the run could not be kept", self.run_id)
+            about = {"action": "lost", "run_id": self.run_id}
+            logger.exception("%s: the end of the run could not be kept", self.run_id, extra=about)
 
 
 def send_end(queue: Sends, message: str, patience: Patience) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from realtime.batching import Delivery, FetchedFile, FileIdentity
@@ -11,6 +10,7 @@ from realtime.models import APPLIED, File
 from realtime.ports import Gone, Store, StoredFile
 from realtime.s3 import THREADS
 from realtime.scraped import ScrapeOrder, read, time_of
+from realtime.threads import Threads
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +30,8 @@ def read_again(store: Store, max_bytes: int, rows: Sequence[File]) -> list[Fetch
     for row, file in zip(rows, files, strict=True):
         if file is None:
             logger.warning(
-                "%s cannot be read again: it is taken as it was imported",
-                row.key,
-                extra={"action": "not-replayed"},
+                "file cannot be read again and is taken as it was imported",
+                extra={"action": "not-replayed", "key": row.key, "run_id": row.run_id},
             )
     return files
 
@@ -47,7 +46,7 @@ def _read_all(store: Store, max_bytes: int, rows: Sequence[File]) -> list[Fetche
 
     if not rows:
         return []
-    with ThreadPoolExecutor(THREADS, "s3-get") as threads:
+    with Threads(THREADS, "s3-get") as threads:
         return list(threads.map(one, rows))
 
 

@@ -1,10 +1,8 @@
 """Sends failed files again, in the place that they had in the scrape order."""
 
 import json
-import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from urllib.parse import quote
 
@@ -24,8 +22,7 @@ from realtime.ports import Gone, ObjectVersion, Queue, Store
 from realtime.s3 import THREADS
 from realtime.scraped import RUN_ID_METADATA, SCRAPED_AT_METADATA, parse_time, time_of
 from realtime.sqs import BATCH
-
-logger = logging.getLogger(__name__)
+from realtime.threads import Threads
 
 RETRIED, LATER, GONE, REFUSED = "retried", "later", "gone", "refused"
 
@@ -81,7 +78,7 @@ def _retry(
     archive.settle(store, config, list(messages))
     rows = failures.again(messages)
     versions = {}
-    with ThreadPoolExecutor(THREADS, "s3-put-back") as threads:
+    with Threads(THREADS, "s3-put-back") as threads:
         for row, found in zip(rows, threads.map(lambda row: _try(store, row), rows), strict=True):
             if isinstance(found, ObjectVersion):
                 versions[row.id] = found

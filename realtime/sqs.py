@@ -3,7 +3,6 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -13,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from realtime import aws
 from realtime.errors import ConfigurationError, RetryLater, Unavailable
 from realtime.messages import ReceivedMessage
+from realtime.threads import Threads
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class SqsQueue:
         any.
         """
         received: list[ReceivedMessage] = []
-        with ThreadPoolExecutor(THREADS, "sqs-receive") as threads:
+        with Threads(THREADS, "sqs-receive") as threads:
             while len(received) < limit:
                 wanted = limit - len(received)
                 sizes = [min(BATCH, wanted - at) for at in range(0, wanted, BATCH)][:THREADS]
@@ -88,7 +88,7 @@ class SqsQueue:
             lambda entries: self._client.change_message_visibility_batch(
                 QueueUrl=self.url, Entries=entries
             ),
-            action="change the visibility of",
+            action="change-visibility",
             extra=lambda: {"VisibilityTimeout": seconds()},
         )
 
@@ -109,7 +109,7 @@ class SqsQueue:
                 len(refused),
                 len(bodies),
                 _causes(refused),
-                extra={"action": "send-refused"},
+                extra={"action": "send-refused", "messages": len(refused)},
             )
         return [int(failure["Id"]) for failure in refused]
 
@@ -162,16 +162,17 @@ class SqsQueue:
         # A queue that does not answer at all is not asked for batch after batch.
         silent, causes = threading.Event(), set[str]()
         wanted = list(messages)
-        with ThreadPoolExecutor(THREADS, "sqs-batch") as threads:
+        with Threads(THREADS, "sqs-batch") as threads:
             done = set().union(*threads.map(one, _batches(wanted)))
         if causes:
             logger.warning(
-                "could not %s %d of %d messages: %s",
-                action,
-                len(wanted) - len(done),
-                len(wanted),
-                "; ".join(sorted(causes)),
-                extra={"action": action},
+                "messages not changed",
+                extra={
+                    "action": action,
+                    "messages": len(wanted) - len(done),
+                    "of": len(wanted),
+                    "cause": "; ".join(sorted(causes)),
+                },
             )
         return done
 

@@ -101,7 +101,11 @@ def scrape(arguments: Sequence[str], program: str) -> None:
             "%s: published %d files",
             producer.run_id,
             sum(producer.counts.values()),
-            extra={"action": "run-finished", "objects": producer.counts},
+            extra={
+                "action": "run-finished",
+                "run_id": producer.run_id,
+                "objects": producer.counts,
+            },
         )
 
 
@@ -180,7 +184,12 @@ def _close(session: output_handler.Session, timeout: float) -> None:
     try:
         session.producer.close(timeout)
     except NotPublished as exc:
-        logger.error("%s: %s", session.producer.run_id, exc, extra={"action": "not-published"})
+        logger.error(
+            "%s: not published: %s",
+            session.producer.run_id,
+            exc,
+            extra={"action": "not-published", "run_id": session.producer.run_id},
+        )
 
 
 def _failure(module: str, exc: Exception, session: output_handler.Session) -> RealtimeError:

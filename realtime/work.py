@@ -1,18 +1,23 @@
 """What the steps of one import run share."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from secrets import token_hex
 from typing import Protocol
 
 from django.db import DatabaseError, InterfaceError, ProgrammingError
 
+from realtime import logs
 from realtime.config import Config
 from realtime.errors import Unavailable
 from realtime.importers.explain import interrupted
 from realtime.locks import WorkerSlot
 from realtime.ports import Store
 from realtime.report import Report
+
+logger = logging.getLogger(__name__)
 
 
 class Importing(Protocol):
@@ -44,6 +49,19 @@ class Work:
     importer: str
     failed_rows: list[int] = field(default_factory=list)
     unavailable: Unavailable | None = None
+
+
+@contextmanager
+def said_of_run() -> Iterator[None]:
+    """Every line that is logged in the block names this import run, by an `import_run_id` of its
+    own: the `run_id` of a line is that of a scrape run."""
+    with logs.said_of_all(import_run_id=token_hex(6)):
+        yield
+
+
+def log_summary(report: Report) -> None:
+    """One line about a run that has ended in good order; an error says itself what it is."""
+    logger.info("import run ended", extra={"action": "ended", **report.as_fields()})
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from django.db import connection
 from django.db.models import F
@@ -50,20 +51,26 @@ def finalize_complete(means: Means, only: ScrapeRun | None = None) -> Iterator[F
         except (Unavailable, OutOfTime):
             raise
         except (RetryLater, Overtaken) as exc:
-            logger.info("%s", exc, extra={"action": "busy"})
+            logger.info("finalization put off", extra={**_about(plan.run, "busy"), "cause": exc})
             unable.add(plan.run.jurisdiction_id)
             means.problems.append(str(exc))
         except Exception as exc:
             if connection.connection is None or not connection.is_usable():
                 raise Unavailable(f"the connection to the database was lost: {exc}") from exc
             if interrupted(exc):
-                logger.warning("run %s: interrupted: %s", plan.run.run_id, exc)
+                about = _about(plan.run, "interrupted")
+                logger.warning("finalization interrupted", extra={**about, "cause": exc})
             else:
-                logger.exception("run %s cannot be finalized", plan.run.run_id)
                 # An older run that is being closed may be the one that breaks.
-                _give_up(means.under_way or plan.run)
+                broken = means.under_way or plan.run
+                logger.exception("finalization broke", extra=_about(broken, "broke"))
+                _give_up(broken)
             unable.add(plan.run.jurisdiction_id)
             means.problems.append(f"run {plan.run.run_id}: {' '.join(str(exc).split())}")
+
+
+def _about(run: ScrapeRun, action: str) -> dict[str, Any]:
+    return {"action": action, "run_id": run.run_id, "jurisdiction_id": run.jurisdiction_id}
 
 
 def _give_up(run: ScrapeRun) -> None:
@@ -121,11 +128,7 @@ def _finalize(run: ScrapeRun, means: Means, why_closed: Callable[[], str]) -> Fi
     run.refresh_from_db()
     closed = run.closed
     logger.info(
-        "run %s of %s is %s: %s",
-        run.run_id,
-        run.jurisdiction_id,
-        f"closed ({closed})" if closed else "final",
-        ", ".join(f"{count} {name}" for name, count in means.counts.items()) or "nothing to do",
-        extra={"action": "finalized"},
+        "scrape run closed" if closed else "scrape run final",
+        extra={**_about(run, "finalized"), "closed": closed, **means.counts},
     )
     return Finalized(run, closed, dict(means.counts))

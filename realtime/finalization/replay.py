@@ -10,7 +10,7 @@ from openstates.data.models import Event, VoteEvent
 
 from realtime import ledger
 from realtime.batch_import import bills_named, result_of, settle_references
-from realtime.batching import FetchedFile, Result
+from realtime.batching import FetchedFile, Result, describe
 from realtime.history import LedgerHistory
 from realtime.importers.choice import applier
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
@@ -127,11 +127,14 @@ def _give_up(row: File, result: Result) -> None:
     if row.outcome in APPLIED and row.row_id:
         # Core, seeing everything at once, would have passed it over.
         logger.warning(
-            "%s does not fit any longer: %s: %s",
-            row.key,
-            problem.reason,
-            problem.detail,
-            extra={"action": "withdrawn"},
+            "file does not fit any longer",
+            extra={
+                "action": "withdrawn",
+                "key": row.key,
+                "jurisdiction_id": row.jurisdiction_id,
+                "run_id": row.run_id,
+                **describe(problem),
+            },
         )
         if problem.reason != "unresolved" or row.object_type not in _MODELS:
             return

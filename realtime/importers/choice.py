@@ -27,6 +27,8 @@ def _core_is_known() -> bool:
     try:
         require_known_core()
     except UnknownCore as exc:
-        logger.warning("core's own importers do the work, slowly: %s", exc)
+        logger.warning(
+            "core's own importers do the work, slowly", extra={"action": "slow", "cause": exc}
+        )
         return False
     return True

@@ -12,12 +12,12 @@ PACKAGE = Path(__file__).resolve().parents[2] / "realtime"
 
 # Lowest first; a module may import its own layer and those below it.
 LAYERS = (
-    {"aws", "errors", "config", "messages", "scraped", "batching", "database",
-     "ports"},
+    {"aws", "errors", "config", "messages", "scraped", "batching", "database", "logs",
+     "ports", "threads"},
     {"models"},
     {"sqs", "s3", "database_secret", "backend", "locks", "ledger", "failures", "whereabouts",
-     "history", "report", "fetching", "lease", "inbox", "outbox", "retrying", "spool", "importers",
-     "runs", "waiting", "rereading"},
+     "history", "report", "metrics", "fetching", "lease", "inbox", "outbox", "retrying", "spool",
+     "importers", "runs", "waiting", "rereading"},
     {"work", "deliveries", "intake", "batch_import", "jurisdiction_batches", "parked", "archive",
      "ingest", "finalization", "prune", "resend", "folder", "producer", "publishing", "existing"},
     {"management", "checks", "lambda_handler", "output_handler", "update", "devstack", "demo"},

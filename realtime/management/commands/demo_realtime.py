@@ -11,6 +11,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from realtime import logs
 from realtime.demo.story import Demo
 from realtime.demo.view import choose
 from realtime.errors import RealtimeError
@@ -56,7 +57,9 @@ def _log_aside() -> Iterator[None]:
     root = logging.getLogger()
     handlers = root.handlers[:]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
-        root.handlers[:] = [logging.StreamHandler(file)]
+        aside = logging.StreamHandler(file)
+        aside.setFormatter(logs.TextLines())
+        root.handlers[:] = [aside]
         try:
             yield
         except Exception:

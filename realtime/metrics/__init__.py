@@ -1,0 +1,1 @@
+"""The figures of import runs, for whoever draws them over time."""

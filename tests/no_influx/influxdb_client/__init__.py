@@ -1,0 +1,3 @@
+"""An installation that has no client of InfluxDB."""
+
+raise ImportError("there is no client of InfluxDB here")
