@@ -39,7 +39,7 @@ def said(mail: Mail, *arguments: str, out: io.StringIO | None = None, **settings
     return out.getvalue()
 
 
-def figures(mail: Mail, *arguments: str, **settings: str) -> dict[str, Any]:
+def figures(mail: Mail, *arguments: str, **settings: Any) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(
         said(mail, "--json", *arguments, **settings).splitlines()[-1]
     )
