@@ -77,17 +77,7 @@ class WorkerSlot:
         connection.close()
 
     def _connect(self) -> None:
-        connection.close()
-        options = connection.settings_dict.setdefault("OPTIONS", {})
-        named = options.get("application_name")
-        options["application_name"] = SLOT_SEEKER_NAME
-        try:
-            connection.ensure_connection()
-        finally:
-            if named is None:
-                del options["application_name"]
-            else:
-                options["application_name"] = named
+        connect_as(SLOT_SEEKER_NAME)
         with connection.cursor() as cursor:
             pids = set()
             for _ in range(2):
@@ -104,6 +94,21 @@ class WorkerSlot:
             return bool(cursor.fetchone()[0])
 
 
+def connect_as(name: str) -> None:
+    """Open the database's connection anew, to go by `name` in pg_stat_activity."""
+    connection.close()
+    options = connection.settings_dict.setdefault("OPTIONS", {})
+    named = options.get("application_name")
+    options["application_name"] = name
+    try:
+        connection.ensure_connection()
+    finally:
+        if named is None:
+            del options["application_name"]
+        else:
+            options["application_name"] = named
+
+
 def lock_jurisdiction(jurisdiction_id: str, wait_seconds: float) -> None:
     """Hold this jurisdiction until the transaction ends; to be called at its very beginning.
 
@@ -116,7 +121,7 @@ def lock_jurisdiction(jurisdiction_id: str, wait_seconds: float) -> None:
                 "SELECT set_config('lock_timeout', %s, true)", [f"{int(wait_seconds * 1000)}ms"]
             )
             cursor.execute(
-                "SELECT pg_advisory_xact_lock(%s, %s)", [JURISDICTIONS, _number(jurisdiction_id)]
+                "SELECT pg_advisory_xact_lock(%s, %s)", [JURISDICTIONS, number(jurisdiction_id)]
             )
         except OperationalError as exc:
             if getattr(exc.__cause__, "pgcode", "") == "55P03":
@@ -128,7 +133,7 @@ def lock_jurisdiction(jurisdiction_id: str, wait_seconds: float) -> None:
 def lock_person(person_id: str) -> None:
     """Hold this person until the transaction ends: people belong to several jurisdictions."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [PEOPLE, _number(person_id)])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [PEOPLE, number(person_id)])
 
 
 def lock_archive() -> None:
@@ -137,7 +142,8 @@ def lock_archive() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [ARCHIVE])
 
 
-def _number(text: str) -> int:
+def number(text: str) -> int:
+    """The second half of the lock key for a jurisdiction or person."""
     return zlib.crc32(text.encode()) - 2**31
 
 
