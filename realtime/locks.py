@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import DatabaseError, OperationalError, connection
 
+from realtime import pooler
 from realtime.config import APPLICATION_NAME, SLOT_SEEKER_NAME
 from realtime.errors import Busy, ConfigurationError, RetryLater, Unavailable
 
@@ -83,20 +84,15 @@ class WorkerSlot:
         options["application_name"] = SLOT_SEEKER_NAME
         try:
             connection.ensure_connection()
+            if pooler.is_in_between():
+                raise ConfigurationError(
+                    "DATABASE_URL goes through a transaction pooler: runs need a direct connection"
+                )
         finally:
             if named is None:
                 del options["application_name"]
             else:
                 options["application_name"] = named
-        with connection.cursor() as cursor:
-            pids = set()
-            for _ in range(2):
-                cursor.execute("SELECT pg_backend_pid()")
-                pids.add(cursor.fetchone()[0])
-        if len(pids) > 1:
-            raise ConfigurationError(
-                "DATABASE_URL goes through a transaction pooler: runs need a direct connection"
-            )
 
     def _try(self, slot: int) -> bool:
         with connection.cursor() as cursor:

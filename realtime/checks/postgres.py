@@ -9,6 +9,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.db import DatabaseError, connection, models
 from django.db.migrations.executor import MigrationExecutor
 
+from realtime import pooler
 from realtime.config import Config
 from realtime.database import is_local
 from realtime.errors import ConfigurationError, RealtimeError
@@ -41,26 +42,13 @@ def check_database(**arguments: Any) -> list[CheckMessage]:
 
 
 def _pooler() -> Iterator[CheckMessage]:
-    """A pooler lends an idle client's server connection to whoever begins a transaction."""
-    other = connection.copy()
-    try:
-        first = _backend(connection)
-        other.set_autocommit(False)
-        if _backend(other) == first:
-            yield Error(
-                f"{SETTING} goes through a transaction pooler",
-                hint="Worker slots are session locks: name the database itself, or a port of the"
-                " pooler that pools sessions.",
-                id="realtime.E023",
-            )
-    finally:
-        other.close()
-
-
-def _backend(of: Any) -> int:
-    with of.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        return int(cursor.fetchone()[0])
+    if pooler.is_in_between():
+        yield Error(
+            f"{SETTING} goes through a transaction pooler",
+            hint="Worker slots are session locks: name the database itself, or a port of the"
+            " pooler that pools sessions.",
+            id="realtime.E023",
+        )
 
 
 def _encryption() -> Iterator[CheckMessage]:

@@ -20,6 +20,7 @@ from django.core.checks.registry import registry
 from pytest_django.fixtures import SettingsWrapper
 
 from realtime import aws as clients
+from realtime import pooler
 from realtime.checks import TAG, files, postgres, queue
 from realtime.config import Config, load
 from realtime.devstack.database import using_database
@@ -158,11 +159,11 @@ def test_database__a_user_without_rights_and_no_ledger__says_which(
         assert f"may not {privilege} opencivicdata_" in text
 
 
-def test_database__one_server_connection_for_all_clients__is_a_pooler(
+def test_database__one_server_session_for_all_clients__is_a_pooler(
     database: str, config: Config, settings: SettingsWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.REALTIME = load({"DATABASE_URL": database})
-    monkeypatch.setattr(postgres, "_backend", lambda of: 4711)
+    monkeypatch.setattr(pooler, "_backend", lambda of: 4711)
     assert ids(postgres.check_database()) == ["E023"]
 
 
@@ -174,6 +175,20 @@ def test_database__behind_pgbouncer__only_sessions_will_do(
     settings.REALTIME = load({"DATABASE_URL": database})
     with pgbouncer(database, mode) as url, using_database(url):
         assert ids(postgres.check_database()) == expected
+
+
+@pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="pgbouncer is not here")
+def test_import__behind_pgbouncer__only_with_sessions_of_its_own(
+    database_url: str, environment: dict[str, str], run_manage: Callable[..., CompletedText]
+) -> None:
+    with pgbouncer(database_url, "session") as url:
+        run_manage("import_realtime", env={**environment, "DATABASE_URL": url})
+    with pgbouncer(database_url, "transaction") as url:
+        refused = run_manage(
+            "import_realtime", env={**environment, "DATABASE_URL": url}, check=False
+        )
+    assert refused.returncode == 1
+    assert "goes through a transaction pooler" in refused.stderr
 
 
 @contextmanager
