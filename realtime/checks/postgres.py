@@ -98,6 +98,15 @@ def _privileges() -> Iterator[CheckMessage]:
             )
             for (privilege,) in cursor.fetchall():
                 lacking.setdefault(privilege, []).append(table)
+            key = model._meta.pk
+            assert key is not None
+            cursor.execute(
+                "SELECT s FROM pg_get_serial_sequence(%s, %s) s"
+                " WHERE s IS NOT NULL AND NOT has_sequence_privilege(s, 'USAGE')",
+                [connection.ops.quote_name(table), key.column],
+            )
+            for (sequence,) in cursor.fetchall():
+                lacking.setdefault("USE", []).append(sequence.rpartition(".")[2])
     for privilege, names in lacking.items():
         shown = ", ".join(sorted(names)[:_SHOWN])
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

@@ -67,6 +67,7 @@ def give_up_after(aws: Aws, receives: int) -> None:
         ("arch", ["s3:ObjectCreated:Copy"], ["W005"]),
         ("", ["s3:ObjectCreated:Put", "s3:ObjectCreated:CompleteMultipartUpload"], []),
         ("wy/", ["s3:ObjectCreated:*"], []),
+        ("failed/wy/", ["s3:ObjectCreated:*"], ["W005"]),
     ],
 )
 def test_files__what_the_bucket_announces__is_judged_by_the_archive(
@@ -74,6 +75,15 @@ def test_files__what_the_bucket_announces__is_judged_by_the_archive(
 ) -> None:
     announce(aws, prefix, *events)
     assert ids(files.check_files()) == expected
+
+
+def test_files__copies_announced_to_a_function_or_a_topic__are_warned_of(config: Config) -> None:
+    function = {"LambdaFunctionArn": "arn:function", "Events": ["s3:ObjectCreated:*"]}
+    topic = {"TopicArn": "arn:topic", "Events": ["s3:ObjectCreated:Copy"]}
+    found = {"LambdaFunctionConfigurations": [function], "TopicConfigurations": [topic]}
+    messages = list(files._announced_again(config.bucket, found))
+    assert ids(messages) == ["W005", "W005"]
+    assert "archived/ and failed/" in messages[0].msg
 
 
 def test_files_and_queue__not_there__are_errors(aws: Aws, settings: SettingsWrapper) -> None:
@@ -153,10 +163,12 @@ def test_database__a_user_without_rights_and_no_ledger__says_which(
             cursor.execute("DROP OWNED BY reader")
             cursor.execute("DROP ROLE reader")
         owner.close()
-    assert ids(messages) == ["E025", "E027", "E027", "E027"]
+    assert ids(messages) == ["E025", "E027", "E027", "E027", "E027"]
     text = " ".join(message.msg for message in messages)
     for privilege in ("INSERT", "UPDATE", "DELETE"):
         assert f"may not {privilege} opencivicdata_" in text
+    assert "may not USE" in text
+    assert "_id_seq" in text
 
 
 def test_database__one_server_session_for_all_clients__is_a_pooler(
