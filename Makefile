@@ -30,6 +30,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## make the locked .venv, unless it is up to date
+	@# The account that runs the service may write nothing here, bytecode included.
+	@$(if $(COMPILE),$(RUN) -m compileall -q realtime settings.py)
 
 demo: install ## import a scrape the whole way, on the embedded stack
 	$(RUN) manage.py demo_realtime $(ARGS)

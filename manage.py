@@ -14,13 +14,18 @@ def main() -> None:
     atexit.register(gc.freeze)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
     from django.core.management import execute_from_command_line
+    from django.db import OperationalError
 
-    from realtime.errors import ConfigurationError
+    from realtime.errors import ConfigurationError, Unavailable
 
+    # Our commands say so themselves; Django's own, migrate and dbshell, would print a traceback.
     try:
         execute_from_command_line(sys.argv)
-    except ConfigurationError as exc:
+    except (ConfigurationError, Unavailable) as exc:
         sys.exit(f"{sys.argv[0]}: {exc}")
+    except OperationalError as exc:
+        line = " ".join(str(exc).split())
+        sys.exit(f"{sys.argv[0]}: the database cannot be used: {line}")
 
 
 if __name__ == "__main__":

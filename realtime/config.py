@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from realtime import logs
 from realtime.errors import ConfigurationError
@@ -162,9 +163,20 @@ def parse_database_url(variable: str, url: str) -> str:
     """The database's URL with the scheme that we use; ConfigurationError naming `variable` when
     it is no such URL."""
     scheme, _, rest = url.partition("://")
+    # The value itself may be a password, and so may be what urllib would say of a wrong port.
+    wrong = ConfigurationError(
+        f"{variable} is no postgres://user:password@host/name: what is special in a user or"
+        " password, such as / ? # @, is written as %2F %3F %23 %40"
+    )
     if scheme not in DATABASE_SCHEMES or not rest:
-        # The value itself may be a password.
-        raise ConfigurationError(f"{variable} is no postgres://user:password@host/name")
+        raise wrong
+    try:
+        parts = urlsplit(f"postgres://{rest}")
+        _ = parts.port
+    except ValueError:
+        raise wrong from None
+    if "@" in parts.path + parts.query:
+        raise wrong
     # Core's own default asks for PostGIS, which core does not need.
     return f"postgres://{rest}"
 

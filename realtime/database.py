@@ -22,6 +22,9 @@ def databases(config: Config) -> dict[str, dict[str, Any]]:
 def settings_for(url: str) -> dict[str, Any]:
     """Django's settings of the database at `url`; options in the url win over ours."""
     parsed: dict[str, Any] = environ.Env.db_url_config(url)
+    given = parsed.get("OPTIONS", {})
+    # libpq's own names for it win over the place in the url.
+    hosts = [given[name] for name in ("host", "hostaddr") if name in given] or [parsed["HOST"]]
     options = {
         "application_name": APPLICATION_NAME,
         "connect_timeout": 10,
@@ -30,8 +33,8 @@ def settings_for(url: str) -> dict[str, Any]:
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
-        **({} if is_local(parsed["HOST"]) else {"sslmode": "require"}),
-        **parsed.get("OPTIONS", {}),
+        **({} if all(is_local(str(host)) for host in hosts) else {"sslmode": "require"}),
+        **given,
     }
     # A run is one process with one connection for as long as it works.
     return {**parsed, "CONN_MAX_AGE": None, "OPTIONS": options}

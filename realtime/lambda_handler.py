@@ -1,7 +1,8 @@
 """AWS Lambda's way in: translates events into management commands, and reports into answers.
 
-Three events are understood: a schedule (or anything else that brings no records), an SQS batch,
-and an S3 notification. What the commands guarantee holds here too; this module adds nothing.
+Four events are understood: a schedule (or anything else that brings no records), an SQS batch, an
+S3 notification, and `{"housekeeping": true}`. What the commands guarantee holds here too; this
+module adds nothing.
 """
 
 import io
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 # Shares of the time that is left: for importing, then for archiving; the rest is Lambda's.
 _IMPORT, _ARCHIVE = 0.8, 0.6
+# What no message calls for, and each one's share of the time that the ones before it left.
+_HOUSEKEEPING = {"finalize_realtime": 0.6, "archive_realtime": 0.6, "prune_realtime": 0.6}
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -30,8 +33,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     For an SQS batch the answer also names, under `batchItemFailures`, the messages that must come
     again: Lambda deletes the others. An S3 notification is first sent on to the queue, so that its
-    files can be released or parked. An exception means that nothing was lost: Lambda, or the
-    queue, delivers again.
+    files can be released or parked. Housekeeping finalizes, archives and prunes instead, and
+    returns what each command reports, by its name. An exception means that nothing was lost:
+    Lambda, or the queue, delivers again.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
     django.setup()
@@ -42,6 +46,11 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     sources = {record.get("eventSource") for record in event.get("Records") or []}
     try:
+        if event.get("housekeeping"):
+            return {
+                command: json.loads(_call(command, json=True, time_limit=_share(context, share)))
+                for command, share in _HOUSEKEEPING.items()
+            }
         if sources == {"aws:sqs"}:
             given = io.StringIO(json.dumps(event))
             report = _import(context, messages="-", stdin=given, until_empty=True)

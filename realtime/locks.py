@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import DatabaseError, OperationalError, connection
 
+from realtime import pooler
 from realtime.config import APPLICATION_NAME, SLOT_SEEKER_NAME
 from realtime.errors import Busy, ConfigurationError, RetryLater, Unavailable
 
@@ -78,12 +79,7 @@ class WorkerSlot:
 
     def _connect(self) -> None:
         connect_as(SLOT_SEEKER_NAME)
-        with connection.cursor() as cursor:
-            pids = set()
-            for _ in range(2):
-                cursor.execute("SELECT pg_backend_pid()")
-                pids.add(cursor.fetchone()[0])
-        if len(pids) > 1:
+        if pooler.is_in_between():
             raise ConfigurationError(
                 "DATABASE_URL goes through a transaction pooler: runs need a direct connection"
             )

@@ -51,6 +51,11 @@ class Deployed:
         }
         self._values = {**defaults, **names, **parameters}
 
+    def has(self, resource: str) -> bool:
+        """Whether there is such a resource under these parameters."""
+        condition = self.template["Resources"][resource].get("Condition")
+        return condition is None or self._holds(condition)
+
     def policy(self, resource: str) -> list[dict[str, Any]]:
         """The statements of a policy, or of a role's own one, resolved."""
         properties = self.template["Resources"][resource]["Properties"]
@@ -78,6 +83,9 @@ class Deployed:
             if name == "Fn::Equals":
                 first, second = map(self._resolve, argument)
                 return first == second
+            if name == "Fn::Join":
+                separator, parts = map(self._resolve, argument)
+                return separator.join(parts)
             if name == "Fn::Not":
                 return not self._resolve(argument[0])
         return {name: self._resolve(one) for name, one in value.items()}

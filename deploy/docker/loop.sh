@@ -20,6 +20,8 @@ run() {
     [ -n "$stopped" ] && return
     "$@" &
     child=$!
+    # A signal may have come before there was a child to hand it to.
+    [ -z "$stopped" ] || stop
     # A signal ends the wait, not the child.
     while kill -0 "$child" 2>/dev/null; do wait "$child"; done
     child=

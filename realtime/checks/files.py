@@ -14,6 +14,9 @@ from realtime.errors import ConfigurationError
 SETTING = "S3_REALTIME_BASE"
 # What S3 calls a copy among the events of an object that was created.
 _COPY = ("s3:ObjectCreated:*", "s3:ObjectCreated:Copy")
+# Where its notifications go; the last is a function, which every copy would start.
+_TARGETS = ("QueueConfigurations", "TopicConfigurations", "LambdaFunctionConfigurations")
+_OURS = ("archived/", "failed/")
 
 
 def check_files(**arguments: Any) -> list[CheckMessage]:
@@ -38,13 +41,17 @@ def check_files(**arguments: Any) -> list[CheckMessage]:
 
 
 def _announced_again(bucket: Bucket, notifications: Mapping[str, Any]) -> Iterator[CheckMessage]:
-    for configuration in notifications.get("QueueConfigurations", []):
+    for configuration in (one for target in _TARGETS for one in notifications.get(target, [])):
         rules = configuration.get("Filter", {}).get("Key", {}).get("FilterRules", [])
         prefix = next((r["Value"] for r in rules if r["Name"].lower() == "prefix"), "")
-        copies = any(event in _COPY for event in configuration["Events"])
-        if copies and f"{bucket.prefix}archived/".startswith(prefix):
+        if not any(event in _COPY for event in configuration["Events"]):
+            continue
+        # A prefix may cover a folder, or lie in it.
+        folders = [f"{bucket.prefix}{name}" for name in _OURS]
+        announced = [f for f in folders if f.startswith(prefix) or prefix.startswith(f)]
+        if announced:
             yield Warning(
-                f"{SETTING}: the bucket announces our own copies to {bucket.prefix}archived/",
+                f"{SETTING}: the bucket announces our own copies to {' and '.join(announced)}",
                 hint="They are ignored, but each costs a message. Announce only"
                 " s3:ObjectCreated:Put and s3:ObjectCreated:CompleteMultipartUpload.",
                 id="realtime.W005",

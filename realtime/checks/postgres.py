@@ -9,6 +9,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.db import DatabaseError, connection, models
 from django.db.migrations.executor import MigrationExecutor
 
+from realtime import pooler
 from realtime.config import Config
 from realtime.database import is_local
 from realtime.errors import ConfigurationError, RealtimeError
@@ -41,26 +42,13 @@ def check_database(**arguments: Any) -> list[CheckMessage]:
 
 
 def _pooler() -> Iterator[CheckMessage]:
-    """A pooler lends an idle client's server connection to whoever begins a transaction."""
-    other = connection.copy()
-    try:
-        first = _backend(connection)
-        other.set_autocommit(False)
-        if _backend(other) == first:
-            yield Error(
-                f"{SETTING} goes through a transaction pooler",
-                hint="Worker slots are session locks: name the database itself, or a port of the"
-                " pooler that pools sessions.",
-                id="realtime.E023",
-            )
-    finally:
-        other.close()
-
-
-def _backend(of: Any) -> int:
-    with of.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        return int(cursor.fetchone()[0])
+    if pooler.is_in_between():
+        yield Error(
+            f"{SETTING} goes through a transaction pooler",
+            hint="Worker slots are session locks: name the database itself, or a port of the"
+            " pooler that pools sessions.",
+            id="realtime.E023",
+        )
 
 
 def _encryption() -> Iterator[CheckMessage]:
@@ -110,6 +98,15 @@ def _privileges() -> Iterator[CheckMessage]:
             )
             for (privilege,) in cursor.fetchall():
                 lacking.setdefault(privilege, []).append(table)
+            key = model._meta.pk
+            assert key is not None
+            cursor.execute(
+                "SELECT s FROM pg_get_serial_sequence(%s, %s) s"
+                " WHERE s IS NOT NULL AND NOT has_sequence_privilege(s, 'USAGE')",
+                [connection.ops.quote_name(table), key.column],
+            )
+            for (sequence,) in cursor.fetchall():
+                lacking.setdefault("USE", []).append(sequence.rpartition(".")[2])
     for privilege, names in lacking.items():
         shown = ", ".join(sorted(names)[:_SHOWN])
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""

@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
@@ -45,6 +46,17 @@ def function(mail: Mail, module_database: str) -> Iterator[LambdaRuntime]:
     }
     with LambdaRuntime(HANDLER, environment, ROOT) as running:
         yield running
+
+
+@contextmanager
+def busy_wyoming(mail: Mail) -> Iterator[None]:
+    """Another worker has the jurisdiction, for longer than an invocation lasts."""
+    other = psycopg2.connect(mail.config.database_url)
+    with other, other.cursor() as cursor:
+        number = locks._number(scrapes.WYOMING.jurisdiction_id)
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [locks.JURISDICTIONS, number])
+        yield
+    other.close()
 
 
 def rows(mail: Mail, statement: str) -> list[Any]:
@@ -106,6 +118,40 @@ def test_function__sqs_batch__answers_with_what_must_come_again(
     assert (answer.response["inserted"], answer.response["failed"]) == (1, 1)
 
 
+def test_function__part_of_an_sqs_batch_fails__only_that_comes_again(
+    function: LambdaRuntime, mail: Mail
+) -> None:
+    elsewhere = "ocd-jurisdiction/country:us/district:dc/government"
+    theirs = scrapes.bill("B 1", "Of monuments")
+    theirs["jurisdiction"]["id"] = elsewhere
+    their_key = mail.put(theirs, f"dc/bill_{theirs['_id']}.json")
+    event = sqs_event(
+        mail.message(mail.put(scrapes.bill("HB 5", "Of gates"))),
+        mail.message(their_key, jurisdiction_id=elsewhere),
+    )
+    with busy_wyoming(mail):
+        answer = function.invoke(event, seconds=8)
+    assert answer.error is None, answer.error
+    assert answer.response["batchItemFailures"] == [{"itemIdentifier": "message-0"}]
+    assert (answer.response["released"], answer.response["deferred"]) == (1, 1)
+
+
+def test_function__housekeeping__archives_finalizes_and_forgets(
+    function: LambdaRuntime, mail: Mail
+) -> None:
+    mail.publish(scrapes.bill("HB 6", "Of hedges"))
+    assert function.invoke(SCHEDULE).response["inserted"] == 1
+    connection = psycopg2.connect(mail.config.database_url)
+    with connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE realtime_file SET imported_at = now() - interval '31 days'")
+    connection.close()
+    answer = function.invoke({"housekeeping": True})
+    assert answer.error is None, answer.error
+    assert list(answer.response) == ["finalize_realtime", "archive_realtime", "prune_realtime"]
+    assert answer.response["prune_realtime"]["files"] > 0
+    assert rows(mail, "SELECT count(*) FROM opencivicdata_bill WHERE identifier = 'HB 6'") == [1]
+
+
 def test_function__s3_notification__is_imported_through_the_queue(
     function: LambdaRuntime, mail: Mail
 ) -> None:
@@ -126,13 +172,8 @@ def test_function__deadline__ends_the_run_in_time_and_loses_nothing(
 ) -> None:
     bills = [scrapes.bill(f"SF {number}", f"Of {number}") for number in range(30)]
     mail.publish(*bills)
-    other = psycopg2.connect(mail.config.database_url)
-    # Another worker has the jurisdiction for longer than this invocation lasts.
-    with other, other.cursor() as cursor:
-        number = locks.number(scrapes.WYOMING.jurisdiction_id)
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [locks.JURISDICTIONS, number])
+    with busy_wyoming(mail):
         cut = function.invoke(SCHEDULE, seconds=4)
-    other.close()
     assert cut.error is None, cut.error
     assert cut.response["received"] == cut.response["released"] > 0
     assert mail.waiting() == len(bills)

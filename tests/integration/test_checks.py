@@ -20,6 +20,7 @@ from django.core.checks.registry import registry
 from pytest_django.fixtures import SettingsWrapper
 
 from realtime import aws as clients
+from realtime import pooler
 from realtime.checks import TAG, files, postgres, queue
 from realtime.config import Config, load
 from realtime.devstack.database import using_database
@@ -66,6 +67,7 @@ def give_up_after(aws: Aws, receives: int) -> None:
         ("arch", ["s3:ObjectCreated:Copy"], ["W005"]),
         ("", ["s3:ObjectCreated:Put", "s3:ObjectCreated:CompleteMultipartUpload"], []),
         ("wy/", ["s3:ObjectCreated:*"], []),
+        ("failed/wy/", ["s3:ObjectCreated:*"], ["W005"]),
     ],
 )
 def test_files__what_the_bucket_announces__is_judged_by_the_archive(
@@ -73,6 +75,15 @@ def test_files__what_the_bucket_announces__is_judged_by_the_archive(
 ) -> None:
     announce(aws, prefix, *events)
     assert ids(files.check_files()) == expected
+
+
+def test_files__copies_announced_to_a_function_or_a_topic__are_warned_of(config: Config) -> None:
+    function = {"LambdaFunctionArn": "arn:function", "Events": ["s3:ObjectCreated:*"]}
+    topic = {"TopicArn": "arn:topic", "Events": ["s3:ObjectCreated:Copy"]}
+    found = {"LambdaFunctionConfigurations": [function], "TopicConfigurations": [topic]}
+    messages = list(files._announced_again(config.bucket, found))
+    assert ids(messages) == ["W005", "W005"]
+    assert "archived/ and failed/" in messages[0].msg
 
 
 def test_files_and_queue__not_there__are_errors(aws: Aws, settings: SettingsWrapper) -> None:
@@ -152,17 +163,19 @@ def test_database__a_user_without_rights_and_no_ledger__says_which(
             cursor.execute("DROP OWNED BY reader")
             cursor.execute("DROP ROLE reader")
         owner.close()
-    assert ids(messages) == ["E025", "E027", "E027", "E027"]
+    assert ids(messages) == ["E025", "E027", "E027", "E027", "E027"]
     text = " ".join(message.msg for message in messages)
     for privilege in ("INSERT", "UPDATE", "DELETE"):
         assert f"may not {privilege} opencivicdata_" in text
+    assert "may not USE" in text
+    assert "_id_seq" in text
 
 
-def test_database__one_server_connection_for_all_clients__is_a_pooler(
+def test_database__one_server_session_for_all_clients__is_a_pooler(
     database: str, config: Config, settings: SettingsWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.REALTIME = load({"DATABASE_URL": database})
-    monkeypatch.setattr(postgres, "_backend", lambda of: 4711)
+    monkeypatch.setattr(pooler, "_backend", lambda of: 4711)
     assert ids(postgres.check_database()) == ["E023"]
 
 
@@ -174,6 +187,20 @@ def test_database__behind_pgbouncer__only_sessions_will_do(
     settings.REALTIME = load({"DATABASE_URL": database})
     with pgbouncer(database, mode) as url, using_database(url):
         assert ids(postgres.check_database()) == expected
+
+
+@pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="pgbouncer is not here")
+def test_import__behind_pgbouncer__only_with_sessions_of_its_own(
+    database_url: str, environment: dict[str, str], run_manage: Callable[..., CompletedText]
+) -> None:
+    with pgbouncer(database_url, "session") as url:
+        run_manage("import_realtime", env={**environment, "DATABASE_URL": url})
+    with pgbouncer(database_url, "transaction") as url:
+        refused = run_manage(
+            "import_realtime", env={**environment, "DATABASE_URL": url}, check=False
+        )
+    assert refused.returncode == 1
+    assert "goes through a transaction pooler" in refused.stderr
 
 
 @contextmanager

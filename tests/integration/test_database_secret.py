@@ -117,6 +117,28 @@ def test_import__no_such_parameter__says_so_in_one_line(aws: Aws) -> None:
     assert (result.returncode, result.stderr.splitlines()) == (1, [said])
 
 
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"DATABASE_URL_PARAMETER": "nowhere"}, "DATABASE_URL_PARAMETER: there is no nowhere"),
+        (
+            {"DATABASE_URL_SECRET": "it", "AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://127.0.0.1:1"},
+            "DATABASE_URL_SECRET: AWS cannot be reached",
+        ),
+        ({"DATABASE_URL": "postgres://u:hunter2@127.0.0.1:1/x"}, "the database cannot be used"),
+    ],
+)
+def test_migrate__no_way_to_the_database__says_so_in_one_line(
+    aws: Aws, variables: dict[str, str], said: str
+) -> None:
+    environment = {**os.environ, **aws.environment, **variables}
+    result = run_manage("migrate", "realtime", env=environment, check=False)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert said in line
+    assert "hunter2" not in line
+
+
 def test_database_url__no_such_secret__is_named(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
@@ -187,6 +209,8 @@ def test_connection__secret_changed_meanwhile__is_read_again_after_the_refusal(
         ("postgres://u:p@127.0.0.1:5433/os", None),
         ("postgres://u:p@[::1]/os", None),
         ("postgres:///os?host=/run/postgresql", None),
+        ("postgres:///os?host=db.example", "require"),
+        ("postgres://localhost/os?hostaddr=10.0.0.1", "require"),
     ],
 )
 def test_settings__outside_loopback__demand_tls_unless_told_otherwise(

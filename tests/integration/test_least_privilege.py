@@ -21,6 +21,7 @@ from tests.support import ROOT, Aws, run_manage
 PREFIX = "realtime/"
 ARNS = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012"}
 QUEUE_ARN = "arn:aws:sqs:us-east-1:123456789012:queue"
+DEAD_LETTERS_ARN = f"{QUEUE_ARN}-dead"
 PARAMETER = "/openstates-realtime/database"
 BUCKET_ACTIONS = {
     "HeadBucket": "s3:ListBucket",
@@ -42,7 +43,8 @@ def needed(call: dict[str, Any], secret_arn: str) -> Iterator[Permission]:
     """The permissions, action and resource, that IAM asks for before it lets a call through."""
     service, operation = call["Service"], call["Operation"]
     if service == "sqs":
-        yield f"sqs:{operation.removesuffix('Batch')}", QUEUE_ARN
+        dead = call["QueueUrl"].endswith("-dead")
+        yield f"sqs:{operation.removesuffix('Batch')}", DEAD_LETTERS_ARN if dead else QUEUE_ARN
     elif service == "cloudwatch":
         yield f"cloudwatch:{operation}", "*"
     elif service == "ssm":
@@ -168,11 +170,21 @@ def test_policies__what_commands_call__is_what_they_may(
     operated = record("check", "--tag", "realtime", DATABASE_URL=url)
     operated |= record("retry_realtime", DATABASE_URL=url)
     operated |= record("status_realtime", DATABASE_URL=url)
+    dead = mail.aws.sqs.create_queue(QueueName=f"{mail.aws.bucket}-dead")["QueueUrl"]
+    with busy(scrapes.WYOMING.jurisdiction_id, url):
+        keys = [f"{PREFIX}wy/bill_{uuid.uuid1()}.json" for _ in range(2)]
+        mail.put(scrapes.bill("HB 3"), keys[0])
+        for key in keys:
+            mail.aws.sqs.send_message(QueueUrl=dead, MessageBody=json.dumps(mail.message(key)))
+        operated |= record(
+            "import_realtime", "--time-limit", "2", DATABASE_URL=url, SQS_QUEUE_URL=dead
+        )
 
     names = {
         **ARNS,
         "Bucket.Arn": f"arn:aws:s3:::{mail.aws.bucket}",
         "Queue.Arn": QUEUE_ARN,
+        "DeadLetterQueue.Arn": DEAD_LETTERS_ARN,
         "LogGroup.Arn": "arn:aws:logs:us-east-1:123456789012:log-group:name:*",
     }
     deployed = Deployed(
@@ -186,17 +198,20 @@ def test_policies__what_commands_call__is_what_they_may(
         names,
     )
     compare(deployed.policy("ProducerPolicy"), produced)
-    compare(deployed.policy("FunctionRole"), consumed)
+    compare([*deployed.policy("ConsumerPolicy"), *deployed.policy("FunctionRole")], consumed)
     compare(deployed.policy("OperatorPolicy"), operated)
 
 
 def test_policies__of_roles__name_every_action_and_resource() -> None:
     names = {
         **ARNS,
-        **{f"{resource}.Arn": f"arn:{resource}" for resource in ("Bucket", "Queue", "LogGroup")},
+        **{
+            f"{resource}.Arn": f"arn:{resource}"
+            for resource in ("Bucket", "Queue", "DeadLetterQueue", "LogGroup", "Function")
+        },
     }
     deployed = Deployed({"DatabaseUrlParameter": PARAMETER, "Trigger": "queue"}, names)
-    for policy in ("ProducerPolicy", "FunctionRole", "OperatorPolicy"):
+    for policy in ("ProducerPolicy", "ConsumerPolicy", "FunctionRole", "OperatorPolicy"):
         for statement in deployed.policy(policy):
             assert statement["Effect"] == "Allow"
             assert "*" not in json.dumps(statement["Action"])
@@ -206,3 +221,21 @@ def test_policies__of_roles__name_every_action_and_resource() -> None:
                 continue
             # Objects have no names before they are there; their bucket has.
             assert statement["Resource"].removesuffix("/*").count("*") == 0
+
+
+def test_function__in_a_vpc__its_code_may_do_nothing_to_the_network() -> None:
+    names = {**ARNS, "Function.Arn": "arn:function"}
+    assert not Deployed({}, names).has("NetworkIsLambdasAlone")
+    inside = Deployed({"SubnetIds": "subnet-1"}, names)
+    assert inside.has("NetworkIsLambdasAlone")
+    (statement,) = inside.policy("NetworkIsLambdasAlone")
+    assert statement["Effect"] == "Deny"
+    # What AWSLambdaENIManagementAccess allows.
+    assert {
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:UnassignPrivateIpAddresses",
+    } <= set(statement["Action"])
+    assert statement["Condition"] == {"ArnEquals": {"lambda:SourceFunctionArn": "arn:function"}}

@@ -1,6 +1,7 @@
 """Settings: what is read, and what is said of a wrong one."""
 
 import re
+import traceback
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,32 @@ def test_parse_base__forms_in_use__understood(base: str, expected: Bucket) -> No
 def test_load__wrong_value__named_with_its_variable(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{name} is '{value}'"):
         load({name: value})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "hunter2",
+        "mysql://u:hunter2@host/name",
+        "postgres://u:hunter2/x@host/name",
+        "postgres://u:hunter2?x@host/name",
+        "postgres://u:1/hunter2@host/name",
+        "postgres://u:1?hunter2@host/name",
+        "postgres://u:[hunter2@host/name",
+        "postgres://u:p@host:hunter2/name",
+    ],
+)
+def test_load__database_url_that_cannot_be_read__named_without_what_may_be_the_password(
+    url: str,
+) -> None:
+    with pytest.raises(ConfigurationError, match="DATABASE_URL is no postgres://") as caught:
+        load({"DATABASE_URL": url})
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_load__special_characters_escaped__are_the_password() -> None:
+    config = load({"DATABASE_URL": "postgresql://u:%2F%3F%23%40@host:5433/name?sslmode=disable"})
+    assert config.database_url == "postgres://u:%2F%3F%23%40@host:5433/name?sslmode=disable"
 
 
 @pytest.mark.parametrize("base", ["", "s3://", "https://bucket"])

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "realtime"
 # Lowest first; a module may import its own layer and those below it.
 LAYERS = (
     {"aws", "errors", "config", "messages", "scraped", "batching", "database", "logs",
-     "ports", "threads"},
+     "ports", "threads", "apps", "pooler"},
     {"models"},
     {"sqs", "s3", "database_secret", "backend", "locks", "ledger", "failures", "whereabouts",
      "history", "report", "metrics", "fetching", "lease", "inbox", "outbox", "retrying", "spool",
