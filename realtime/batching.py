@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from realtime.errors import PoisonMessage, WaitingFor
-from realtime.scraped import IGNORED_TYPES, IMPORTED_TYPES, ScrapedObject
+from realtime.scraped import IGNORED_TYPES, IMPORTED_TYPES, ScrapedObject, ScrapeOrder
 
 logger = logging.getLogger(__name__)
 
@@ -109,9 +109,14 @@ def by_jurisdiction(files: Iterable[FetchedFile]) -> list[tuple[str, list[Fetche
 
 
 def in_import_order(files: Sequence[FetchedFile]) -> list[FetchedFile]:
-    """Type by type as core does, what is named before what names it; then in scrape order."""
-    types = IMPORTED_TYPES + IGNORED_TYPES
-    return sorted(files, key=lambda f: (types.index(f.content.object_type), f.content.order))
+    """The files by their `import_place`."""
+    return sorted(files, key=lambda file: import_place(file.content))
+
+
+def import_place(content: ScrapedObject) -> tuple[int, ScrapeOrder]:
+    """By what files are sorted for an import: type by type as core does, what is named before what
+    names it; then in scrape order."""
+    return (IMPORTED_TYPES + IGNORED_TYPES).index(content.object_type), content.order
 
 
 def log_result(result: Result) -> None:

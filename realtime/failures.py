@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from realtime import ledger
-from realtime.models import File, Outcome
+from realtime.models import File, Outcome, ScrapeRun
 from realtime.ports import ObjectVersion
 
 BATCH_SIZE = 100
@@ -50,12 +50,14 @@ def again(ids: Collection[int]) -> list[File]:
 def requeue(versions: Mapping[int, ObjectVersion]) -> Sequence[int]:
     """These files lie at their keys again, as these versions: they wait to be imported.
 
-    The rows keep all that orders them. Returns the ids of those for which a message must be sent;
+    The rows keep all that orders them. A finalization of their run that is under way begins again
+    once they have an outcome. Returns the ids of those for which a message must be sent;
     not of one that another call has finished, or whose version was received by itself meanwhile.
     """
     now = ledger.database_now()
     waiting = []
     with transaction.atomic():
+        _begin_again(versions)
         rows = File.objects.select_for_update().filter(_RETRYABLE, id__in=versions).order_by("id")
         for row in rows:
             found = versions[row.id]
@@ -94,3 +96,11 @@ def discard(ids: Collection[int], by: str, note: str) -> int:
         discarded_by=ledger.storable(by),
         discard_note=ledger.storable(note),
     )
+
+
+def _begin_again(row_ids: Collection[int]) -> None:
+    # Before the files, as everyone locks them.
+    run_ids = File.objects.filter(id__in=row_ids, run_id__isnull=False).values("run_id")
+    under_way = ScrapeRun.objects.filter(run_id__in=run_ids).exclude(step="")
+    locked = under_way.select_for_update().order_by("run_id").values_list("run_id", flat=True)
+    ScrapeRun.objects.filter(run_id__in=list(locked)).update(step="", cursor=None)

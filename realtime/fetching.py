@@ -125,7 +125,7 @@ def fetch(
                 unavailable.set()
             return exc
         identity = identify(store.bucket, stored.object)
-        delivery = _delivery(wanted, stored.object)
+        delivery = _delivery(wanted, key, stored.object)
         try:
             return _file(wanted, key, stored, identity, delivery, max_bytes)
         except PoisonMessage as exc:
@@ -204,11 +204,12 @@ def identify(bucket: str, found: ObjectVersion) -> FileIdentity:
     )
 
 
-def _delivery(wanted: Wanted, found: ObjectVersion) -> Delivery:
+def _delivery(wanted: Wanted, key: Key, found: ObjectVersion) -> Delivery:
     return Delivery(
         queued_at=wanted.queued_at,
         message=wanted.body,
-        jurisdiction_id=wanted.message.jurisdiction_id,
+        # S3's own notifications claim none, and of a file that cannot be read nothing else says.
+        jurisdiction_id=wanted.message.jurisdiction_id or jurisdiction_of(key.abbr),
         file_archiving=wanted.message.file_archiving_enabled,
         run_id=wanted.message.run_id or _run_id(found.metadata.get(RUN_ID_METADATA)),
     )

@@ -2,16 +2,17 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 
 from django.db import connection, transaction
 from yaml import YAMLError
 
 from realtime import existing, scraped, whereabouts
-from realtime.batching import Delivery, FetchedFile, FileIdentity, Result, in_import_order
+from realtime.batching import Delivery, FetchedFile, FileIdentity, Result, import_place
 from realtime.config import BULK, Config
 from realtime.errors import PoisonMessage, RetryLater, Unavailable
 from realtime.existing import Existing
@@ -85,6 +86,7 @@ def _run(
     importer: str,
 ) -> Report:
     report = Report()
+    reader = _Reader(abbr, jurisdiction_id, existing.earliest(files), report, tell)
     work = _Work(WorkerSlot(config.max_workers), report, must_stop, importer)
     with report.stage("total"):
         try:
@@ -93,32 +95,46 @@ def _run(
                     report.note = f"all {config.max_workers} workers are busy; nothing was imported"
                     return report
                 with report.stage("fetch"):
-                    read = in_import_order(_read(files, abbr, jurisdiction_id, report, tell))
+                    readable = reader.in_import_order(files)
                 with connection.execute_wrapper(report.count_statement):
-                    for at in range(0, len(read), BATCH_SIZE):
-                        _import(work, jurisdiction_id, read[at : at + BATCH_SIZE], tell)
+                    for at in range(0, len(readable), BATCH_SIZE):
+                        _import(work, jurisdiction_id, reader, readable[at : at + BATCH_SIZE])
         finally:
             work.slot.release()
     return report
 
 
-def _read(
-    files: list[Existing],
-    abbr: str,
-    jurisdiction_id: str,
-    report: Report,
-    tell: Callable[[Failure], None],
-) -> list[FetchedFile]:
-    began = existing.earliest(files)
-    read = []
-    for file in files:
-        first = began.get(file.path.parent) if file.object_type == "jurisdiction" else None
-        try:
-            read.append(_fetched(file, first, abbr, jurisdiction_id))
-        except PoisonMessage as problem:
-            report.count(file.object_type, Outcome.FAILED)
-            tell(Failure(file.path.name, problem))
-    return read
+@dataclass(frozen=True)
+class _Reader:
+    """Reads files of the folder; one that cannot be is counted as failed, and told of.
+
+    `began` says when the scrape of a folder did.
+    """
+
+    abbr: str
+    jurisdiction_id: str
+    began: Mapping[Path, datetime]
+    report: Report
+    tell: Callable[[Failure], None]
+
+    def in_import_order(self, files: Iterable[Existing]) -> list[Existing]:
+        """The files that can be read. What they hold is not kept: a scrape may not fit memory."""
+        places = [
+            (import_place(read.content), file) for file in files for read in self.read([file])
+        ]
+        return [file for _, file in sorted(places, key=itemgetter(0))]
+
+    def read(self, files: Iterable[Existing]) -> list[FetchedFile]:
+        read = []
+        for file in files:
+            is_jurisdiction = file.object_type == "jurisdiction"
+            first = self.began.get(file.path.parent) if is_jurisdiction else None
+            try:
+                read.append(_fetched(file, first, self.abbr, self.jurisdiction_id))
+            except PoisonMessage as problem:
+                self.report.count(file.object_type, Outcome.FAILED)
+                self.tell(Failure(file.path.name, problem))
+        return read
 
 
 def _fetched(
@@ -145,15 +161,17 @@ def _fetched(
 
 
 def _import(
-    work: _Work,
-    jurisdiction_id: str,
-    files: Sequence[FetchedFile],
-    tell: Callable[[Failure], None],
+    work: _Work, jurisdiction_id: str, reader: _Reader, readable: Sequence[Existing]
 ) -> None:
+    if work.must_stop():
+        for one in readable:
+            work.report.count(one.object_type, Outcome.RELEASED)
+        return
+    with work.report.stage("fetch"):
+        files = reader.read(readable)
     results: list[Result] = []
     try:
-        if not work.must_stop():
-            results = _commit(work, jurisdiction_id, files)
+        results = _commit(work, jurisdiction_id, files)
     except Unavailable:
         raise
     except RetryLater as exc:
@@ -170,7 +188,7 @@ def _import(
         work.report.count(result.object_type, result.outcome)
         if result.problem:
             name = result.identity.key.partition("/")[2]
-            tell(Failure(name, result.problem, result.traceback))
+            reader.tell(Failure(name, result.problem, result.traceback))
     tried = {id(result.file) for result in results}
     for file in files:
         if id(file) not in tried:

@@ -6,11 +6,16 @@ from typing import NamedTuple
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Exists, Model, OuterRef
+from openstates.data.models import Bill, VoteEvent
 
 from realtime.batching import FetchedFile
 from realtime.importers.references import NamedAction
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
 from realtime.scraped import ScrapeOrder, ticks_of
+
+# What other files name by its scrape id.
+_MODELS: Mapping[str, type[Model]] = {"bill": Bill, "vote_event": VoteEvent}
 
 _NEWEST = """
     SELECT DISTINCT ON (row_id) row_id, order_ticks, scrape_id, order_stamp FROM realtime_file
@@ -59,13 +64,17 @@ class LedgerHistory:
         self._covered: dict[str, list[int]] = {}
 
     def preload(self, object_type: str, scrape_ids: Collection[str]) -> None:
+        # The ledger does not hear of rows that others delete.
+        there = _MODELS[object_type]._default_manager.filter(id=OuterRef("row_id"))
         rows = dict(
             File.objects.filter(
+                Exists(there),
                 jurisdiction_id=self._jurisdiction_id,
                 object_type=object_type,
                 scrape_id__in=scrape_ids,
             )
             .exclude(row_id="")
+            .order_by("tried_at")
             .values_list("scrape_id", "row_id")
         )
         for scrape_id in scrape_ids:

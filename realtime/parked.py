@@ -76,6 +76,8 @@ def _resume(work: Work, rows: Sequence[File], last_chance: bool) -> None:
             _give_up(work, row, PoisonMessage("gone", "it is no longer in the bucket"))
         elif isinstance(file, Unavailable | ConfigurationError):
             work.unavailable = work.unavailable or Unavailable(str(file))
+        elif file is not None:
+            logger.warning("%s stays parked: %s", row.key, file, extra={"action": "released"})
     for jurisdiction_id, group in by_jurisdiction(files.values()):
         _import(work, jurisdiction_id, group, overwritten)
 

@@ -9,9 +9,17 @@ from django.db import connection
 # Rows of one transaction: small enough that nobody waits for it.
 BATCH = 5_000
 
-# What is over: files that have left the root, of no run, or of a run that is final or closed and
-# not the newest of its jurisdiction. That one tells stragglers from news, by its files.
-_OLD_FILES = """
+# A final run tells stragglers from news, by its files, until a newer one does: one that was closed
+# has deleted nothing, and so cannot take the place of one that has.
+_OVERTAKEN = """
+    EXISTS (
+      SELECT 1 FROM realtime_run AS newer
+      WHERE newer.jurisdiction_id = run.jurisdiction_id AND newer.finalized_at IS NOT NULL
+        AND newer.started_at > run.started_at
+        AND (newer.closed_at IS NULL OR run.closed_at IS NOT NULL))
+"""
+# What is over: files that have left the root, of no run, or of a run that is overtaken.
+_OLD_FILES = f"""
     DELETE FROM realtime_file WHERE id IN (
       SELECT file.id FROM realtime_file AS file
       LEFT JOIN realtime_run AS run ON run.run_id = file.run_id
@@ -19,19 +27,13 @@ _OLD_FILES = """
         AND file.imported_at < %(before)s AND file.settled_at IS NOT NULL
         AND (run.run_id IS NULL OR (
           coalesce(run.finalized_at, run.closed_at) < %(before)s
-          AND EXISTS (
-            SELECT 1 FROM realtime_run AS newer
-            WHERE newer.jurisdiction_id = run.jurisdiction_id AND newer.finalized_at IS NOT NULL
-              AND newer.started_at > run.started_at))))
+          AND {_OVERTAKEN})))
 """
-_OLD_RUNS = """
+_OLD_RUNS = f"""
     DELETE FROM realtime_run AS run
     WHERE coalesce(finalized_at, closed_at) < %(before)s
       AND NOT EXISTS (SELECT 1 FROM realtime_file AS file WHERE file.run_id = run.run_id)
-      AND EXISTS (
-        SELECT 1 FROM realtime_run AS newer
-        WHERE newer.jurisdiction_id = run.jurisdiction_id AND newer.finalized_at IS NOT NULL
-          AND newer.started_at > run.started_at)
+      AND {_OVERTAKEN}
 """
 _OLD_SUSPECTS = "DELETE FROM realtime_suspect WHERE attempted_at < %(before)s"
 
@@ -41,9 +43,9 @@ def prune(before: datetime, must_stop: Callable[[], bool] = lambda: False) -> Co
     `before` (aware UTC); returns how many rows of each kind.
 
     Each transaction looks at 5,000 rows; killed at any point, the next call goes on. Never
-    forgotten: files that are parked or still in the bucket's root, runs that are open, and the
-    newest final run of each jurisdiction with its files, which tell stragglers from news. Failed
-    files are forgotten too, and can then not be retried any more.
+    forgotten: files that are parked or still in the bucket's root, runs that are open, the newest
+    final run of each jurisdiction and the newest that was not closed, with their files, which tell
+    stragglers from news. Failed files are forgotten too, and can then not be retried any more.
     """
     counts: Counter[str] = Counter()
     with connection.cursor() as cursor:

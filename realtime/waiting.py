@@ -45,7 +45,8 @@ def overdue(limit: int, tried: Collection[int], now: datetime) -> list[File]:
     """Up to `limit` parked files that have waited long enough for a last try.
 
     Those of a run that is complete but for its parked files, and, after 24 hours, those of no run
-    or of one whose other files are not waited for any longer.
+    or of one whose other files are not waited for any longer: it was closed, ended a day ago, or
+    has not ended and for a day nothing of it has come.
     """
     parked = File.objects.filter(outcome=Outcome.DEFERRED).exclude(id__in=tried)
     ids = parked.exclude(run_id=None).values_list("run_id", flat=True).distinct()
@@ -53,14 +54,20 @@ def overdue(limit: int, tried: Collection[int], now: datetime) -> list[File]:
     runs = ScrapeRun.objects.filter(run_id__in=named)
     there = arrivals(list(runs))
     complete = [run_id for run_id, arrival in there.items() if arrival.all_came]
-    given_up = [
-        run.run_id
-        for run in runs
-        if run.closed_at or (run.received_at and run.received_at < now - PATIENCE)
-    ]
+    given_up = [run.run_id for run in runs if _is_given_up(run, now)]
     late = Q(run_id=None) | Q(run_id__in=given_up)
     due = Q(run_id__in=complete) | (late & Q(received_at__lt=now - PATIENCE))
     return list(parked.filter(due).order_by("order_ticks", "scrape_id")[:limit])
+
+
+def _is_given_up(run: ScrapeRun, now: datetime) -> bool:
+    if run.closed_at:
+        return True
+    if run.received_at:
+        return run.received_at < now - PATIENCE
+    # Its scraper may have died; if it has not, what is given up is tried again when it ends.
+    files = File.objects.filter(run_id=run.run_id, received_at__gte=now - PATIENCE)
+    return not files.exists()
 
 
 def fail_parked(row_id: int, problem: PoisonMessage) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection, Sequence
+from copy import copy
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from openstates.data.models import Event, VoteEvent
 from realtime import ledger
 from realtime.batch_import import bills_named, result_of, settle_references
 from realtime.batching import FetchedFile, Result, describe
+from realtime.errors import RetryLater
 from realtime.history import LedgerHistory
 from realtime.importers.choice import applier
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
@@ -75,6 +77,19 @@ def place_of(row: File) -> Place:
     return Place(row.order_ticks, row.scrape_id, row.order_stamp, row.id)
 
 
+def require_untouched(rows: Sequence[File]) -> None:
+    """Raises RetryLater when one of these files is being tried again since its row was read.
+
+    Part of the caller's transaction, until whose end none of them can be.
+    """
+    failed = [row.id for row in rows if row.outcome == Outcome.FAILED]
+    if not failed:
+        return
+    still = File.objects.select_for_update().filter(id__in=failed, outcome=Outcome.FAILED)
+    if len(still.order_by("id").values_list("id")) < len(failed):
+        raise RetryLater(f"run {rows[0].run_id}: failed files of it are being tried again")
+
+
 def apply_again(
     jurisdiction_id: str,
     rows: Sequence[File],
@@ -84,10 +99,11 @@ def apply_again(
     """Import the files of these rows of the ledger once more; returns how many changed anything.
 
     Part of the caller's transaction, which holds the jurisdiction. The ledger is corrected where
-    a file fares differently now. What cannot be read any more (None) stays as it is.
+    a file fares differently now. What cannot be read any more (None) stays as it is, as do `rows`
+    themselves, for another attempt.
     """
     by_identity = {
-        file.identity: row for row, file in zip(rows, files, strict=True) if file is not None
+        file.identity: copy(row) for row, file in zip(rows, files, strict=True) if file is not None
     }
     found = [file for file in files if file is not None]
     history = LedgerHistory(jurisdiction_id)

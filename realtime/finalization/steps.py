@@ -1,5 +1,6 @@
 """Finalizing one run: its steps, each in bounded transactions, each of which may be repeated."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -13,10 +14,13 @@ from realtime import ledger
 from realtime.config import BULK
 from realtime.errors import Busy, RealtimeError
 from realtime.finalization import identities, plan_report, postimport, replay
+from realtime.importers.explain import interrupted
 from realtime.locks import lock_jurisdiction
 from realtime.models import Closed, File, ScrapeRun
 from realtime.ports import Store
 from realtime.rereading import read_again
+
+logger = logging.getLogger(__name__)
 
 # What is counted: files imported once more, those that changed anything, vote events deleted and
 # events marked as deleted.
@@ -145,15 +149,40 @@ class Finalization:
         def piece() -> Place | None:
             if not rows:
                 return None
+            replay.require_untouched(rows)
             self._apply(rows, files)
             return vars(replay.place_of(rows[-1]))
 
         return piece
 
     def _apply(self, rows: Sequence[File], files: Sequence[Any]) -> None:
+        """Import files once more; one that breaks what is done for all of them is left alone."""
+        if self._could_be_done(rows, lambda: self._import(rows, files)) or len(rows) == 1:
+            return
+        half = len(rows) // 2
+        self._apply(rows[:half], files[:half])
+        self._apply(rows[half:], files[half:])
+
+    def _import(self, rows: Sequence[File], files: Sequence[Any]) -> None:
         changed = replay.apply_again(self._run.jurisdiction_id, rows, files, self._means.importer)
         self._means.counts[REPLAYED] += sum(file is not None for file in files)
         self._means.counts[CHANGED] += changed
+
+    def _could_be_done(self, rows: Sequence[File], act: Callable[[], None]) -> bool:
+        """Whether nothing broke `act`; else it has left no trace but a line in the log."""
+        try:
+            with transaction.atomic():
+                act()
+        except Exception as exc:
+            if isinstance(exc, RealtimeError) or interrupted(exc):
+                raise
+            if len(rows) == 1:
+                told = f"{rows[0].key} cannot be imported again: it stays as it was imported"
+            else:
+                told = f"{len(rows)} files cannot be imported again together"
+            logger.exception("%s", told, extra={"action": "not-replayed"})
+            return False
+        return True
 
     def _replace(self, object_type: str, place: Place) -> Piece:
         # By their first files, since what is put right is no longer among them.
@@ -170,10 +199,14 @@ class Finalization:
             if not group:
                 return None
             # With a file gone, the rows that there are say more than the rest of them would.
+            replay.require_untouched(rows)
             if None not in files:
-                replay.vacate(object_type, rows)
-                self._apply(rows, [replace(file, row_id="") for file in files])
+                self._could_be_done(rows, anew)
             return {"file": min(group)}
+
+        def anew() -> None:
+            replay.vacate(object_type, rows)
+            self._import(rows, [replace(file, row_id="") for file in files])
 
         return piece
 

@@ -1,16 +1,12 @@
 """What becomes of a scrape run once it is complete, on PostgreSQL, S3 and SQS."""
 
-import io
-import json
-import uuid
 from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import connection
-from django.test import override_settings
 from openstates.data.models import Bill, Event, RunPlan, VoteEvent
 
 from realtime import ledger, prune
@@ -20,6 +16,7 @@ from realtime.finalization.finalize import finalize_complete
 from realtime.models import File, ScrapeRun
 from realtime.rereading import read_again
 from tests import scrapes
+from tests.scrape_runs import Run, command, import_only, means_of
 from tests.scrapes import Mail
 from tests.support import Aws
 
@@ -29,52 +26,6 @@ def mail(request: Any, aws: Aws, database: str) -> Mail:
     mail = Mail(aws, database)
     mail.importer = request.param
     return mail
-
-
-def import_only(mail: Mail) -> None:
-    """One import run that finalizes nothing."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("realtime.ingest.finalize_complete", lambda means: [])
-        mail.run()
-
-
-class Run:
-    """A scrape run that begins when it is made; `end` says on the queue that it ended."""
-
-    def __init__(self, mail: Mail) -> None:
-        self.mail = mail
-        self.id = str(uuid.uuid4())
-        self.started_at = datetime.now(UTC)
-        self.objects: dict[str, int] = {}
-        self.args = "session=2031 chamber=lower"
-
-    def publish(self, *files: dict[str, Any]) -> list[str]:
-        for data in files:
-            name = scrapes.type_of(data)
-            self.objects[name] = self.objects.get(name, 0) + 1
-        return self.mail.publish(*files, run_id=self.id)
-
-    def end(self, **more: int) -> None:
-        finished_at = datetime.now(UTC)
-        times = {
-            "started_at": self.started_at.isoformat(),
-            "finished_at": finished_at.isoformat(),
-        }
-        objects = {name: n + more.get(name, 0) for name, n in self.objects.items()}
-        scraper = {"args": self.args, **times, "objects": objects}
-        self.mail.send(
-            {
-                "run_id": self.id,
-                "bucket": self.mail.aws.bucket,
-                "jurisdiction_id": scrapes.WYOMING.jurisdiction_id,
-                "jurisdiction_name": "Wyoming",
-                "run_finished": {**times, "objects": objects, "scrapers": {"bills": scraper}},
-            }
-        )
-
-    @property
-    def row(self) -> ScrapeRun:
-        return ScrapeRun.objects.get(run_id=self.id)
 
 
 def test_finalize__vote_events_and_events_not_scraped_again__deleted_and_marked(
@@ -209,16 +160,6 @@ def test_finalize__key_and_identifier_votes_out_of_order__as_scrape_order_has_th
     assert not File.objects.filter(outcome="failed").exists()
 
 
-def command(mail: Mail, name: str, *arguments: str) -> dict[str, Any]:
-    output = io.StringIO()
-    with override_settings(REALTIME=mail.config), pytest.MonkeyPatch.context() as patch:
-        for variable, value in mail.aws.environment.items():
-            patch.setenv(variable, value)
-        call_command(name, *arguments, "--json", stdout=output, stderr=io.StringIO())
-    report: dict[str, Any] = json.loads(output.getvalue().splitlines()[-1])
-    return report
-
-
 def test_finalize_realtime__run_with_a_failed_file__forced(mail: Mail) -> None:
     first = Run(mail)
     first.publish(scrapes.jurisdiction(), scrapes.event("Gone"))
@@ -286,38 +227,6 @@ def test_finalize__stopped_between_any_two_transactions__next_call_goes_on(mail:
     assert Event.objects.get(deleted=True).name == "Gone"
 
 
-def test_prune_realtime__old_final_runs__forgotten_and_nothing_else(mail: Mail) -> None:
-    first = Run(mail)
-    first.publish(scrapes.jurisdiction(), scrapes.bill())
-    late = scrapes.event("Late")
-    first.end()
-    mail.run()
-    second = Run(mail)
-    second.publish(scrapes.event())
-    second.end()
-    mail.run()
-    third = Run(mail)
-    third.publish(scrapes.event("of an open run"))
-    [parked] = mail.publish(scrapes.vote_event(scrapes.bill("HB 9")))
-    [free] = mail.publish(scrapes.event("of no run"))
-    mail.run()
-    command(mail, "archive_realtime")
-    assert command(mail, "prune_realtime") == {"files": 0, "runs": 0, "messages": 0}
-    prune.prune(ledger.database_now())
-    keys = set(File.objects.values_list("key", flat=True))
-    assert parked in keys
-    assert free not in keys
-    assert set(ScrapeRun.objects.values_list("run_id", flat=True)) == {
-        uuid.UUID(second.id),
-        uuid.UUID(third.id),
-    }
-    assert not File.objects.filter(run_id=first.id).exists()
-    assert File.objects.filter(run_id=third.id).exists()
-    mail.publish(late)
-    mail.run()
-    assert Event.objects.get(name="Late").deleted, "the newest final run tells stragglers from news"
-
-
 def test_finalize__file_of_another_state_that_claims_the_run__left_alone(mail: Mail) -> None:
     run = Run(mail)
     congress = "ocd-jurisdiction/country:us/government"
@@ -332,10 +241,6 @@ def test_finalize__file_of_another_state_that_claims_the_run__left_alone(mail: M
     assert mail.run().finalized == [run.id]
     assert run.row.jurisdiction_id == scrapes.WYOMING.jurisdiction_id
     assert Event.objects.get().jurisdiction_id == congress
-
-
-def means_of(mail: Mail, **more: Any) -> steps.Means:
-    return steps.Means(mail.store, 10**6, lambda: None, lambda: False, **more)
 
 
 def test_finalize__archived_while_it_reads__files_found_where_they_went(mail: Mail) -> None:

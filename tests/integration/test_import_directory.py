@@ -1,5 +1,6 @@
 """`manage.py import_realtime --directory`: a folder, a database, and nothing of AWS."""
 
+import gc
 import json
 import os
 import time
@@ -10,6 +11,10 @@ from typing import Any
 import pytest
 from openstates.data.models import Bill, Person, VoteEvent
 
+from realtime import jurisdiction_batches
+from realtime.batching import FetchedFile
+from realtime.config import load
+from realtime.folder import run
 from realtime.models import File
 from tests import scrapes
 from tests.support import CompletedText
@@ -109,6 +114,30 @@ def test_directory__older_than_what_is_in__superseded(folder: Path, import_folde
     os.utime(ada, (time.time() - 9999,) * 2)
     assert report_of(import_folder("--json"))["superseded"] == 2
     assert (Bill.objects.get().title, Person.objects.get().name) == ("New", "Ada New")
+
+
+def test_directory__larger_than_a_batch__imported_in_order_and_never_held_whole(
+    folder: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(7):
+        bill = scrapes.bill(f"HB {number}")
+        put(folder, bill, f"bill_{number}.json")
+        put(folder, {**bill, "title": "Newer", "_id": scrapes.fresh_id()}, f"bill_0{number}.json")
+        put(folder, scrapes.vote_event(bill))
+    held = []
+
+    def import_group(*arguments: Any) -> Any:
+        held.append(sum(isinstance(one, FetchedFile) for one in gc.get_objects()))
+        return jurisdiction_batches.import_group(*arguments)
+
+    monkeypatch.setattr("realtime.folder.BATCH_SIZE", 4)
+    monkeypatch.setattr("realtime.folder.import_group", import_group)
+    gc.collect()
+    config = load({"DATABASE_URL": database})
+    report = run(config, folder, "wy", scrapes.WYOMING.jurisdiction_id, lambda: False, print)
+    assert (report.received, report.outcomes["inserted"], report.outcomes["updated"]) == (22, 14, 7)
+    assert set(Bill.objects.values_list("title", flat=True)) == {"Newer"}
+    assert max(held) <= 4
 
 
 def test_directory__unexpected_error__traceback_when_asked_for(
