@@ -11,12 +11,20 @@ from realtime.importers.batch import Batch, Record
 from realtime.importers.explain import raise_if_interrupted
 from realtime.importers.items import Done, Item
 from realtime.importers.lookups import Lookups
-from realtime.importers.tables import NeedsCore
+from realtime.importers.tables import Hidden, NeedsCore
 from realtime.importers.trees import Branch, branches
 
 
 class _Alone(Exception):
     """The object at this place needs core's own code."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(place)
+        self.place = place
+
+
+class _Apart(Exception):
+    """The objects before this place must be written before it is looked at."""
 
     def __init__(self, place: int) -> None:
         super().__init__(place)
@@ -111,6 +119,8 @@ class Settling(Lookups):
             except _Alone as exc:
                 at = exc.place
                 waiting += [(some[at + 1 :], False), (some[at : at + 1], True), (some[:at], False)]
+            except _Apart as exc:
+                waiting += [(some[exc.place :], False), (some[: exc.place], False)]
             except _NotWritten:
                 half = len(some) // 2
                 waiting.append((some[half:], half == 0))
@@ -155,6 +165,8 @@ class Settling(Lookups):
                 continue
             try:
                 outcome = self._apply(batch, record, item, allow_duplicates, imported)
+            except Hidden as exc:
+                raise _Apart(place) from exc
             except Exception as exc:
                 # Half applied: it is left out of another attempt, and core says what is wrong.
                 raise _Alone(place) from exc

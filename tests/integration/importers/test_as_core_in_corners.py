@@ -160,6 +160,36 @@ def test_import_data__database_refuses_what_one_names__raises_as_core() -> None:
 @pytest.mark.parametrize(
     "spoil",
     [
+        lambda bill: bill.update(title="nul \0"),
+        lambda bill: bill.update(extras={"a": "nul \0"}),
+        lambda bill: bill.update(extras={"a": "half \ud800"}),
+        lambda bill: bill.update(extras=None),
+        lambda bill: bill["actions"][0].update(classification=["nul \0"]),
+        lambda bill: bill["versions"][0].update(date="2031-01-01 and more"),
+        lambda bill: bill["versions"][0]["links"][0].update(url="nul \0"),
+        lambda bill: bill["sources"][0].update(note=None),
+    ],
+    ids=["title", "extras", "half", "null", "list", "long", "link", "null source"],
+)
+def test_import_batch__a_bad_object_overwritten_by_the_next__fails_all_the_same(
+    spoil: Callable[[dict[str, Any]], None],
+) -> None:
+    bad, good = scrapes.bill(), scrapes.bill()
+    spoil(bad)
+    good.update(title="good", extras={"a": 1})
+    good["actions"][0]["classification"] = ["passage"]
+    good["versions"] = good["sources"] = []
+    with transaction.atomic():
+        outcomes = BillImporter(JURISDICTION).import_batch(
+            [Item(bill["_id"], bill) for bill in (scrapes.bill("HB 2"), bad, good)]
+        )
+    assert isinstance(outcomes[1], Exception)
+    assert [what for _, what in (outcomes[0], outcomes[2])] == ["insert", "insert"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
         lambda bill: bill["sponsorships"][0].update(person_id=DEEP),
         lambda bill: bill.update(from_organization=DEEP),
         lambda bill: bill.update(extras=nested(3000)),
