@@ -8,7 +8,7 @@ from django.db import connection, models
 from django.utils import timezone
 
 from realtime.importers import deleting, writing
-from realtime.importers.tables import NeedsCore, Row, Table, table
+from realtime.importers.tables import Hidden, NeedsCore, Row, Table, table
 from realtime.importers.trees import Branch, Item, Rows, walk
 
 
@@ -97,7 +97,7 @@ class Batch:
 
     def insert(self, data: Item, related: Mapping[str, list[Item]]) -> Record:
         """Add a row as core's `Model(**data).save()` would. Raises NeedsCore."""
-        values = {column.name: column.default() for column in self.table.columns}
+        values = self.table.defaults()
         for name, value in data.items():
             column, plain = self._column(name, value)
             values[column] = self.table.column[column].stored(plain)
@@ -108,11 +108,17 @@ class Batch:
         return record
 
     def update(self, record: Record, data: Item, related: Mapping[str, list[Item]]) -> bool:
-        """Change what differs, by core's rules; returns whether anything did. Raises NeedsCore."""
+        """Change what differs, by core's rules; returns whether anything did.
+
+        Raises NeedsCore; Hidden when what an object of this batch brought might not be storable,
+        and would never be tried.
+        """
         changed = False
         for name, value in data.items():
             column, plain = self._column(name, value)
             if record.values[column] != plain:
+                if record.touched and not self.table.column[column].accepts(record.values[column]):
+                    raise Hidden
                 record.values[column] = self.table.column[column].stored(plain)
                 record.changed.add(column)
                 changed = True
@@ -142,13 +148,16 @@ class Batch:
         if not self._keep_links:
             self._loose[branch] += [row[0] for row in old[:kept]]
         for child, row in self.rows.below(branch, old[kept:]):
-            if not self._made[child].pop(row[0], None) and child is branch:
+            if self._made[child].pop(row[0], None):
+                if not child.table.accepts(row):
+                    raise Hidden
+            elif child is branch:
                 self._gone[branch].append(row[0])
         self._add(self.rows.grow(branch, items, parent, kept))
 
-    def _add(self, made: list[tuple[Branch, Row]]) -> None:
-        for branch, row in made:
-            self._made[branch][row[0]] = row
+    def _add(self, made: Iterable[tuple[Branch, list[Row]]]) -> None:
+        for branch, rows in made:
+            self._made[branch].update((row[0], row) for row in rows)
 
     def write(self, *, check: bool) -> None:
         """Bring the database to what was decided; `check` its foreign keys at once.

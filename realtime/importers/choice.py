@@ -7,7 +7,6 @@ from realtime.config import BULK
 from realtime.importers.applying import Applier, OneByOne
 from realtime.importers.compatibility import UnknownCore, require_known_core
 from realtime.importers.history import History
-from realtime.importers.in_bulk import InBulk
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +17,9 @@ def applier(name: str, jurisdiction_id: str, history: History) -> Applier:
     On a core that the set-based ones do not know, core's own do the work, with one warning.
     """
     if name == BULK and _core_is_known():
+        # It takes from core what one that is not known may lack.
+        from realtime.importers.in_bulk import InBulk
+
         return InBulk(jurisdiction_id, history)
     return OneByOne(jurisdiction_id, history)
 

@@ -5,6 +5,7 @@ that may no longer be the same, so they refuse it; core's own importers then do 
 """
 
 import hashlib
+from contextlib import suppress
 from functools import cache
 from importlib import import_module, metadata
 from pathlib import Path
@@ -32,11 +33,12 @@ class UnknownCore(ConfigurationError):
 
 @cache
 def core_digest() -> str:
-    """What identifies the source of the installed core's importers."""
+    """What identifies the source of the installed core's importers; a module may be missing."""
     digest = hashlib.sha256()
     for name in _MODULES:
-        path = import_module(f"openstates.importers.{name}").__file__
-        digest.update(Path(path or "").read_bytes())
+        with suppress(ImportError, OSError):
+            path = import_module(f"openstates.importers.{name}").__file__
+            digest.update(Path(path or "").read_bytes())
     return digest.hexdigest()[:16]
 
 

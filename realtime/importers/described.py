@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from openstates.exceptions import UnresolvedIdError
 from openstates.importers.base import BaseImporter
-from openstates.utils import get_pseudo_id
 
+from realtime.importers.pseudo_ids import spec_of
 from realtime.importers.tables import storable
 
 
@@ -38,14 +38,10 @@ class Described(BaseImporter):  # type: ignore[misc]
             self._described[pseudo_id] = [r["id"] for r in rows if spec.items() <= r.items()]
 
     def _spec(self, pseudo_id: str) -> tuple[str, dict[str, Any]] | None:
-        if not pseudo_id.startswith("~") or pseudo_id in self.pseudo_id_cache:
+        spec = None if pseudo_id in self.pseudo_id_cache else spec_of(pseudo_id)
+        if spec is None or not all(map(storable, spec.values())):
             return None
-        try:
-            spec = get_pseudo_id(pseudo_id)
-        except ValueError:
-            return None
-        plain = isinstance(spec, dict) and all(map(storable, spec.values()))
-        named = plain and self.described_by[0] in spec and spec.keys() <= set(self.described_by)
+        named = self.described_by[0] in spec and spec.keys() <= set(self.described_by)
         return (pseudo_id, spec) if named else None
 
     def resolve_json_id(self, json_id: str, allow_no_match: bool = False) -> str | None:

@@ -5,17 +5,18 @@ from datetime import datetime
 from typing import Any
 
 from django.db import DatabaseError, transaction
-from django.db.models.signals import post_save
+from django.db.models.signals import post_save, pre_save
 from openstates import settings
 from openstates.data.models import Bill, EventLocation
 from openstates.importers import EventImporter as CoreEventImporter
-from openstates.utils import get_pseudo_id
 
 from realtime.importers import writing
 from realtime.importers.batch import Batch, Record
-from realtime.importers.bulk import BulkImporter, raise_if_interrupted
+from realtime.importers.bulk import BulkImporter
 from realtime.importers.described import Described
+from realtime.importers.explain import raise_if_interrupted
 from realtime.importers.items import Item
+from realtime.importers.pseudo_ids import spec_of
 from realtime.importers.tables import storable, table
 
 Place = tuple[str, str]
@@ -71,7 +72,7 @@ class EventImporter(BulkImporter, CoreEventImporter):  # type: ignore[misc]
         locations = table(EventLocation)
         widths = [locations.column[name].field.max_length for name in ("name", "url")]
         fitting = [p for p in sorted(places) if all(map(_fits, p, widths))]
-        if not fitting or post_save.has_listeners(EventLocation):
+        if not fitting or any(s.has_listeners(EventLocation) for s in (pre_save, post_save)):
             return
         rows = [
             EventLocation(name=name, url=url, jurisdiction_id=self.jurisdiction_id)
@@ -88,12 +89,12 @@ class EventImporter(BulkImporter, CoreEventImporter):  # type: ignore[misc]
 
     def get_location(self, location_data: dict[str, Any]) -> Any:
         place = _place(location_data)
-        known = self._places.get(place) if all(map(storable, place)) else None
-        if known and len(known) == 1:
-            return known[0]
-        row = super().get_location(location_data)
-        self._places[place] = [row]
-        return row
+        if not all(map(storable, place)):
+            return super().get_location(location_data)
+        known = self._places.get(place)
+        if not known or len(known) > 1:
+            known = self._places[place] = [super().get_location(location_data)]
+        return known[0]
 
     def _preload_bills(self, named: set[tuple[str, str]]) -> None:
         wanted = set(filter(None, (self._bill_meant(*pair) for pair in named)))
@@ -107,8 +108,9 @@ class EventImporter(BulkImporter, CoreEventImporter):  # type: ignore[misc]
             self._bills.setdefault(tuple(pair), []).append(row_id)
 
     def _bill_meant(self, pseudo_id: str, date: str) -> tuple[Any, str] | None:
+        spec = spec_of(pseudo_id)
         try:
-            identifier = get_pseudo_id(pseudo_id)["identifier"]
+            identifier = spec["identifier"] if spec else ""
             return self._session_on(date), self._bill_identifier(identifier)
         except (AttributeError, KeyError, TypeError, ValueError):
             return None

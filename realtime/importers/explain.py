@@ -143,6 +143,12 @@ def interrupted(exc: BaseException) -> BaseException | None:
     return None
 
 
+def raise_if_interrupted(exc: Exception) -> None:
+    """Raise `exc` if the surroundings are to blame for it, and not the file."""
+    if interrupted(exc):
+        raise exc
+
+
 def _code(exc: BaseException) -> str:
     return getattr(exc.__cause__, "pgcode", None) or ""
 

@@ -13,7 +13,10 @@ def fingerprint(value: Any) -> int:
         except TypeError:  # a list or a dictionary among the values
             return hash(frozenset([(key, fingerprint(one)) for key, one in value.items()]))
     if isinstance(value, list | tuple):
-        return hash(tuple([fingerprint(one) for one in value]))
+        try:  # a list of dictionaries with nothing in them but plain values
+            return hash(tuple(map(frozenset, map(dict.items, value))))
+        except TypeError:
+            return hash(tuple([fingerprint(one) for one in value]))
     if isinstance(value, set):
         return hash(frozenset([fingerprint(one) for one in value]))
     return hash(value)

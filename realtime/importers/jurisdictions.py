@@ -1,12 +1,10 @@
 """Jurisdictions, and the legislative sessions they bring."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from openstates.importers import JurisdictionImporter as CoreJurisdictionImporter
 
 from realtime.importers.bulk import BulkImporter
-from realtime.importers.items import Item
 
 
 class JurisdictionImporter(BulkImporter, CoreJurisdictionImporter):  # type: ignore[misc]
@@ -18,6 +16,5 @@ class JurisdictionImporter(BulkImporter, CoreJurisdictionImporter):  # type: ign
     def key(self, data: dict[str, Any]) -> tuple[Any, ...]:
         return ()
 
-    def _settle(self, items: Sequence[Item], allow_duplicates: bool, isolate: bool) -> None:
-        for item in items:
-            self._import_alone(item, allow_duplicates, isolate)
+    def one_by_one(self) -> bool:
+        return True

@@ -23,8 +23,8 @@ class Lookups(BaseImporter):  # type: ignore[misc]
         for other in args:
             # What one importer of a set has looked up, the next need not ask again.
             if isinstance(other, Lookups) and other.jurisdiction_id == self.jurisdiction_id:
-                self.org_importer, self.persons = other.org_importer, other.persons
-                self._sessions = other._sessions
+                self.org_importer = Organizations(self.jurisdiction_id, other.org_importer)
+                self.persons, self._sessions = other.persons, other._sessions
         self._absent_sessions: set[str] = set()
         self._person_caches: dict[Any, Any] = {}
 
@@ -81,9 +81,10 @@ class Lookups(BaseImporter):  # type: ignore[misc]
         return person
 
     def _person(self, pseudo_id: str, start: Any, end: Any, chamber: Any) -> Any:
-        described = self.persons.described(pseudo_id)
-        if described and not (chamber and described[1]):
-            found = self.persons.find(described[0], start, end, chamber or described[1])
+        named = self.persons.described(pseudo_id)
+        # Core can make nothing of a chamber that is said twice.
+        if named and not (named.says_chamber and chamber is not None):
+            found = self.persons.find(named.name, start, end, chamber or named.chamber)
             if found is not None:
                 for people in found:
                     if len(people) == 1:

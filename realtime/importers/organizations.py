@@ -31,6 +31,14 @@ class _Known:
     names: frozenset[str]
 
 
+class _Memory:
+    """The jurisdiction's organizations, as they were read last."""
+
+    def __init__(self) -> None:
+        self.known: list[_Known] = []
+        self.stale = True
+
+
 class _Manager:
     """Stands where core asks Django's manager."""
 
@@ -49,18 +57,21 @@ _Model.__name__ = Organization.__name__
 
 
 class Organizations(CoreOrganizations):  # type: ignore[misc]
-    """Core's organization importer, which resolves from memory. Call `refresh` for each batch."""
+    """Core's organization importer, which resolves from memory. Call `refresh` for each batch.
+
+    Shares what was read with another one, but not what became of a pseudo id: core remembers that
+    none was found only where that is allowed.
+    """
 
     model_class = _Model
 
-    def __init__(self, jurisdiction_id: str) -> None:
+    def __init__(self, jurisdiction_id: str, other: "Organizations | None" = None) -> None:
         super().__init__(jurisdiction_id)
-        self._known: list[_Known] = []
-        self._stale = True
+        self._memory: _Memory = other._memory if other else _Memory()
 
     def refresh(self) -> None:
         """What was read before may be out of date: read again what it does not answer."""
-        self._stale = True
+        self._memory.stale = True
 
     def limit_spec(self, spec: dict[str, Any]) -> Any:
         """The conditions core would query with or, where memory knows, what that would find."""
@@ -70,7 +81,7 @@ class Organizations(CoreOrganizations):  # type: ignore[misc]
         if not plain or spec.get("classification") == "party":
             return super().limit_spec(spec)
         found = list(self._matching(**spec))
-        if self._stale and len(found) != 1:
+        if self._memory.stale and len(found) != 1:
             self._read()
             found = list(self._matching(**spec))
         return {"_found": found}
@@ -79,7 +90,7 @@ class Organizations(CoreOrganizations):  # type: ignore[misc]
         self, name: str = "", classification: str | None = None, chamber: str = ""
     ) -> Iterator[_Known]:
         normalized = core._normalize_name(name) if name else None
-        for known in self._known:
+        for known in self._memory.known:
             if classification is not None and known.classification != classification:
                 continue
             if normalized is not None and normalized not in known.names:
@@ -92,8 +103,8 @@ class Organizations(CoreOrganizations):  # type: ignore[misc]
     def _read(self) -> None:
         with connection.cursor() as cursor:
             cursor.execute(_QUERY, [self.jurisdiction_id])
-            self._known = [
+            self._memory.known = [
                 _Known(id, classification, parent, frozenset([name, *others]))
                 for id, classification, parent, name, others in cursor.fetchall()
             ]
-        self._stale = False
+        self._memory.stale = False

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
-from openstates.utils import get_pseudo_id
 
+from realtime.importers.pseudo_ids import spec_of
 from realtime.importers.tables import storable
 
 _CHAMBERS = ("upper", "lower", "legislature")
@@ -19,7 +19,7 @@ WITH wanted AS (
     FROM opencivicdata_membership m JOIN opencivicdata_organization o ON o.id = m.organization_id
     WHERE o.jurisdiction_id = %s AND m.person_id IS NOT NULL
 ), person AS (
-    SELECT p.id, p.name, p.family_name, p.current_role IS NOT NULL AS active
+    SELECT p.id, p.name, p.family_name, COALESCE(p.current_role, 'null') <> 'null' AS active
     FROM opencivicdata_person p WHERE p.id IN (SELECT person_id FROM seat)
 ), called AS (
     SELECT id, UPPER(name::text) AS upper FROM person
@@ -35,18 +35,26 @@ JOIN seat ON seat.person_id = person.id
 """
 
 
+class Name(NamedTuple):
+    """What a pseudo id says of a person. A `chamber` may be said and be none."""
+
+    name: str
+    chamber: str | None
+    says_chamber: bool
+
+
 class Persons:
     """Answers from memory for the names that were loaded."""
 
     def __init__(self, jurisdiction_id: str) -> None:
         self._jurisdiction_id = jurisdiction_id
         self._seats: dict[str, list[Any]] = {}
-        self._names: dict[str, tuple[str, str | None] | None] = {}
+        self._names: dict[str, Name | None] = {}
 
     def load(self, pseudo_ids: Iterable[Any]) -> None:
         """Ask for all names that these describe and that were not asked for before, at once."""
         described = {self.described(one) for one in set(filter(storable, pseudo_ids))}
-        names = {d[0] for d in described if d and storable(d[0])} - self._seats.keys()
+        names = {d.name for d in described if d and storable(d.name)} - self._seats.keys()
         if not names:
             return
         self._seats.update((name, []) for name in names)
@@ -55,8 +63,8 @@ class Persons:
             for name, *seat in cursor.fetchall():
                 self._seats[name].append(seat)
 
-    def described(self, pseudo_id: str) -> tuple[str, str | None] | None:
-        """The name and the chamber of a pseudo id; None when it describes someone otherwise."""
+    def described(self, pseudo_id: str) -> Name | None:
+        """Who is named by a pseudo id; None when it describes someone otherwise."""
         if pseudo_id not in self._names:
             self._names[pseudo_id] = _parse(pseudo_id)
         return self._names[pseudo_id]
@@ -82,14 +90,12 @@ class Persons:
         return {person for person, _ in meant}, {person for person, active in meant if active}
 
 
-def _parse(pseudo_id: str) -> tuple[str, str | None] | None:
-    try:
-        spec = get_pseudo_id(pseudo_id)
-    except (ValueError, IndexError):
+def _parse(pseudo_id: str) -> Name | None:
+    spec = spec_of(pseudo_id)
+    if spec is None or not isinstance(spec.get("name"), str):
         return None
-    if not isinstance(spec, dict) or not isinstance(spec.get("name"), str):
-        return None
+    says_chamber = "chamber" in spec
     name, chamber = spec.pop("name"), spec.pop("chamber", None)
     if spec or not (chamber is None or isinstance(chamber, str)):
         return None
-    return re.sub(r"\s+", " ", name).strip(), chamber
+    return Name(re.sub(r"\s+", " ", name).strip(), chamber, says_chamber)

@@ -38,7 +38,7 @@ def problem_with(kind: str, value: Any) -> str:
     if not value.startswith("~"):
         by_id = kind not in (PERSON, NAMED_BILL)
         return "" if by_id else f"names no {kind}: {ascii(value)[:100]} does not start with ~"
-    spec = _spec(value)
+    spec = spec_of(value)
     if spec is None:
         return f"names no {kind}: after ~ comes no JSON object: {ascii(value)[:100]}"
     for name in _HANDLED_AS_TEXT.get(kind, ()):
@@ -52,11 +52,14 @@ def problem_with(kind: str, value: Any) -> str:
 def unusual_part(kind: str, value: Any) -> str:
     """The part of a query that asks in a way of Django's (`name__regex`), where core's own
     queries only name fields; empty if there is none."""
-    spec = _spec(value) if isinstance(value, str) and value.startswith("~") else None
+    spec = spec_of(value)
     return next((name for name in spec or {} if not _names_a_field(_MODELS[kind], name)), "")
 
 
-def _spec(value: str) -> dict[str, Any] | None:
+def spec_of(value: Any) -> dict[str, Any] | None:
+    """What a pseudo id asks for; None when it is none that can be read."""
+    if not isinstance(value, str) or not value.startswith("~"):
+        return None
     try:
         spec = json.loads(value[1:])
     except (ValueError, RecursionError):

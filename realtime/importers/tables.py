@@ -1,19 +1,26 @@
 """Core's tables as plain tuples: how a row is read, made from scraped JSON, and written."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import connection, models
+from django.db.models.fields import NOT_PROVIDED
 
 Row = tuple[Any, ...]
+Values = Sequence[Any]
 
 
 class NeedsCore(Exception):
     """Only core's own code, working on one object, can say what becomes of this one."""
+
+
+class Hidden(Exception):
+    """An object would overwrite what the database might have refused of one before it."""
 
 
 class Column:
@@ -29,7 +36,11 @@ class Column:
         self.is_array = isinstance(self.holds, ArrayField)
         self.is_time = isinstance(self.holds, models.DateTimeField)
         self.plain = self._plain()
-        self.encode: Callable[[Any], str] = self._encoder()
+        # Of all values of a column at once.
+        self.encode: Callable[[Values], Sequence[str]] = self._encoder()
+        # What is made anew for each row, a dictionary say, must not be shared by two.
+        default = field.default
+        self.makes_default: bool = default is not NOT_PROVIDED and callable(default)
 
     def _plain(self) -> type | None:
         """The one type, beside None, that is stored and read back as it is."""
@@ -39,24 +50,26 @@ class Column:
             return bool
         return int if isinstance(self.holds, models.IntegerField) else None
 
-    def _encoder(self) -> Callable[[Any], str]:
+    def _encoder(self) -> Callable[[Values], Sequence[str]]:
         if self.is_json:
             return self._encode_json
         if self.is_array:
-            return _encode_array
+            return lambda values: list(map(_encode_array, values))
         if self.is_time:
-            return _encode_time
-        return _encode_text if self.plain is str else _encode_other
+            return lambda values: list(map(_encode_time, values))
+        return (
+            _encode_texts if self.plain is str else lambda values: list(map(_encode_other, values))
+        )
 
-    def _encode_json(self, value: Any) -> str:
-        return _encode_text(self.field.get_prep_value(value))
+    def _encode_json(self, values: Values) -> Sequence[str]:
+        return _encode_texts(list(map(self.field.get_prep_value, values)))
 
     def default(self) -> Any:
         return self.field.get_default()
 
     def stored(self, value: Any) -> Any:
         """`value` as it will be read back. Raises NeedsCore when it is no value of this column."""
-        if value is None or self.is_json or value.__class__ is self.plain:
+        if self.holds_as_is(value):
             return value
         if self.is_array and not isinstance(value, list | tuple):
             raise NeedsCore
@@ -67,10 +80,38 @@ class Column:
         except (ValidationError, TypeError, ValueError) as exc:
             raise NeedsCore from exc
 
+    def holds_as_is(self, value: Any) -> bool:
+        """Whether `stored` returns any value of that type unchanged."""
+        return value is None or self.is_json or value.__class__ is self.plain
+
+    def accepts(self, value: Any) -> bool:
+        """Whether the database surely takes a value that `stored` returned."""
+        if value is None:
+            return bool(self.field.null)
+        if self.is_json:
+            text = self.field.get_prep_value(value)
+            return not any(odd in text for odd in ("\\u0000", "\\ud", "NaN", "Infinity"))
+        if self.is_array:
+            return all(element is None or storable(element) for element in value)
+        if self.plain is str:
+            width = self.holds.max_length
+            return storable(value) and (width is None or len(value) <= width)
+        return self.plain is not int or 0 <= value < 1 << 31
+
     @property
     def sql_type(self) -> str:
         """The type to cast to. Not that of a limited width, which would cut a value silently."""
         return "text" if self.plain is str else str(self.field.db_type(connection))
+
+
+class _Plan(NamedTuple):
+    """How rows are made of items that say the same columns."""
+
+    get: Callable[[Mapping[str, Any]], Row]
+    constants: Mapping[str, Any]
+    fresh: Sequence[Column]
+    # Types of values, for all columns at once, that are stored as they are.
+    plain: set[tuple[type, ...]]
 
 
 class Table:
@@ -100,8 +141,13 @@ class Table:
         self.pk = columns[0]
         self.only_text = all(column.plain is str for column in columns[self.keys :])
         self._json = [n for n, column in enumerate(columns) if column.is_json]
-        self._plans: dict[tuple[str, ...], Any] = {}
-        self._encoders = [column.encode for column in columns]
+        self._plans: dict[tuple[str, ...], _Plan] = {}
+        self._constants = {c.name: c.default() for c in columns if not c.makes_default}
+        self._fresh = [column for column in columns if column.makes_default]
+
+    def defaults(self) -> dict[str, Any]:
+        """What a new row holds of which nothing is said."""
+        return {**self._constants, **{column.name: column.default() for column in self._fresh}}
 
     def select_list(self, alias: str = "t") -> str:
         return ", ".join(
@@ -126,34 +172,42 @@ class Table:
         `keys` are those of `item` that are columns. Raises NeedsCore.
         """
         plan = self._plans.get(keys) or self._plan(keys)
-        values = list(own)
-        for name, column, default in plan:
-            if name is None:
-                values.append(column.default() if default is None else default)
-                continue
-            value = item[name]
-            if value is not None and value.__class__ is not column.plain:
-                value = column.stored(value)
-            values.append(value)
-        return tuple(values)
+        if plan.constants or plan.fresh:
+            item = {**plan.constants, **{c.name: c.default() for c in plan.fresh}, **item}
+        values = plan.get(item)
+        types = tuple(map(type, values))
+        if types not in plan.plain:
+            columns = self.columns[self.keys :]
+            if all(map(Column.holds_as_is, columns, values)):
+                plan.plain.add(types)
+            values = tuple(map(Column.stored, columns, values))
+        return own + values
 
-    def _plan(self, keys: tuple[str, ...]) -> list[tuple[str | None, Column, Any]]:
+    def _plan(self, keys: tuple[str, ...]) -> _Plan:
         own = {column.name for column in self.columns[: self.keys]}
         if any(key not in self.place or key in own for key in keys):
             raise NeedsCore
-        plan: list[tuple[str | None, Column, Any]] = [
-            (column.name, column, None)
-            if column.name in keys
-            # What is made anew for each row, a dictionary say, must not be shared by two.
-            else (None, column, None if callable(column.field.default) else column.default())
-            for column in self.columns[self.keys :]
-        ]
-        self._plans[keys] = plan
-        return plan
+        names = [column.name for column in self.columns[self.keys :]]
+        get: Callable[[Mapping[str, Any]], Row] = itemgetter(*names)
+        if len(names) == 1:
+            get = lambda item: (item[names[0]],)  # noqa: E731
+        unsaid = set(names) - set(keys)
+        constants = {name: one for name, one in self._constants.items() if name in unsaid}
+        fresh = [column for column in self._fresh if column.name in unsaid]
+        self._plans[keys] = _Plan(get, constants, fresh, set())
+        return self._plans[keys]
 
-    def copy_line(self, row: Row) -> str:
-        """The row in PostgreSQL's `COPY` text format."""
-        return "\t".join([encode(value) for encode, value in zip(self._encoders, row, strict=True)])
+    def accepts(self, row: Row) -> bool:
+        """Whether the database surely takes a row that `make` returned."""
+        return all(map(Column.accepts, self.columns[self.keys :], row[self.keys :]))
+
+    def copy_text(self, rows: Sequence[Row]) -> str:
+        """The rows in PostgreSQL's `COPY` text format."""
+        columns = [
+            column.encode(values)
+            for column, values in zip(self.columns, zip(*rows, strict=True), strict=True)
+        ]
+        return "\n".join(map("\t".join, zip(*columns, strict=True))) + "\n"
 
 
 @cache
@@ -172,12 +226,17 @@ def storable(value: Any) -> bool:
     return True
 
 
+def _encode_texts(values: Values) -> Sequence[str]:
+    texts = [value for value in values if value is not None] if None in values else values
+    together = "".join(texts)
+    if any(special in together for special in "\\\t\n\r"):
+        return list(map(_encode_text, values))
+    return values if texts is values else [r"\N" if v is None else v for v in values]
+
+
 def _encode_text(value: Any) -> str:
     if value is None:
         return r"\N"
-    # Printable text has no tab or line break.
-    if value.isprintable() and "\\" not in value:
-        return str(value)
     return str(
         value.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
     )

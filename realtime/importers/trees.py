@@ -17,6 +17,7 @@ from django.db import connection
 from realtime.importers.tables import NeedsCore, Row, Table, table
 
 Item = dict[str, Any]
+_VARIANTS = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +75,7 @@ class Rows:
 
     def __init__(self) -> None:
         self._rows: dict[Branch, dict[str, list[Row]]] = defaultdict(dict)
+        self._ids = _uuids()
 
     def load(self, tree: Sequence[Branch], ids: Sequence[Any]) -> None:
         """Read all of `tree` below the rows `ids`, with fewer statements than tables."""
@@ -198,22 +200,21 @@ class Rows:
 
     def grow(
         self, branch: Branch, items: Sequence[Item], parent: str, kept: int = 0
-    ) -> list[tuple[Branch, Row]]:
+    ) -> Iterator[tuple[Branch, list[Row]]]:
         """Make the rows for `items` from place `kept` on, and all below them; returns those.
 
         Rows before that place stay. Raises NeedsCore when an item is not made of columns.
         """
-        made: list[tuple[Branch, Row]] = []
-        rows = self.of(branch, parent)[:kept]
+        make, own_keys = branch.table.make, branch.own_keys
+        made = []
         for order, item in enumerate(items[kept:], kept):
             columns = {**item, "order": order} if branch.numbered else item
-            row = branch.table.make(columns, branch.own_keys(columns), new_uuid(), parent)
-            rows.append(row)
-            made.append((branch, row))
-            for child in branch.branches:
-                made.extend(self.grow(child, item[child.name], row[0]))
-        self.put(branch, parent, rows)
-        return made
+            made.append(make(columns, own_keys(columns), next(self._ids), parent))
+        self.put(branch, parent, self.of(branch, parent)[:kept] + made)
+        yield branch, made
+        for child in branch.branches:
+            for item, row in zip(items[kept:], made, strict=True):
+                yield from self.grow(child, item[child.name], row[0])
 
 
 def _select(n: int, path: Sequence[Branch], width: int) -> str:
@@ -231,10 +232,13 @@ def _select(n: int, path: Sequence[Branch], width: int) -> str:
     )
 
 
-def new_uuid() -> str:
-    """A random UUID as text; several times faster than `uuid.uuid4`."""
-    digits = os.urandom(16).hex()
-    return f"{digits[:12]}4{digits[13:16]}{'89ab'[ord(digits[16]) % 4]}{digits[17:]}"
+def _uuids() -> Iterator[str]:
+    """Random UUIDs as text. Asks the system for many at a time; two processes must not share it."""
+    while True:
+        digits = os.urandom(16 * 64).hex()
+        for n in range(0, len(digits), 32):
+            one = digits[n : n + 32]
+            yield f"{one[:12]}4{one[13:16]}{_VARIANTS[one[16]]}{one[17:]}"
 
 
 def _item_getter(keys: tuple[str, ...], items: Sequence[Item]) -> Callable[[Item], Any]:

@@ -9,14 +9,16 @@ from django.db import DatabaseError
 from openstates.data.models import LegislativeSession, VoteEvent
 from openstates.exceptions import InvalidVoteEventError
 from openstates.importers import VoteEventImporter as CoreVoteEventImporter
-from openstates.utils import _make_pseudo_id, get_pseudo_id
+from openstates.utils import _make_pseudo_id
 
 from realtime.importers import deleting, writing
 from realtime.importers.actions import Actions
 from realtime.importers.batch import Batch, Record
-from realtime.importers.bulk import BulkImporter, raise_if_interrupted
+from realtime.importers.bulk import BulkImporter
 from realtime.importers.described import Described
+from realtime.importers.explain import raise_if_interrupted
 from realtime.importers.items import Item
+from realtime.importers.pseudo_ids import spec_of
 from realtime.importers.tables import storable
 
 _SESSIONS = LegislativeSession._meta.db_table
@@ -38,12 +40,12 @@ class VoteEventImporter(Described, BulkImporter, CoreVoteEventImporter):  # type
             self.bill_importer.preload_described(filter(None, named))
 
     def _bill_described(self, named: Any) -> str | None:
-        if not storable(named) or not named.startswith("~"):
+        if not storable(named):
             return None
+        spec = spec_of(named)
         try:
-            spec = self.bill_importer.apply_transformers(get_pseudo_id(named))
-            return str(_make_pseudo_id(**spec))
-        except (AttributeError, TypeError, ValueError):
+            return str(_make_pseudo_id(**self.bill_importer.apply_transformers(spec)))
+        except (AttributeError, RecursionError, TypeError, ValueError):
             return None  # resolving it will say what is wrong
 
     def resolve(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +69,7 @@ class VoteEventImporter(Described, BulkImporter, CoreVoteEventImporter):  # type
 
     def _prepare(self, item: Item) -> None:
         super()._prepare(item)
-        item.dropped["bill_action"] = item.data.pop("bill_action")
+        item.dropped["bill_action"] = _action_asked_for(item.data.pop("bill_action"))
 
     # -- which row ------------------------------------------------------------------------------
 
@@ -199,13 +201,27 @@ class VoteEventImporter(Described, BulkImporter, CoreVoteEventImporter):  # type
             self.seen_action_ids |= actions.taken
 
     def get_object(self, data: dict[str, Any]) -> VoteEvent:
-        if not data.get("dedupe_key") or not (data["identifier"] or data["bill_id"]):
+        bill = data["bill_id"]
+        if not data.get("dedupe_key") or not (data["identifier"] or bill):
             return super().get_object(data)
+        if bill and bill not in self.seen_bill_ids:
+            self.seen_bill_ids.add(bill)
+            votes = VoteEvent.objects.filter(bill_id=bill).values_list("id", flat=True)
+            self.vote_events_to_delete.update(votes)
         # Core looks a dedupe key up over all jurisdictions, and real keys collide.
         here = VoteEvent.objects.filter(
             legislative_session__jurisdiction_id=self.jurisdiction_id
         ).get(dedupe_key=data["dedupe_key"])
         return self.refused(here)
+
+
+def _action_asked_for(action: Any) -> str:
+    """The text that core would ask for. Raises ValueError, as core does, where none could be."""
+    text = str(action or "")
+    text.encode()
+    if "\0" in text:
+        raise ValueError("bill_action contains NUL")
+    return text
 
 
 class _Seen:

@@ -14,7 +14,7 @@ from realtime.importers.tables import Column, Row, Table
 
 def copy(table: Table, rows: Sequence[Row]) -> None:
     """Insert rows, whose places are the table's columns, by `COPY`."""
-    lines = io.BytesIO("".join([table.copy_line(row) + "\n" for row in rows]).encode())
+    lines = io.BytesIO(table.copy_text(rows).encode())
     columns = ", ".join(column.sql for column in table.columns)
     with connection.cursor() as cursor:
 

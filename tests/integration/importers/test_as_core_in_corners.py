@@ -1,0 +1,342 @@
+"""Where a set could come to another end than one object after the other, ours do as core does."""
+
+import copy
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import OperationalError, connection, transaction
+from django.db.models.signals import ModelSignal, post_save, pre_save
+from openstates import importers as core
+from openstates.data.models import (
+    Bill,
+    EventLocation,
+    Membership,
+    Organization,
+    Person,
+    VoteEvent,
+)
+from openstates.exceptions import DataImportError
+
+from realtime import importers as ours
+from realtime.importers import BillImporter, VoteEventImporter
+from realtime.importers.items import Item
+from tests import rows, scrapes
+from tests.integration.importers.test_same_as_core import CORE, JURISDICTION, OURS
+
+pytestmark = pytest.mark.usefixtures("session")
+DEEP = "~" + "[" * 100_000
+
+
+@pytest.fixture
+def session(database: str) -> None:
+    core.JurisdictionImporter(JURISDICTION).import_data([scrapes.jurisdiction()])
+
+
+def both(act: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """What is told and left by `act` with core's importers, and with ours."""
+    told = []
+    for classes in (CORE, OURS):
+        with transaction.atomic():
+            savepoint = transaction.savepoint()
+            try:
+                said = act(classes)
+            except Exception as exc:
+                said = type(exc)
+            told.append((said, rows.dump()))
+            transaction.savepoint_rollback(savepoint)
+    return told[0], told[1]
+
+
+@contextmanager
+def listening(signal: ModelSignal, sender: Any, receiver: Callable[..., None]) -> Iterator[None]:
+    signal.connect(receiver, sender=sender)
+    try:
+        yield
+    finally:
+        signal.disconnect(receiver, sender=sender)
+
+
+def bills(count: int) -> list[dict[str, Any]]:
+    return [scrapes.bill(f"HB {number}") for number in range(count)]
+
+
+def refuse_hb_2(sender: Any, instance: Any, **more: Any) -> None:
+    if instance.identifier == "HB 2":
+        raise LookupError("not this one")
+
+
+# -- listeners -------------------------------------------------------------------------------
+
+
+def test_import_batch__listener_refuses_one__costs_it_alone() -> None:
+    batch = [Item(bill["_id"], bill) for bill in bills(5)]
+    with listening(post_save, Bill, refuse_hb_2), transaction.atomic():
+        outcomes = BillImporter(JURISDICTION).import_batch(batch)
+    assert [isinstance(one, Exception) for one in outcomes] == [False, False, True, False, False]
+    assert Bill.objects.count() == 4
+
+
+def test_import_data__listener_refuses_one__raises_as_core_with_those_before_in() -> None:
+    def act(classes: Any) -> None:
+        with listening(post_save, Bill, refuse_hb_2):
+            classes[0](JURISDICTION).import_data(bills(5))
+
+    for classes in (CORE, OURS):
+        with pytest.raises(DataImportError):
+            act(classes)
+        assert set(Bill.objects.values_list("identifier", flat=True)) >= {"HB 0", "HB 1"}
+        assert not Bill.objects.filter(identifier__in=["HB 3", "HB 4"]).exists()
+        Bill.objects.all().delete()
+
+
+def test_import_data__listener_changes_what_is_saved__is_stored_so() -> None:
+    def act(classes: Any) -> list[str]:
+        def shout(sender: Any, instance: Any, **more: Any) -> None:
+            instance.title = instance.title.upper()
+
+        with listening(pre_save, Bill, shout):
+            classes[0](JURISDICTION).import_data(bills(3))
+        return sorted(Bill.objects.values_list("title", flat=True))
+
+    expected, got = both(act)
+    assert got == expected
+    assert got[0] == ["OF BRIDGES"] * 3
+
+
+def test_import_data__listener_to_locations_about_to_be_saved__hears_of_them() -> None:
+    def act(classes: Any) -> list[str]:
+        heard = []
+        votes = classes[1](JURISDICTION, classes[0](JURISDICTION))
+        with listening(
+            pre_save, EventLocation, lambda instance, **more: heard.append(instance.name)
+        ):
+            classes[2](JURISDICTION, votes).import_data([scrapes.event()])
+        return heard
+
+    expected, got = both(act)
+    assert got == expected
+    assert got[0] == ["Room 1"]
+
+
+# -- what is refused -------------------------------------------------------------------------
+
+
+def test_import_data__stream_breaks__those_before_are_in() -> None:
+    def stream() -> Iterator[dict[str, Any]]:
+        yield from bills(3)
+        raise json.JSONDecodeError("no JSON", "", 0)
+
+    expected, got = both(lambda classes: classes[0](JURISDICTION).import_data(stream()))
+    assert got == expected
+    assert got[0] is json.JSONDecodeError
+    assert len([line for line in got[1] if '"Bill"' in line]) == 3
+
+
+def test_import_data__an_object_has_no_id__those_before_are_in() -> None:
+    def act(classes: Any) -> None:
+        some = bills(3)
+        del some[2]["_id"]
+        classes[0](JURISDICTION).import_data(some)
+
+    expected, got = both(act)
+    assert got == expected
+    assert got[0] is KeyError
+
+
+def test_import_data__database_refuses_what_one_names__raises_as_core() -> None:
+    def act(classes: Any) -> None:
+        some = bills(3)
+        some[1]["from_organization"] = '~{"name__regex": "("}'
+        with transaction.atomic():
+            classes[0](JURISDICTION).import_data(some)
+
+    expected, got = both(act)
+    assert got == expected
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda bill: bill.update(title="nul \0"),
+        lambda bill: bill.update(extras={"a": "nul \0"}),
+        lambda bill: bill.update(extras={"a": "half \ud800"}),
+        lambda bill: bill.update(extras=None),
+        lambda bill: bill["actions"][0].update(classification=["nul \0"]),
+        lambda bill: bill["versions"][0].update(date="2031-01-01 and more"),
+        lambda bill: bill["versions"][0]["links"][0].update(url="nul \0"),
+        lambda bill: bill["sources"][0].update(note=None),
+    ],
+    ids=["title", "extras", "half", "null", "list", "long", "link", "null source"],
+)
+def test_import_batch__a_bad_object_overwritten_by_the_next__fails_all_the_same(
+    spoil: Callable[[dict[str, Any]], None],
+) -> None:
+    bad, good = scrapes.bill(), scrapes.bill()
+    spoil(bad)
+    good.update(title="good", extras={"a": 1})
+    good["actions"][0]["classification"] = ["passage"]
+    good["versions"] = good["sources"] = []
+    with transaction.atomic():
+        outcomes = BillImporter(JURISDICTION).import_batch(
+            [Item(bill["_id"], bill) for bill in (scrapes.bill("HB 2"), bad, good)]
+        )
+    assert isinstance(outcomes[1], Exception)
+    assert [what for _, what in (outcomes[0], outcomes[2])] == ["insert", "insert"]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda bill: bill["sponsorships"][0].update(person_id=DEEP),
+        lambda bill: bill.update(from_organization=DEEP),
+        lambda bill: bill.update(extras=nested(3000)),
+        lambda bill: bill["versions"][0].update(extras=nested(3000)),
+    ],
+    ids=["person", "organization", "extras", "extras of a version"],
+)
+def test_import_batch__one_nested_too_deeply__costs_itself_alone(
+    spoil: Callable[[dict[str, Any]], None],
+) -> None:
+    some = bills(4)
+    spoil(some[1])
+    with transaction.atomic():
+        outcomes = BillImporter(JURISDICTION).import_batch([Item(b["_id"], b) for b in some])
+    assert [type(one) for one in outcomes].count(tuple) == 3
+    assert isinstance(outcomes[1], Exception)
+
+
+def nested(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {}
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    "named", [DEEP, '~{"identifier": ' + "[" * 100_000], ids=["list", "identifier"]
+)
+def test_import_batch__vote_of_a_bill_named_too_deeply__costs_itself_alone(named: str) -> None:
+    importer = BillImporter(JURISDICTION)
+    bill = scrapes.bill()
+    importer.import_data([copy.deepcopy(bill)])
+    some = [scrapes.vote_event(bill, motion) for motion in "abc"]
+    some[1]["bill"] = named
+    with transaction.atomic():
+        outcomes = VoteEventImporter(JURISDICTION, importer).import_batch(
+            [Item(vote["_id"], vote) for vote in some]
+        )
+    assert [type(one) for one in outcomes].count(tuple) == 2
+    assert isinstance(outcomes[1], Exception)
+
+
+def test_import_batch__event_about_what_is_named_too_deeply__costs_itself_alone() -> None:
+    votes = VoteEventImporter(JURISDICTION, BillImporter(JURISDICTION))
+    some = [scrapes.event(f"Hearing {n}", "HB 1") for n in range(3)]
+    some[1]["agenda"][0]["related_entities"][0]["bill_id"] = DEEP
+    with transaction.atomic():
+        outcomes = ours.EventImporter(JURISDICTION, votes).import_batch(
+            [Item(event["_id"], event) for event in some]
+        )
+    assert [type(one) for one in outcomes].count(tuple) == 2
+    assert isinstance(outcomes[1], Exception)
+
+
+def test_import_batch__interrupted_when_a_row_is_found__raises() -> None:
+    class Interrupted(BillImporter):  # type: ignore[misc]
+        def found(self, row_id: str, item: Item) -> None:
+            raise OperationalError("terminating connection")
+
+    BillImporter(JURISDICTION).import_data(bills(1))
+    with pytest.raises(OperationalError), transaction.atomic():
+        Interrupted(JURISDICTION).import_batch([Item(b["_id"], b) for b in bills(1)])
+
+
+# -- what is named ---------------------------------------------------------------------------
+
+
+def test_votes__of_a_committee_that_a_sponsorship_named_in_vain__are_skipped_as_by_core() -> None:
+    def act(classes: Any) -> Any:
+        bill = scrapes.bill()
+        nobody = '~{"name": "No Such Committee"}'
+        bill["sponsorships"] = [
+            {"name": "x", "classification": "primary", "entity_type": "organization",
+             "primary": True, "organization_id": nobody}
+        ]  # fmt: skip
+        vote = scrapes.vote_event(bill)
+        vote["organization"] = nobody
+        importer = classes[0](JURISDICTION)
+        importer.import_data([bill])
+        with transaction.atomic():
+            record = classes[1](JURISDICTION, importer).import_data([vote])["vote_event"]
+        return record["records"]
+
+    expected, got = both(act)
+    assert got == expected
+    assert got[0] == {"insert": [], "update": [], "noop": []}
+
+
+@pytest.mark.parametrize("chamber", [None, "", "lower", "upper"])
+@pytest.mark.parametrize("role", ["null", None, '{"title": "Senator"}'])
+def test_votes__of_two_of_one_name__are_resolved_as_by_core(
+    chamber: str | None, role: str | None
+) -> None:
+    house = Organization.objects.get(jurisdiction_id=JURISDICTION, classification="lower")
+    for name in ("first", "second"):
+        person = Person.objects.create(name="Ada Plainsman", family_name=name)
+        Membership.objects.create(person=person, organization=house)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE opencivicdata_person SET \"current_role\" = %s WHERE family_name = 'second'",
+            [role],
+        )
+
+    def act(classes: Any) -> None:
+        bill = scrapes.bill()
+        vote = scrapes.vote_event(bill)
+        vote["votes"][0]["voter_id"] = '~{"name": "Ada Plainsman"}'
+        bill["sponsorships"][0]["person_id"] = "~" + json.dumps(
+            {"name": "Ada Plainsman", "chamber": chamber}
+        )
+        vote["votes"][1]["voter_id"] = bill["sponsorships"][0]["person_id"]
+        importer = classes[0](JURISDICTION)
+        importer.import_data([bill])
+        classes[1](JURISDICTION, importer).import_data([vote])
+
+    expected, got = both(act)
+    assert got == expected
+
+
+@pytest.mark.parametrize("action", ["nul \0", "half \ud800", 5, ["a"], ""])
+def test_votes__odd_action__as_core(action: Any) -> None:
+    def act(classes: Any) -> None:
+        bill = scrapes.bill()
+        bill["actions"][0]["description"] = "5"
+        vote = scrapes.vote_event(bill)
+        vote["bill_action"] = action
+        importer = classes[0](JURISDICTION)
+        importer.import_data([bill])
+        with transaction.atomic():
+            classes[1](JURISDICTION, importer).import_data([vote])
+
+    expected, got = both(act)
+    assert got == expected
+
+
+def test_postimport__a_vote_that_core_imported_for_us__its_bill_counts_as_seen() -> None:
+    def act(classes: Any) -> list[str]:
+        bill = scrapes.bill()
+        importer = classes[0](JURISDICTION)
+        importer.import_data([copy.deepcopy(bill)])
+        classes[1](JURISDICTION, importer).import_data([scrapes.vote_event(bill, "stale")])
+        vote = scrapes.vote_event(bill, "new")
+        # PostgreSQL's own way to write an array.
+        vote.update(dedupe_key="key", motion_classification="{passage}")
+        classes[1](JURISDICTION, importer).import_data([vote])
+        return list(VoteEvent.objects.values_list("motion_text", flat=True))
+
+    expected, got = both(act)
+    assert got == expected
+    assert got[0] == ["new"]
