@@ -15,13 +15,16 @@ BATCH_SIZE = 100
 
 # A file that is being tried again is parked, and keeps the reason of its failure until it has an
 # outcome: a call that was killed before it sent the message knows the file again by that.
-_RETRYABLE = Q(outcome=Outcome.FAILED) | (Q(outcome=Outcome.DEFERRED) & ~Q(reason=""))
+_RETRYABLE = Q(outcome=Outcome.FAILED, discarded_at=None) | (
+    Q(outcome=Outcome.DEFERRED) & ~Q(reason="")
+)
 
 
 def retryable(
     jurisdiction_ids: Collection[str], folders: Collection[str], keys: Collection[str]
 ) -> Iterator[list[File]]:
-    """The failed files, and those that are being tried again, some at a time, by id.
+    """The failed files but for discarded ones, and those that are being tried again, some at a
+    time, by id.
 
     Of these jurisdictions, by id or for files that say none by folder (`prefix/abbr/`), and of
     these names (full keys, where the files were moved, or file names); empty means all.
@@ -71,9 +74,23 @@ def requeue(versions: Mapping[int, ObjectVersion]) -> Sequence[int]:
                 row.etag, row.size = found.etag, found.size
                 row.last_modified = found.last_modified
                 # A file of no run may wait as long as it could the first time.
-                row.received_at = now
+                row.received_at = row.retried_at = now
                 row.imported_at = row.acknowledged_at = row.settled_at = None
                 row.settled_key = ""
                 waiting.append(row.id)
             row.save()
     return waiting
+
+
+def discard(ids: Collection[int], by: str, note: str) -> int:
+    """These failures need no attention any longer, says `by`, for the reason in `note`.
+
+    They stay failed, so that a run they belong to still deletes nothing, but are neither listed
+    nor retried any more. Returns how many were discarded: not one that is being tried again, or
+    that was discarded before.
+    """
+    return File.objects.filter(id__in=ids, outcome=Outcome.FAILED, discarded_at=None).update(
+        discarded_at=ledger.database_now(),
+        discarded_by=ledger.storable(by),
+        discard_note=ledger.storable(note),
+    )

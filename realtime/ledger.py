@@ -55,7 +55,7 @@ def record(results: Sequence[Result], now: datetime) -> dict[FileIdentity, int]:
             new.append(row)
         else:
             row.id, row.queued_at, row.received_at = old.id, old.queued_at, old.received_at
-            row.acknowledged_at = old.acknowledged_at
+            row.acknowledged_at, row.retried_at = old.acknowledged_at, old.retried_at
             row.run_id = row.run_id or old.run_id
             row.file_archiving = row.file_archiving or old.file_archiving
             changed.append(row)

@@ -116,7 +116,7 @@ def lock_jurisdiction(jurisdiction_id: str, wait_seconds: float) -> None:
                 "SELECT set_config('lock_timeout', %s, true)", [f"{int(wait_seconds * 1000)}ms"]
             )
             cursor.execute(
-                "SELECT pg_advisory_xact_lock(%s, %s)", [JURISDICTIONS, _number(jurisdiction_id)]
+                "SELECT pg_advisory_xact_lock(%s, %s)", [JURISDICTIONS, number(jurisdiction_id)]
             )
         except OperationalError as exc:
             if getattr(exc.__cause__, "pgcode", "") == "55P03":
@@ -128,7 +128,7 @@ def lock_jurisdiction(jurisdiction_id: str, wait_seconds: float) -> None:
 def lock_person(person_id: str) -> None:
     """Hold this person until the transaction ends: people belong to several jurisdictions."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [PEOPLE, _number(person_id)])
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [PEOPLE, number(person_id)])
 
 
 def lock_archive() -> None:
@@ -137,7 +137,8 @@ def lock_archive() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [ARCHIVE])
 
 
-def _number(text: str) -> int:
+def number(text: str) -> int:
+    """The second half of the lock key for a jurisdiction or person."""
     return zlib.crc32(text.encode()) - 2**31
 
 

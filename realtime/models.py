@@ -127,6 +127,12 @@ class File(models.Model):
     settled_key = models.TextField(blank=True, help_text="where it was moved; empty: nowhere")
     message = models.TextField(blank=True, help_text="body of the message, for failed files")
 
+    # What people did about it
+    retried_at = models.DateTimeField(null=True, help_text="when it was last sent again")
+    discarded_at = models.DateTimeField(null=True, help_text="its failure needs no attention")
+    discarded_by = models.TextField(blank=True)
+    discard_note = models.TextField(blank=True)
+
     class Meta:
         db_table = "realtime_file"
         constraints = [
@@ -163,6 +169,12 @@ class File(models.Model):
                 fields=["imported_at"],
                 name="realtime_file_unsettled",
                 condition=models.Q(settled_at=None, imported_at__isnull=False),
+            ),
+            models.Index(fields=["jurisdiction_id", "imported_at"], name="realtime_file_imported"),
+            models.Index(
+                fields=["jurisdiction_id", "reason", "imported_at"],
+                name="realtime_file_failures",
+                condition=models.Q(outcome="failed", discarded_at=None),
             ),
             BrinIndex(fields=["received_at"], name="realtime_file_received"),
         ]

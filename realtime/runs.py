@@ -122,7 +122,7 @@ def plans(now: datetime) -> list[Plan]:
             if arrival is not None and arrival.complete:
                 found.append(Plan(run, tuple(older)))
                 older = []
-            elif _is_waited_for(run, now):
+            elif is_waited_for(run, now):
                 break
             elif not run.closed_at:
                 older.append(run)
@@ -137,11 +137,12 @@ def waited_for_by(run: ScrapeRun) -> list[ScrapeRun]:
     return [
         one
         for one in older
-        if (one.run_id in there and there[one.run_id].complete) or _is_waited_for(one, now)
+        if (one.run_id in there and there[one.run_id].complete) or is_waited_for(one, now)
     ]
 
 
-def _is_waited_for(run: ScrapeRun, now: datetime) -> bool:
+def is_waited_for(run: ScrapeRun, now: datetime) -> bool:
+    """Whether newer runs of the jurisdiction wait for one whose files have not all come."""
     if run.received_at is None or run.closed_at:
         return False
     return run.received_at > now - PATIENCE

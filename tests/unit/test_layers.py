@@ -19,7 +19,8 @@ LAYERS = (
      "history", "report", "fetching", "lease", "inbox", "outbox", "retrying", "spool", "importers",
      "runs", "waiting", "rereading"},
     {"work", "deliveries", "intake", "batch_import", "jurisdiction_batches", "parked", "archive",
-     "ingest", "finalization", "prune", "resend", "folder", "producer", "publishing", "existing"},
+     "ingest", "finalization", "prune", "resend", "folder", "producer", "publishing", "existing",
+     "status"},
     {"management", "checks", "lambda_handler", "output_handler", "update", "devstack", "demo"},
 )  # fmt: skip
 # What scrapers load, where neither our settings nor a database are.
