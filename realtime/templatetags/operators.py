@@ -1,0 +1,53 @@
+"""How the operators' page writes times and figures."""
+
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from realtime.page import names, words
+
+register = template.Library()
+
+
+@register.filter
+def duration(seconds: Any) -> str:
+    """As `words.duration`."""
+    return words.duration(seconds)
+
+
+@register.filter
+def thousands(number: int) -> str:
+    """`12,345`."""
+    return f"{number:,}"
+
+
+@register.filter
+def name_of(jurisdiction_id: str) -> str:
+    """As `names.name_of`."""
+    return names.name_of(jurisdiction_id)
+
+
+@register.filter
+def instant(when: datetime | None) -> SafeString | str:
+    """A moment in UTC, to the second."""
+    if when is None:
+        return "–"
+    return format_html(
+        '<time datetime="{}">{}</time>', when.isoformat(), f"{when:%Y-%m-%d %H:%M:%S}"
+    )
+
+
+@register.simple_tag
+def ago(when: datetime | None, now: datetime) -> SafeString | str:
+    """How long ago a moment was; the moment itself is in its title."""
+    if when is None:
+        return "never"
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{} ago</time>',
+        when.isoformat(),
+        f"{when:%Y-%m-%d %H:%M:%S}",
+        words.duration(now - when),
+    )
