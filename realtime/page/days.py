@@ -21,14 +21,16 @@ def hours_until(now: datetime) -> list[datetime]:
 
 @dataclass(frozen=True)
 class Day:
-    """Files and median lag by the hour, as charts, and all files of the day."""
+    """Files and median lag by the hour, as charts; all files of the day, and those of the busiest
+    hour."""
 
     files: int
+    busiest: int
     volume: SafeString
     lag: SafeString
 
 
-def day(hours: Sequence[datetime], found: Sequence[Lag]) -> Day:
+def day(hours: Sequence[datetime], found: Sequence[Lag], height: int = charts.NARROW) -> Day:
     """Draw what was found of these hours; an hour that is missing had no files."""
     by_hour = {one.hour: one for one in found}
     files = [by_hour[hour].files if hour in by_hour else 0 for hour in hours]
@@ -37,6 +39,9 @@ def day(hours: Sequence[datetime], found: Sequence[Lag]) -> Day:
     between = f"{duration(min(known))} to {duration(max(known))}" if known else "nothing measured"
     return Day(
         sum(files),
-        charts.bars(files, f"Files by hour, 24 hours: {sum(files):,}, at most {max(files):,}"),
-        charts.line(lags, f"Median lag by hour, 24 hours: {between}"),
+        max(files),
+        charts.bars(
+            files, f"Files by hour, 24 hours: {sum(files):,}, at most {max(files):,}", height
+        ),
+        charts.line(lags, f"Median lag by hour, 24 hours: {between}", height),
     )

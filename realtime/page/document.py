@@ -23,6 +23,11 @@ class Line:
     marked: bool = False
     first: bool = False
 
+    @property
+    def indent(self) -> str:
+        """The blanks that the text begins with."""
+        return self.text[: len(self.text) - len(self.text.lstrip())]
+
 
 @dataclass(frozen=True)
 class Document:

@@ -7,7 +7,7 @@ from django.shortcuts import render
 
 from realtime.ledger import database_now
 from realtime.models import File, ScrapeRun
-from realtime.page import names
+from realtime.page import charts, names
 from realtime.page.access import operators_only
 from realtime.page.days import day, hours_until
 from realtime.page.freshness import latest
@@ -41,7 +41,7 @@ def show(request: HttpRequest, jurisdiction_id: str) -> HttpResponse:
             "jurisdiction_id": jurisdiction_id,
             "name": names.name_of(jurisdiction_id),
             "latest": latest(found, states, now),
-            "day": day(hours, found),
+            "day": day(hours, found, charts.WIDE),
             "types": types,
             "runs": progress(states, last_sent([jurisdiction_id])),
             "files": newest,

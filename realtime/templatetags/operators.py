@@ -1,6 +1,6 @@
 """How the operators' page writes times and figures."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
@@ -51,3 +51,23 @@ def ago(when: datetime | None, now: datetime) -> SafeString | str:
         f"{when:%Y-%m-%d %H:%M:%S}",
         words.duration(now - when),
     )
+
+
+@register.simple_tag
+def clock(when: datetime | None, now: datetime) -> SafeString | str:
+    """A moment of the last twelve hours by the clock, in UTC; an earlier one with its date."""
+    if when is None:
+        return "–"
+    form = "%H:%M:%S" if abs(now - when) < timedelta(hours=12) else "%Y-%m-%d %H:%M:%S"
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>',
+        when.isoformat(),
+        f"{when:%Y-%m-%d %H:%M:%S}",
+        f"{when:{form}}",
+    )
+
+
+@register.filter
+def since(later: datetime | None, earlier: datetime) -> str:
+    """How long it took from one moment to another."""
+    return words.duration(None if later is None else later - earlier)
