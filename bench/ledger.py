@@ -4,8 +4,9 @@ from datetime import datetime
 
 from django.db import connection
 
-# Fifty jurisdictions, the large ones some ten times as busy as the small; three of ten files are of
-# the last day, the others of the 29 before. What a file is follows from its number alone.
+# Fifty jurisdictions, the large ones some ten times as busy as the small; a tenth of the files are
+# of the last day, thrice what each of the 29 before had; two of seven brought news. What a file is
+# follows from its number alone.
 _RUNS = """
     INSERT INTO realtime_run (run_id, bucket, jurisdiction_id, jurisdiction_name, started_at,
       finished_at, objects_sent, scrapers, received_at, step, attempts, finalized_at, closed)
@@ -51,12 +52,12 @@ _FILES = """
                (ARRAY['bill', 'vote_event', 'vote_event', 'vote_event', 'event'])[1 + number %% 5]
                  AS type,
                CASE WHEN number %% 500 = 0 THEN 'failed'
-                 WHEN number %% 5000 = 1 AND number > %(files)s * 0.9 THEN 'deferred'
-                 ELSE (ARRAY['inserted', 'updated', 'unchanged', 'unchanged'])[1 + number %% 4]
+                 WHEN number %% 5000 = 1 AND number > %(files)s * 0.95 THEN 'deferred'
+                 ELSE (ARRAY['inserted', 'updated', 'unchanged'])[1 + least(number %% 7, 2)]
                END AS outcome,
-               CASE WHEN number <= %(files)s * 0.7
-                 THEN 30 - 29 * number / (%(files)s * 0.7)
-                 ELSE (%(files)s - number) / (%(files)s * 0.3) END AS age
+               CASE WHEN number <= %(files)s * 0.9
+                 THEN 30 - 29 * number / (%(files)s * 0.9)
+                 ELSE (%(files)s - number) / (%(files)s * 0.1) END AS age
       ) AS made
     ) AS file ORDER BY number
 """
@@ -72,4 +73,4 @@ def fill(files: int, now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_RUNS.format(jurisdiction=_JURISDICTION), {"now": now})
         cursor.execute(_FILES.format(jurisdiction=_JURISDICTION), {"now": now, "files": files})
-        cursor.execute("ANALYZE realtime_file, realtime_run")
+        cursor.execute("VACUUM (ANALYZE) realtime_file, realtime_run")

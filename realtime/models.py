@@ -19,6 +19,14 @@ class Outcome(models.TextChoices):
 
 APPLIED = (Outcome.INSERTED, Outcome.UPDATED, Outcome.UNCHANGED)
 
+# What became visible for the first time; not from a folder, which nobody has queued.
+VISIBLE = models.Q(
+    outcome__in=["inserted", "updated"],
+    scraped_at__isnull=False,
+    bucket__gt="",
+    imported_at__isnull=False,
+)
+
 
 class Closed(models.TextChoices):
     """Why a run was closed: its finalization deletes nothing and marks nothing as deleted."""
@@ -153,7 +161,9 @@ class File(models.Model):
             models.Index(
                 fields=["row_id"], name="realtime_file_row", condition=~models.Q(row_id="")
             ),
-            models.Index(fields=["run_id"], name="realtime_file_run"),
+            models.Index(
+                fields=["run_id", "object_type", "outcome"], name="realtime_file_run_types"
+            ),
             models.Index(
                 fields=["id"], name="realtime_file_failed", condition=models.Q(outcome="failed")
             ),
@@ -171,6 +181,20 @@ class File(models.Model):
                 condition=models.Q(settled_at=None, imported_at__isnull=False),
             ),
             models.Index(fields=["jurisdiction_id", "imported_at"], name="realtime_file_imported"),
+            models.Index(
+                fields=["jurisdiction_id", "imported_at"],
+                name="realtime_file_visible",
+                # All that lag is made of, so that the wide rows are not read for it.
+                include=[
+                    "object_type",
+                    "run_id",
+                    "scraped_at",
+                    "queued_at",
+                    "received_at",
+                    "retried_at",
+                ],
+                condition=VISIBLE,
+            ),
             models.Index(
                 fields=["jurisdiction_id", "reason", "imported_at"],
                 name="realtime_file_failures",

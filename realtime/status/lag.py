@@ -21,23 +21,23 @@ _KEYS = {
 }
 _EMPTY = {JURISDICTION: "''", TYPE: "''", HOUR: "NULL::timestamptz"}
 
+# The conditions are those of the index realtime_file_visible, which answers all of it.
 _LAGS = """
     WITH file AS (
       SELECT {keys}, scraped_at > queued_at + %(skew)s AS skewed,
              queued_at > scraped_at + %(late)s AS late,
              retried_at IS NOT NULL AS retried,
-             outcome IN ('inserted', 'updated') AND bucket <> '' AND scraped_at IS NOT NULL
-               AS visible,
              {seconds}
       FROM realtime_file
       WHERE jurisdiction_id = ANY(%(jurisdictions)s)
         AND imported_at >= %(since)s AND imported_at < %(until)s
+        AND outcome IN ('inserted', 'updated') AND scraped_at IS NOT NULL AND bucket > ''
     )
     SELECT jurisdiction, type, hour, count(*),
-           count(*) FILTER (WHERE visible AND late),
-           count(*) FILTER (WHERE visible AND NOT late AND retried),
-           count(*) FILTER (WHERE visible AND NOT late AND NOT retried AND skewed),
-           count(*) FILTER (WHERE visible AND NOT late AND NOT retried),
+           count(*) FILTER (WHERE late),
+           count(*) FILTER (WHERE NOT late AND retried),
+           count(*) FILTER (WHERE NOT late AND NOT retried AND skewed),
+           count(*) FILTER (WHERE NOT late AND NOT retried),
            {spreads}
     FROM file GROUP BY jurisdiction, type, hour ORDER BY jurisdiction, type, hour
 """
@@ -46,10 +46,10 @@ _SECONDS = "greatest(extract(epoch FROM {until} - {since}), 0)::float8 AS {name}
 # The database sorts once for both percentiles.
 _SPREAD = """
     percentile_disc(0.5) WITHIN GROUP (ORDER BY {name})
-      FILTER (WHERE visible AND NOT late AND NOT retried),
+      FILTER (WHERE NOT late AND NOT retried),
     percentile_disc(0.95) WITHIN GROUP (ORDER BY {name})
-      FILTER (WHERE visible AND NOT late AND NOT retried),
-    max({name}) FILTER (WHERE visible AND NOT late AND NOT retried)
+      FILTER (WHERE NOT late AND NOT retried),
+    max({name}) FILTER (WHERE NOT late AND NOT retried)
 """
 _PARTS = {
     "total": ("scraped_at", "imported_at"),
@@ -88,13 +88,13 @@ class Spread:
 
 @dataclass(frozen=True)
 class Lag:
-    """The files of one group that got their outcome in a window, and how long they took.
+    """The files of one group that made something visible in a window, and how long they took.
 
-    What is not grouped by is empty. `files` counts every outcome but parked; `measured` those of
-    which `total` and its parts speak: inserted or updated, parked before or not, but for `late`
-    ones (published more than a day after they were scraped) and `retried` ones (somebody had to
-    mend something first), which are only counted. `skewed` of the measured ones were scraped, by
-    the scraper's clock, after they were queued; no time is taken for less than zero.
+    What is not grouped by is empty. `files` were inserted or updated, parked before or not.
+    `measured` are those of which `total` and its parts speak: all but `late` ones (published more
+    than a day after they were scraped) and `retried` ones (somebody had to mend something first).
+    `skewed` of the measured ones were scraped, by the scraper's clock, after they were queued; no
+    time is taken for less than zero.
     """
 
     jurisdiction_id: str
@@ -117,6 +117,33 @@ def jurisdictions() -> dict[str, datetime | None]:
     with connection.cursor() as cursor:
         cursor.execute(_JURISDICTIONS)
         return dict(cursor.fetchall())
+
+
+_VOLUMES = """
+    SELECT jurisdiction_id, date_trunc('hour', imported_at), count(*)
+    FROM realtime_file
+    WHERE jurisdiction_id = ANY(%(jurisdictions)s)
+      AND imported_at >= %(since)s AND imported_at < %(until)s
+    GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """How many files of a jurisdiction got an outcome, whichever, within an hour."""
+
+    jurisdiction_id: str
+    hour: datetime
+    files: int
+
+
+def volumes(since: datetime, until: datetime, jurisdiction_ids: Collection[str]) -> list[Volume]:
+    """By jurisdiction and hour, from `since` to before `until` (aware, database time)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _VOLUMES, {"since": since, "until": until, "jurisdictions": list(jurisdiction_ids)}
+        )
+        return [Volume(*row) for row in cursor.fetchall()]
 
 
 def lags(

@@ -5,25 +5,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import Q
 
 from realtime import runs
-from realtime.models import ScrapeRun
+from realtime.models import Outcome, ScrapeRun
 from realtime.runs import Arrival
 
+# Answered by the index realtime_file_run_types. Our producer never uses a key twice; whether a run
+# is complete is not for these figures to say.
 _COUNTS = """
-    SELECT file.run_id, file.object_type, count(DISTINCT (file.bucket, file.key)),
-           count(*) FILTER (WHERE file.outcome = 'deferred'),
-           count(*) FILTER (WHERE file.outcome = 'failed' AND file.reason <> %(harmless)s),
-           max(file.received_at)
-    FROM realtime_run AS run
-    JOIN realtime_file AS file
-      ON file.run_id = run.run_id AND file.jurisdiction_id = run.jurisdiction_id
-    WHERE run.run_id = ANY(%(runs)s)
-    GROUP BY 1, 2
+    SELECT run_id, object_type, outcome, count(*)
+    FROM realtime_file WHERE run_id = ANY(%(runs)s) GROUP BY 1, 2, 3
+"""
+_HARMLESS = """
+    SELECT run_id, count(*) FROM realtime_file
+    WHERE run_id = ANY(%(runs)s) AND outcome = 'failed' AND reason = %(harmless)s GROUP BY 1
+"""
+_NEWEST = """
+    SELECT run_id, (
+      SELECT imported_at FROM realtime_file AS file
+      WHERE file.jurisdiction_id = run.jurisdiction_id AND file.run_id = run.run_id
+        AND imported_at >= run.started_at
+      ORDER BY imported_at DESC LIMIT 1)
+    FROM realtime_run AS run WHERE run_id = ANY(%(runs)s)
 """
 # Final and closed runs that are listed beside the open ones.
 _RECENT = 50
@@ -44,9 +52,10 @@ class RunState:
     """A scrape run and where it is.
 
     `came` of the `sent` files (by type; `sent` is empty until the run has ended) have an outcome,
-    `parked` of these an outcome that is not final, and `failed` could not be imported, so that it
-    will delete nothing. `why` says in words what blocks it, why it was closed, or how far
-    finalizing it is. Of a run that is final or closed nothing is counted.
+    `parked` of these one that is not final, and `failed` could not be imported, so that it will
+    delete nothing; `newest` is when the last of them was imported. `why` says in words what blocks
+    it, why it was closed, or how far finalizing it is. Of a run that is final or closed nothing is
+    counted.
     """
 
     run: ScrapeRun
@@ -125,14 +134,20 @@ class _Counted:
 
 def _counts(found: Sequence[ScrapeRun]) -> defaultdict[UUID, _Counted]:
     counts: defaultdict[UUID, _Counted] = defaultdict(_Counted)
+    values: dict[str, Any] = {"runs": [run.run_id for run in found], "harmless": runs.HARMLESS}
     with connection.cursor() as cursor:
-        cursor.execute(_COUNTS, {"runs": [run.run_id for run in found], "harmless": runs.HARMLESS})
-        for run_id, object_type, came, parked, failed, newest in cursor.fetchall():
+        cursor.execute(_COUNTS, values)
+        for run_id, object_type, outcome, files in cursor.fetchall():
             one = counts[run_id]
-            one.came[object_type] += came
-            one.parked += parked
-            one.failed += failed
-            one.newest = max(newest, one.newest or newest)
+            one.came[object_type] += files
+            one.parked += files if outcome == Outcome.DEFERRED else 0
+            one.failed += files if outcome == Outcome.FAILED else 0
+        cursor.execute(_HARMLESS, values)
+        for run_id, files in cursor.fetchall():
+            counts[run_id].failed -= files
+        cursor.execute(_NEWEST, values)
+        for run_id, newest in cursor.fetchall():
+            counts[run_id].newest = newest
     return counts
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import connection
 
+# Nothing of a run is imported before it began, so the index realtime_file_visible finds its files.
 # Batch import begins when the scrape has ended; how long it takes is not held against it.
 _SOONER = """
     SELECT {keys}, count(*),
@@ -21,9 +22,11 @@ _SOONER = """
       FROM realtime_run AS run
       JOIN realtime_file AS file
         ON file.run_id = run.run_id AND file.jurisdiction_id = run.jurisdiction_id
+        AND file.imported_at >= run.started_at
       WHERE run.finished_at >= %(since)s AND run.finished_at < %(until)s
         AND run.jurisdiction_id = ANY(%(jurisdictions)s)
-        AND file.outcome IN ('inserted', 'updated') AND file.scraped_at <= run.finished_at
+        AND file.outcome IN ('inserted', 'updated') AND file.scraped_at IS NOT NULL
+        AND file.bucket > '' AND file.scraped_at <= run.finished_at
         AND file.queued_at <= file.scraped_at + interval '24 hours'
         AND file.retried_at IS NULL
     ) AS file
