@@ -52,7 +52,7 @@ class FileAdmin(ReadOnly):
     """Files, newest first; searched by full key, file name, run, or the `_id` in the file."""
 
     list_display = ("key", "outcome", "reason", "jurisdiction_id", "received_at", "imported_at")
-    list_filter = ("outcome", "object_type")
+    list_filter = ("outcome",)
     ordering = ("-id",)
     search_fields = ("key",)
     search_help_text = "Full key, file name, or id of a scrape run"
