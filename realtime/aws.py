@@ -13,19 +13,22 @@ from botocore.exceptions import BotoCoreError
 from realtime.errors import ConfigurationError
 
 
-def client(service: str, threads: int, attempts: int = 4) -> Any:
+def client(
+    service: str, threads: int, attempts: int = 4, connecting: float = 5, silence: float = 30
+) -> Any:
     """A client for use from `threads` threads at once.
 
-    A request that fails in passing is tried `attempts` times; one that stays silent is given up
-    after 30 seconds each time. Raises ConfigurationError when a setting is missing.
+    A request that fails in passing is tried `attempts` times; each time, one that finds nobody is
+    given up after `connecting` seconds, and one that stays silent after `silence` seconds. Raises
+    ConfigurationError when a setting is missing.
     """
     try:
         return _session().create_client(
             service,
             config=Config(
                 max_pool_connections=threads + 2,
-                connect_timeout=5,
-                read_timeout=30,
+                connect_timeout=connecting,
+                read_timeout=silence,
                 retries={"mode": "standard", "total_max_attempts": attempts},
             ),
         )

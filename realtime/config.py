@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from realtime.errors import ConfigurationError
 
-# Working connections and the moment's connection that looks for a worker slot are told apart in
-# pg_stat_activity by these names.
+# Working connections, the moment's connection that looks for a worker slot, and those of whoever
+# only looks on are told apart in pg_stat_activity by these names.
 APPLICATION_NAME = "openstates-realtime"
 SLOT_SEEKER_NAME = "openstates-realtime-slot"
+ONLOOKER_NAME = "openstates-realtime-status"
 
 # Which importers write the rows: the set-based ones, or core's own.
 BULK, CORE = "bulk", "core"

@@ -94,6 +94,15 @@ def jurisdiction_of(abbr: str) -> str:
     return found
 
 
+def abbreviation_of(jurisdiction_id: str) -> str:
+    """The abbreviation of a jurisdiction in lower case, `us` for Congress; its id if unknown."""
+    try:
+        abbr: str = metadata.lookup(jurisdiction_id=jurisdiction_id).abbr
+    except KeyError:
+        return jurisdiction_id
+    return abbr.lower()
+
+
 def fetch(
     wanted: Sequence[tuple[Wanted, Key]],
     store: Store,

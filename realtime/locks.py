@@ -77,17 +77,7 @@ class WorkerSlot:
         connection.close()
 
     def _connect(self) -> None:
-        connection.close()
-        options = connection.settings_dict.setdefault("OPTIONS", {})
-        named = options.get("application_name")
-        options["application_name"] = SLOT_SEEKER_NAME
-        try:
-            connection.ensure_connection()
-        finally:
-            if named is None:
-                del options["application_name"]
-            else:
-                options["application_name"] = named
+        connect_as(SLOT_SEEKER_NAME)
         with connection.cursor() as cursor:
             pids = set()
             for _ in range(2):
@@ -102,6 +92,21 @@ class WorkerSlot:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [SLOTS, slot])
             return bool(cursor.fetchone()[0])
+
+
+def connect_as(name: str) -> None:
+    """Open the database's connection anew, to go by `name` in pg_stat_activity."""
+    connection.close()
+    options = connection.settings_dict.setdefault("OPTIONS", {})
+    named = options.get("application_name")
+    options["application_name"] = name
+    try:
+        connection.ensure_connection()
+    finally:
+        if named is None:
+            del options["application_name"]
+        else:
+            options["application_name"] = named
 
 
 def lock_jurisdiction(jurisdiction_id: str, wait_seconds: float) -> None:

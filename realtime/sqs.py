@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -19,7 +20,22 @@ logger = logging.getLogger(__name__)
 # SQS: "maximum of 10 messages" for each batch call.
 BATCH = 10
 THREADS = 8
+_DEPTH = [
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+]
 _MISSING_QUEUE = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"}
+
+
+@dataclass(frozen=True)
+class Depth:
+    """Messages of a queue: `visible` ones; those `in_flight`, which somebody works on, or has
+    released to come again soon; and those sent with a delay (`delayed`)."""
+
+    visible: int
+    in_flight: int
+    delayed: int
 
 
 class SqsQueue:
@@ -91,6 +107,13 @@ class SqsQueue:
             action="change the visibility of",
             extra=lambda: {"VisibilityTimeout": seconds()},
         )
+
+    def depth(self) -> Depth:
+        """How many messages there are, about: SQS counts within a minute or so."""
+        response = self._call(
+            lambda: self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=_DEPTH)
+        )
+        return Depth(*(int(response["Attributes"][name]) for name in _DEPTH))
 
     def send(self, bodies: Sequence[str]) -> list[int]:
         """Send at most ten message bodies in one call; returns the indexes that SQS refused."""

@@ -129,7 +129,7 @@ def test_function__deadline__ends_the_run_in_time_and_loses_nothing(
     other = psycopg2.connect(mail.config.database_url)
     # Another worker has the jurisdiction for longer than this invocation lasts.
     with other, other.cursor() as cursor:
-        number = locks._number(scrapes.WYOMING.jurisdiction_id)
+        number = locks.number(scrapes.WYOMING.jurisdiction_id)
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [locks.JURISDICTIONS, number])
         cut = function.invoke(SCHEDULE, seconds=4)
     other.close()

@@ -220,7 +220,7 @@ def test_import__busy_jurisdiction_and_little_time__stops_in_time(
     monkeypatch.setattr(jurisdiction_batches, "PATIENT", 60)
     other = psycopg2.connect(mail.config.database_url)
     with other, other.cursor() as cursor:
-        number = locks._number(scrapes.WYOMING.jurisdiction_id)
+        number = locks.number(scrapes.WYOMING.jurisdiction_id)
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [locks.JURISDICTIONS, number])
         mail.publish(scrapes.bill())
         end = time.monotonic() + 2

@@ -427,7 +427,7 @@ def test_import__jurisdiction_busy__released(
     monkeypatch.setattr(jurisdiction_batches, "PATIENT", 0.2)
     other = psycopg2.connect(session.config.database_url)
     with other, other.cursor() as cursor:
-        number = locks._number(scrapes.WYOMING.jurisdiction_id)
+        number = locks.number(scrapes.WYOMING.jurisdiction_id)
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [locks.JURISDICTIONS, number])
         session.publish(scrapes.bill())
         report = session.run()

@@ -79,7 +79,7 @@ def test_handler__sqs_batch_of_a_busy_jurisdiction__names_what_must_come_again(
     key = mail.put(scrapes.bill())
     other = psycopg2.connect(mail.config.database_url)
     with other, other.cursor() as cursor:
-        number = locks._number(scrapes.WYOMING.jurisdiction_id)
+        number = locks.number(scrapes.WYOMING.jurisdiction_id)
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [locks.JURISDICTIONS, number])
         report = handler(
             sqs_event(mail.message(key), mail.message("archived/2031-01-01/wy/bill_1.json")),

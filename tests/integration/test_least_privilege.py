@@ -96,7 +96,7 @@ class Recorder:
 def busy(jurisdiction_id: str, url: str) -> Iterator[None]:
     """Another worker imports this jurisdiction, so that what comes of it is released."""
     other = psycopg2.connect(url)
-    number = locks._number(jurisdiction_id)
+    number = locks.number(jurisdiction_id)
     with other, other.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [locks.JURISDICTIONS, number])
         yield
