@@ -1,7 +1,6 @@
 """The operators' page as a running site: its database, its users, and files to look at."""
 
 import json
-import os
 import secrets
 import socket
 import subprocess
@@ -72,7 +71,13 @@ class Site:
 
 def prepare(environment: Mapping[str, str]) -> dict[str, str]:
     """Give the site its tables, an operator and a visitor; returns the site's environment."""
-    site = {**environment, "SECRET_KEY": secrets.token_hex(32), "DJANGO_SUPERUSER_PASSWORD": PASSWORD}
+    site = {
+        **environment,
+        "SECRET_KEY": secrets.token_hex(32),
+        "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
+    }
+    # pytest-django's, where manage.py chooses for itself.
+    site.pop("DJANGO_SETTINGS_MODULE", None)
     for app in ("auth", "admin", "sessions"):
         run_manage("migrate", app, "--settings", "site_settings", env=site)
     for name in (OPERATOR, VISITOR):
@@ -97,7 +102,7 @@ def serving(environment: Mapping[str, str], aws: Aws) -> Iterator[Site]:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"],
             cwd=ROOT,
-            env={**os.environ, **environment},
+            env=dict(environment),
             stdout=said,
             stderr=said,
         )

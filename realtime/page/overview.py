@@ -9,15 +9,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from realtime.ledger import database_now
-from realtime.page import names
+from realtime.page import names, services
 from realtime.page.access import operators_only
 from realtime.page.days import Day, day, hours_until
 from realtime.page.freshness import Freshness, Latest, latest
 from realtime.page.progress import Progress, last_sent, progress
-from realtime.page.queue import Queue, ask
 from realtime.status import files, lag, run_states, workers
 from realtime.status.files import Failures
 from realtime.status.lag import Lag
+from realtime.status.reading import reading
+from realtime.status.received import received
 
 
 @dataclass(frozen=True)
@@ -45,24 +46,30 @@ class _Found:
 @operators_only
 def show(request: HttpRequest) -> HttpResponse:
     """The page. It asks the database the same few questions however much there is."""
-    now = database_now()
-    imported = lag.jurisdictions()
-    rows = _rows(now, imported)
-    unsettled = files.unsettled()
-    queue: Queue = ask()
+    queue = services.waiting()
+    with reading():
+        now = database_now()
+        imported = lag.jurisdictions()
+        rows = _rows(now, imported)
+        unsettled = sum(one.files for one in files.unsettled())
+        busy = workers.busy(imported)
+        lately = received(now)
+    kinds = [row.latest.freshness for row in rows]
     return render(
         request,
         "realtime/overview.html",
         {
             "now": now,
             "rows": rows,
-            "counts": [(kind, sum(row.latest.freshness is kind for row in rows)) for kind in Freshness],
+            "counts": [(kind, kinds.count(kind)) for kind in Freshness],
             "queue": queue,
-            "workers": workers.busy(imported),
+            "lately": lately,
+            "workers": busy,
+            "slots": services.config().max_workers,
             "failed": sum(one.files for row in rows for one in row.failures),
             "parked": sum(row.parked for row in rows),
-            "unsettled": sum(one.files for one in unsettled),
-            "unsettled_more": sum(one.files for one in unsettled) >= files.AT_MOST,
+            "unsettled": unsettled,
+            "unsettled_more": unsettled >= files.AT_MOST,
         },
     )
 

@@ -106,4 +106,4 @@ def failed(jurisdiction_id: str, reason: str = "", limit: int = 50) -> list[File
     )
     if reason:
         found = found.filter(reason=reason)
-    return list(found.defer("traceback", "message").order_by("-imported_at")[:limit])
+    return list(found.order_by("-imported_at").defer(*_BULKY)[:limit])
