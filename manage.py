@@ -6,7 +6,6 @@ import gc
 import os
 import sys
 
-
 # What serves the operators' page, or looks after those who may see it, has settings of its own.
 SITE_COMMANDS = {"runserver", "createsuperuser", "changepassword"}
 

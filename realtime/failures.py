@@ -41,9 +41,7 @@ def retryable(
 
 def alike(jurisdiction_id: str, reason: str) -> Iterator[list[File]]:
     """As `retryable`: those of exactly this jurisdiction that failed for this reason."""
-    return _batches(
-        File.objects.filter(_RETRYABLE, jurisdiction_id=jurisdiction_id, reason=reason)
-    )
+    return _batches(File.objects.filter(_RETRYABLE, jurisdiction_id=jurisdiction_id, reason=reason))
 
 
 def _batches(files: "QuerySet[File]") -> Iterator[list[File]]:

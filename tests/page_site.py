@@ -82,12 +82,15 @@ def prepare(environment: Mapping[str, str]) -> dict[str, str]:
         run_manage("migrate", app, "--settings", "site_settings", env=site)
     for name in (OPERATOR, VISITOR):
         run_manage("createsuperuser", "--noinput", "--username", name, "--email", "", env=site)
-    with closing(psycopg2.connect(environment["DATABASE_URL"])) as connection, connection:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE auth_user SET is_staff = false, is_superuser = false WHERE username = %s",
-                [VISITOR],
-            )
+    with (
+        closing(psycopg2.connect(environment["DATABASE_URL"])) as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(
+            "UPDATE auth_user SET is_staff = false, is_superuser = false WHERE username = %s",
+            [VISITOR],
+        )
     return site
 
 

@@ -43,9 +43,7 @@ def line(values: Sequence[float | None], title: str, height: int = NARROW) -> Sa
     return _chart(len(values), height, title, drawn)
 
 
-def _stretches(
-    values: Sequence[float | None], highest: float, height: int
-) -> list[list[float]]:
+def _stretches(values: Sequence[float | None], highest: float, height: int) -> list[list[float]]:
     """The coordinates of neighbouring values, x and y in turn."""
     found: list[list[float]] = []
     broken = True

@@ -62,9 +62,7 @@ def document(body: bytes, field: str) -> Document:
     if not found:
         # The first line of what lacks it says enough.
         marked = [now and not before for before, now in pairwise([False, *marked])]
-    return _document(
-        [(text, mark) for (text, _), mark in zip(spread, marked, strict=True)], found
-    )
+    return _document([(text, mark) for (text, _), mark in zip(spread, marked, strict=True)], found)
 
 
 def _resolve(data: Any, field: str) -> tuple[Path, bool]:
@@ -80,7 +78,9 @@ def _resolve(data: Any, field: str) -> tuple[Path, bool]:
     return path, bool(path)
 
 
-def _spread(value: Any, path: Path, before: str = "", after: str = "") -> Iterator[tuple[str, Path]]:
+def _spread(
+    value: Any, path: Path, before: str = "", after: str = ""
+) -> Iterator[tuple[str, Path]]:
     """The lines of a value, each with the path of what it shows."""
     indent = "  " * len(path)
     if not isinstance(value, dict | list) or not value:
@@ -104,9 +104,7 @@ def _document(lines: Sequence[tuple[str, bool]], found: bool) -> Document:
     excerpt: list[Line] = []
     if first is not None:
         around = range(max(first - _AROUND, 0), min(first + _AROUND + 1, len(lines)))
-        excerpt = [
-            Line(at + 1, _visible(lines[at][0]), lines[at][1], at == first) for at in around
-        ]
+        excerpt = [Line(at + 1, _visible(lines[at][0]), lines[at][1], at == first) for at in around]
     return Document(shown, excerpt, max(len(lines) - _MOST_LINES, 0), found)
 
 

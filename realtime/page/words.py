@@ -2,13 +2,14 @@
 
 from datetime import timedelta
 
+NOTHING = "\N{EN DASH}"
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def duration(seconds: float | timedelta | None) -> str:
     """`42 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`; a dash for nothing."""
     if seconds is None:
-        return "–"
+        return NOTHING
     if isinstance(seconds, timedelta):
         seconds = seconds.total_seconds()
     whole = max(round(seconds), 0)

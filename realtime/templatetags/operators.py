@@ -34,7 +34,7 @@ def name_of(jurisdiction_id: str) -> str:
 def instant(when: datetime | None) -> SafeString | str:
     """A moment in UTC, to the second."""
     if when is None:
-        return "–"
+        return words.NOTHING
     return format_html(
         '<time datetime="{}">{}</time>', when.isoformat(), f"{when:%Y-%m-%d %H:%M:%S}"
     )
@@ -57,7 +57,7 @@ def ago(when: datetime | None, now: datetime) -> SafeString | str:
 def clock(when: datetime | None, now: datetime) -> SafeString | str:
     """A moment of the last twelve hours by the clock, in UTC; an earlier one with its date."""
     if when is None:
-        return "–"
+        return words.NOTHING
     form = "%H:%M:%S" if abs(now - when) < timedelta(hours=12) else "%Y-%m-%d %H:%M:%S"
     return format_html(
         '<time datetime="{}" title="{} UTC">{}</time>',

@@ -17,7 +17,9 @@ PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 # An import run and a refresh of the page, on a machine that has much to do.
 SECONDS = 60_000
 
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="there is no Chromium: apt-get install chromium")
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM, reason="there is no Chromium: apt-get install chromium"
+)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +121,9 @@ def test_retry_all_like_this__cause_mended__all_seen_imported(visit: Visit, site
     for bill in bills:
         bill["from_organization"] = '~{"classification": "committee", "name": "Roads"}'
     paths = [site.fail(bill) for bill in bills]
-    [(reason,)] = site.rows("SELECT reason FROM realtime_file WHERE id = %s", paths[0].split("/")[2])
+    [(reason,)] = site.rows(
+        "SELECT reason FROM realtime_file WHERE id = %s", paths[0].split("/")[2]
+    )
     for bill in bills:
         bill["from_organization"] = '~{"classification": "lower"}'
         site.put(f"failed/wy/bill_{bill['_id']}.json", bill)
