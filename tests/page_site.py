@@ -81,7 +81,15 @@ def prepare(environment: Mapping[str, str]) -> dict[str, str]:
     for app in ("auth", "admin", "sessions"):
         run_manage("migrate", app, "--settings", "site_settings", env=site)
     for name in (OPERATOR, VISITOR):
-        run_manage("createsuperuser", "--noinput", "--username", name, "--email", "", env=site)
+        run_manage(
+            "createsuperuser",
+            "--noinput",
+            "--username",
+            name,
+            "--email",
+            f"{name}@localhost",
+            env=site,
+        )
     with (
         closing(psycopg2.connect(environment["DATABASE_URL"])) as connection,
         connection,

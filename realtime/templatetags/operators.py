@@ -49,7 +49,7 @@ def ago(when: datetime | None, now: datetime) -> SafeString | str:
         '<time datetime="{}" title="{} UTC">{} ago</time>',
         when.isoformat(),
         f"{when:%Y-%m-%d %H:%M:%S}",
-        words.duration(now - when),
+        words.duration(max(now - when, timedelta())),
     )
 
 
