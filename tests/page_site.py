@@ -68,6 +68,23 @@ class Site:
                 cursor.execute(sql, values)
                 return cursor.fetchall() if cursor.description else []
 
+    @contextmanager
+    def database_away(self) -> Iterator[None]:
+        """Nobody reaches the site's database until the block ends."""
+        server, _, name = self.environment["DATABASE_URL"].rpartition("/")
+        with closing(psycopg2.connect(f"{server}/postgres")) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+                cursor.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
+                    [name],
+                )
+                try:
+                    yield
+                finally:
+                    cursor.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+
 
 def prepare(environment: Mapping[str, str]) -> dict[str, str]:
     """Give the site its tables, an operator and a visitor; returns the site's environment."""

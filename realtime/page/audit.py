@@ -13,11 +13,11 @@ logger = logging.getLogger(__name__)
 
 def note(request: HttpRequest, file: File, what: str) -> None:
     """Write down that the user of this request did `what` to `file`."""
-    LogEntry.objects.log_action(
+    LogEntry.objects.create(
         user_id=request.user.pk,
-        content_type_id=ContentType.objects.get_for_model(File).pk,
-        object_id=file.pk,
-        object_repr=str(file),
+        content_type=ContentType.objects.get_for_model(File),
+        object_id=str(file.pk),
+        object_repr=str(file)[:200],
         action_flag=CHANGE,
         change_message=what,
     )

@@ -1,5 +1,7 @@
 """S3 and SQS as a page asks them: whoever waits for it would rather hear that they are away."""
 
+from typing import cast
+
 from django.conf import settings
 from django.core.cache import cache
 
@@ -35,7 +37,7 @@ def queue() -> SqsQueue:
 
 def waiting() -> status_queue.Answer:
     """What waits in the queue, as of the last few seconds; never raises."""
-    answer: status_queue.Answer = cache.get_or_set(
+    answer = cache.get_or_set(
         "realtime-queue", lambda: status_queue.ask(config().queue_url, _WAIT), _SHOWN
     )
-    return answer
+    return cast(status_queue.Answer, answer)

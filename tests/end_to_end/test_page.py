@@ -1,14 +1,17 @@
 """Who may see and do what on the operators' page, and what it says when something is away."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
 
 from tests import page_site, scrapes
 from tests.page_site import JURISDICTION_PATH, OPERATOR, PASSWORD, UNREACHABLE, VISITOR, Site
-from tests.support import run_manage
+from tests.support import ROOT, run_manage
 
 
 class Browser:
@@ -23,7 +26,7 @@ class Browser:
 
     def post(self, path: str, token: bool = True, **fields: str) -> requests.Response:
         if token:
-            fields["csrfmiddlewaretoken"] = self.session.cookies["csrftoken"]
+            fields["csrfmiddlewaretoken"] = self.session.cookies["csrftoken"] or ""
         return self.session.post(f"{self.url}{path}", data=fields, timeout=60)
 
     def log_in(self, name: str) -> "Browser":
@@ -175,3 +178,50 @@ def test_check__site_for_other_machines__finds_nothing_to_warn_of(site: Site) ->
     command = ("check", "--settings", "site_settings", "--deploy", "--tag", "security")
     result = run_manage(*command, "--fail-level", "WARNING", env=environment)
     assert "no issues" in result.stdout
+
+
+def test_page__database_is_away__says_so_until_it_is_back(site: Site) -> None:
+    operator = Browser(site.url).log_in(OPERATOR)
+    with site.database_away():
+        answer = operator.get("/")
+        assert answer.status_code == 503
+        assert "The database does not answer" in answer.text
+    assert operator.get("/").status_code == 200
+
+
+def test_page__mounted_in_another_site__works_at_its_place(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "theirs.py").write_text(
+        "from site_settings import *\n"
+        "ROOT_URLCONF, LOGIN_URL = 'their_urls', '/in/'\n"
+        "STATIC_URL = 'https://static.example.org/'\n"
+        "ALLOWED_HOSTS = ['testserver']\nSECURE_SSL_REDIRECT = False\n"
+    )
+    (tmp_path / "their_urls.py").write_text(
+        "from django.urls import include, path\n"
+        "urlpatterns = [path('imports/', include('realtime.urls'))]\n"
+    )
+    program = (
+        "import django; django.setup()\n"
+        "from django.contrib.auth import get_user_model\n"
+        "from django.test import Client\n"
+        "client = Client()\n"
+        "print(client.get('/imports/')['Location'])\n"
+        f"client.force_login(get_user_model().objects.get(username='{OPERATOR}'))\n"
+        "answer = client.get('/imports/')\n"
+        "print(answer['Content-Security-Policy'])\n"
+        "print(answer.content.decode())\n"
+    )
+    environment = {
+        **site.environment,
+        "DJANGO_SETTINGS_MODULE": "theirs",
+        "PYTHONPATH": f"{tmp_path}:{ROOT}",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, text=True, capture_output=True, check=True
+    )
+    login, policy, page = done.stdout.split("\n", 2)
+    assert login == "/in/?next=/imports/"
+    assert "script-src https://static.example.org" in policy
+    assert f'href="/imports{JURISDICTION_PATH}"' in page
+    assert 'src="https://static.example.org/realtime/live.js"' in page
+    assert "Ledger" not in page

@@ -10,7 +10,7 @@ from tests import scrapes
 from tests.page_site import JURISDICTION_PATH, OPERATOR, PASSWORD, Site
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
@@ -46,16 +46,17 @@ class Visit:
         page = context.new_page()
         page.set_default_timeout(SECONDS)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda said: said.type in ("error", "warning") and self.complaints.append(said.text),
-        )
+        page.on("console", self._hear)
         page.goto(path)
         page.get_by_label("Name").fill(OPERATOR)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Log in").click()
         page.wait_for_url(f"**{path}")
         return page
+
+    def _hear(self, said: "ConsoleMessage") -> None:
+        if said.type in ("error", "warning"):
+            self.complaints.append(said.text)
 
 
 @pytest.fixture
