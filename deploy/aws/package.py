@@ -32,7 +32,10 @@ PACKAGES = frozenset(
     if not line.startswith("#")
 )
 # Services that boto3 may be asked for: ours, and what its credentials may come from.
-_SERVICES = {"s3", "sqs", "ssm", "secretsmanager", "sts", "sso", "sso-oidc", "signin"}
+_SERVICES = {
+    *("s3", "sqs", "cloudwatch", "ssm", "secretsmanager"),
+    *("sts", "sso", "sso-oidc", "signin"),
+}
 # Parts of those packages that nothing here reaches; each is a pattern of paths below the root.
 _LEFT_OUT = tuple(
     re.compile(pattern)

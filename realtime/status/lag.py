@@ -42,7 +42,8 @@ _LAGS = """
     FROM file GROUP BY jurisdiction, type, hour ORDER BY jurisdiction, type, hour
 """
 _COUNTS = 8  # columns before the spreads
-_SECONDS = "greatest(extract(epoch FROM {until} - {since}), 0)::float8 AS {name}"
+# Faster than extract, which makes numerics.
+_SECONDS = "greatest(date_part('epoch', {until} - {since}), 0) AS {name}"
 # The database sorts once for both percentiles.
 _SPREAD = """
     percentile_disc(0.5) WITHIN GROUP (ORDER BY {name})

@@ -10,7 +10,7 @@ LATELY = timedelta(minutes=10)
 
 _RECEIVED = """
     SELECT (SELECT received_at FROM realtime_file ORDER BY id DESC LIMIT 1),
-           (SELECT max(extract(epoch FROM received_at - queued_at))::float8 FROM realtime_file
+           (SELECT max(date_part('epoch', received_at - queued_at)) FROM realtime_file
             WHERE received_at >= %(since)s AND bucket > '' AND retried_at IS NULL)
 """
 

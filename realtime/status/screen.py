@@ -168,7 +168,8 @@ def _runs(status: Status, rows: int) -> RenderableType:
     table = _table("run", "of", "state", "began", "files", "what is in the way")
     shown = status.runs[:rows]
     for one in shown:
-        table.add_row(
+        _add(
+            table,
             str(one.run.run_id)[:8],
             _clean(abbreviation_of(one.run.jurisdiction_id)),
             Text(one.state.value, style=_COLOURS[one.state]),
@@ -194,7 +195,7 @@ def _waiting(status: Status, rows: int) -> RenderableType:
     first = parked[: max(rows // 2, rows - len(failed))]
     shown = [*first, *failed[: rows - len(first)]]
     for row in shown:
-        table.add_row(*row)
+        _add(table, *row)
     return _with_rest(table, len(parked) + len(failed) - len(shown))
 
 
@@ -227,7 +228,8 @@ def _lags(status: Status, rows: int) -> RenderableType:
     )
     shown = by_jurisdiction[:rows]
     for one in shown:
-        table.add_row(
+        _add(
+            table,
             _clean(abbreviation_of(one.jurisdiction_id)),
             f"{one.measured:,}",
             *map(_time, (one.total.p50, one.total.p95, one.total.max)),
@@ -241,6 +243,11 @@ def _table(*titles: str) -> Table:
     for number, title in enumerate(titles):
         table.add_column(title, no_wrap=number < len(titles) - 1, overflow="ellipsis")
     return table
+
+
+def _add(table: Table, *cells: str | Text) -> None:
+    # What is scraped is text, whatever Rich would make of its brackets.
+    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 
 
 def _with_rest(table: Table, rest: int) -> RenderableType:

@@ -16,9 +16,9 @@ _SOONER = """
            percentile_disc(0.5) WITHIN GROUP (ORDER BY ours)
     FROM (
       SELECT run.run_id, run.jurisdiction_id, file.object_type,
-             extract(epoch FROM run.finished_at - file.imported_at)::float8 AS sooner,
-             extract(epoch FROM run.finished_at - file.scraped_at)::float8 AS batch,
-             extract(epoch FROM file.imported_at - file.scraped_at)::float8 AS ours
+             date_part('epoch', run.finished_at - file.imported_at) AS sooner,
+             date_part('epoch', run.finished_at - file.scraped_at) AS batch,
+             date_part('epoch', file.imported_at - file.scraped_at) AS ours
       FROM realtime_run AS run
       JOIN realtime_file AS file
         ON file.run_id = run.run_id AND file.jurisdiction_id = run.jurisdiction_id

@@ -21,6 +21,26 @@ LOOPBACK = {
     "unchanged": STEP,
     "update": STEP,
 }
+SOONER = {
+    "emulator": "moto",
+    "every seconds": 120.0,
+    "core seconds": 61.0,
+    "paces": {
+        "a bill a second": {
+            "scrape seconds": 600.0,
+            "runs": 6,
+            "run seconds": 3.0,
+            "types": {
+                "bill": {
+                    "files": 556,
+                    "sooner": {"min": -60.0, "p25": 90.0, "p50": 240.0, "p75": 360.0, "max": 570.0},
+                    "ours": 66.0,
+                    "batch": 300.0,
+                }
+            },
+        }
+    },
+}
 
 
 def bench(*arguments: str) -> CompletedText:
@@ -51,9 +71,10 @@ def test_bench__tiny__prints_tables_and_one_object_last(growth: CompletedText) -
 
 @pytest.mark.long
 def test_bench__other_sections__all_say_something() -> None:
-    others = ("loopback", "run", "startup")
+    others = ("loopback", "run", "startup", "sooner")
     found = json.loads(bench(*TINY, "--only", ",".join(others)).stdout.splitlines()[-1])
     assert set(found["results"]) == set(others)
+    assert found["results"]["sooner"]["paces"]["a bill a second"]["types"]["bill"]["files"] == 1
     ours = found["results"]["loopback"]["insert"]["ours"]
     assert ours["statements"] > 0
     assert ours["peak_mib"] > 0
@@ -68,16 +89,17 @@ def test_bench__pieces__become_one_page_with_a_picture(
     other = {
         **figures,
         "commands": ["python -m bench elsewhere"],
-        "results": {"loopback": LOOPBACK},
+        "results": {"loopback": LOOPBACK, "sooner": SOONER},
     }
     compared.write_text(json.dumps(other))
     rendered = bench("--render", str(measured), str(compared), "--write", str(page))
     merged = json.loads(rendered.stdout.splitlines()[-1])
-    assert merged["results"] == {**figures["results"], "loopback": LOOPBACK}
+    assert merged["results"] == {**figures["results"], "loopback": LOOPBACK, "sooner": SOONER}
     text = page.read_text()
     assert "python -m bench --files 4" in text
     assert "python -m bench elsewhere" in text
     assert "| 1,000, s |" in text
+    assert "| bill | 556 | -1.0 | 1.5 | 4.0 | 6.0 | 9.5 | 1.1 | 5.0 |" in text
     assert str(tmp_path) not in text
     picture = page.with_suffix(".svg").read_text()
     assert picture.startswith("<svg")

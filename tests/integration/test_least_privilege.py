@@ -43,6 +43,8 @@ def needed(call: dict[str, Any], secret_arn: str) -> Iterator[Permission]:
     service, operation = call["Service"], call["Operation"]
     if service == "sqs":
         yield f"sqs:{operation.removesuffix('Batch')}", QUEUE_ARN
+    elif service == "cloudwatch":
+        yield f"cloudwatch:{operation}", "*"
     elif service == "ssm":
         yield f"ssm:{operation}", f"arn:aws:ssm:us-east-1:123456789012:parameter{call['Name']}"
     elif service == "secretsmanager":
@@ -165,6 +167,7 @@ def test_policies__what_commands_call__is_what_they_may(
         consumed |= record("import_realtime", "--time-limit", "2", DATABASE_URL=url)
     operated = record("check", "--tag", "realtime", DATABASE_URL=url)
     operated |= record("retry_realtime", DATABASE_URL=url)
+    operated |= record("status_realtime", DATABASE_URL=url)
 
     names = {
         **ARNS,
@@ -197,5 +200,9 @@ def test_policies__of_roles__name_every_action_and_resource() -> None:
         for statement in deployed.policy(policy):
             assert statement["Effect"] == "Allow"
             assert "*" not in json.dumps(statement["Action"])
+            if statement["Action"] == "cloudwatch:GetMetricStatistics":
+                # It can be granted for all metrics only.
+                assert statement["Resource"] == "*"
+                continue
             # Objects have no names before they are there; their bucket has.
             assert statement["Resource"].removesuffix("/*").count("*") == 0

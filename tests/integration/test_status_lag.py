@@ -1,0 +1,133 @@
+"""How long files took from scraped to visible, as the ledger says."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from realtime.models import Outcome
+from realtime.status.lag import HOUR, JURISDICTION, TYPE, Lag, Spread, jurisdictions, lags, volumes
+from realtime.status.sooner import sooner
+from tests.ledger_rows import NOW, OHIO, WYOMING, ago, file, run
+
+pytestmark = pytest.mark.usefixtures("database")
+DAY = ago(hours=24)
+
+
+def measured(**how: Any) -> list[Lag]:
+    return lags(DAY, NOW, [WYOMING, OHIO], **how)
+
+
+def test_lag__of_a_hundred_files__is_the_nearest_rank_of_each_part() -> None:
+    for number in range(1, 101):
+        file(ago(hours=1), to_queue=number / 2, to_receive=number, to_commit=number * 2)
+    (lag,) = measured()
+    assert lag.measured == 100
+    assert lag.total == Spread(50 * 3.5, 95 * 3.5, 100 * 3.5)
+    assert lag.to_queue == Spread(25, 47.5, 50)
+    assert lag.to_receive == Spread(50, 95, 100)
+    assert lag.to_commit == Spread(100, 190, 200)
+
+
+def test_lag__grouped__by_jurisdiction_type_and_hour_of_the_import() -> None:
+    file(NOW.replace(minute=0, second=0) - timedelta(hours=2, seconds=1), to_receive=0)
+    file(ago(hours=3), object_type="event", to_receive=50)
+    file(ago(hours=3), jurisdiction_id=OHIO, to_receive=90)
+    by_jurisdiction = {lag.jurisdiction_id: lag.total.max for lag in measured(by=[JURISDICTION])}
+    assert by_jurisdiction == {WYOMING: 53, OHIO: 93}
+    by_type = {lag.object_type: lag.measured for lag in measured(by=[TYPE])}
+    assert by_type == {"bill": 2, "event": 1}
+    first, last = (lag.hour for lag in measured(by=[HOUR]))
+    assert first is not None and last is not None
+    assert (first.minute, last) == (0, NOW.replace(minute=0, second=0) - timedelta(hours=2))
+    assert len(measured(by=[JURISDICTION, TYPE, HOUR])) == 3
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"outcome": Outcome.UNCHANGED},
+        {"outcome": Outcome.SUPERSEDED},
+        {"outcome": Outcome.FAILED, "reason": "invalid"},
+        {"outcome": Outcome.DEFERRED},
+        {"bucket": "", "to_receive": 9e6},  # imported from a folder
+        {"imported_at": ago(hours=25)},
+    ],
+    ids=lambda more: str(more),
+)
+def test_lag__of_what_made_nothing_visible_in_the_window__is_not_measured(
+    more: dict[str, Any],
+) -> None:
+    file(ago(hours=2), **more)
+    assert measured() == []
+
+
+def test_lag__old_scrape_published_today__is_counted_but_not_measured() -> None:
+    file(ago(hours=1))
+    file(ago(days=400), to_queue=timedelta(days=399, hours=23).total_seconds())
+    (lag,) = measured()
+    assert (lag.files, lag.late, lag.measured, lag.total.max) == (2, 1, 1, 13)
+
+
+def test_lag__retried_file__is_counted_but_not_measured() -> None:
+    file(ago(hours=1))
+    file(ago(hours=20), retried_at=ago(hours=1), received_at=ago(hours=1), imported_at=ago(hours=1))
+    (lag,) = measured()
+    assert (lag.files, lag.retried, lag.measured, lag.total.max) == (2, 1, 1, 13)
+
+
+def test_lag__file_that_was_parked__counts_from_its_scrape() -> None:
+    file(ago(hours=1), to_commit=1800)
+    (lag,) = measured()
+    assert (lag.total.max, lag.to_commit.max) == (1811, 1800)
+
+
+def test_lag__scraper_whose_clock_is_ahead__is_told_and_takes_no_time_back() -> None:
+    file(ago(hours=1), to_queue=-300, to_receive=10, to_commit=2)
+    file(ago(hours=1), to_queue=-1, to_receive=0, to_commit=0)
+    (lag,) = measured()
+    assert lag.skewed == 1
+    assert lag.total == lag.to_queue == Spread(0, 0, 0)
+
+
+def test_jurisdictions__of_the_ledger__with_their_newest_import() -> None:
+    assert jurisdictions() == {}
+    file(ago(hours=3))
+    newest = file(ago(hours=2), outcome=Outcome.UNCHANGED)
+    file(ago(hours=1), outcome=Outcome.FAILED)
+    file(ago(hours=1), outcome=Outcome.DEFERRED, jurisdiction_id=OHIO)
+    file(None, outcome=Outcome.FAILED, jurisdiction_id="")
+    assert jurisdictions() == {"": None, OHIO: None, WYOMING: newest.imported_at}
+
+
+def test_volumes__count_every_outcome_by_hour() -> None:
+    hour = NOW.replace(minute=0, second=0) - timedelta(hours=1)
+    for outcome in (Outcome.INSERTED, Outcome.UNCHANGED, Outcome.FAILED):
+        file(hour, outcome=outcome)
+    assert [(v.jurisdiction_id, v.hour, v.files) for v in volumes(DAY, NOW, [WYOMING])] == [
+        (WYOMING, hour, 3)
+    ]
+
+
+def test_sooner__than_batch_import__is_the_end_of_the_run_minus_our_import() -> None:
+    ended = run(ago(hours=9), ago(hours=1))
+    for hours in (8, 6, 4):
+        file(ago(hours=hours), run_id=ended.run_id)
+    file(ago(hours=2), object_type="event", run_id=ended.run_id, to_commit=2 * 3600)
+    bills, events = sooner(DAY, NOW, [WYOMING])
+    assert (bills.object_type, bills.files) == ("bill", 3)
+    assert (bills.sooner, bills.batch, bills.ours) == (5 * 3600 - 13, 5 * 3600, 13)
+    assert events.sooner == -3600 - 11, "visible after the scrape had ended"
+    assert [one.run_id for one in sooner(DAY, NOW, [WYOMING], by_run=True)] == [ended.run_id] * 2
+
+
+def test_sooner__what_brought_no_news_or_was_mended_by_hand__is_left_out() -> None:
+    ended = run(ago(hours=9), ago(hours=1))
+    file(ago(hours=8), run_id=ended.run_id, outcome=Outcome.UNCHANGED)
+    file(ago(hours=8), run_id=ended.run_id, retried_at=ago(hours=2))
+    file(ago(hours=8), run_id=ended.run_id, jurisdiction_id=OHIO)
+    going_on = run(ago(hours=9))
+    file(ago(hours=8), run_id=going_on.run_id)
+    old = run(ago(days=400), ago(days=399))
+    file(ago(days=400), run_id=old.run_id, to_queue=3e7)
+    assert sooner(DAY, NOW, [WYOMING, OHIO]) == []

@@ -1,0 +1,235 @@
+"""`status_realtime` on PostgreSQL and SQS, in this process."""
+
+import io
+import json
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg2
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import override_settings
+
+from realtime.config import load
+from realtime.locks import connect_as
+from realtime.models import Outcome
+from realtime.status.queue import ask
+from tests import scrapes
+from tests.ledger_rows import OHIO, ago, file, run
+from tests.scrapes import Mail
+from tests.support import ROOT, Aws
+
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def mail(aws: Aws, database: str, monkeypatch: pytest.MonkeyPatch) -> Mail:
+    for name, value in aws.environment.items():
+        monkeypatch.setenv(name, value)
+    return Mail(aws, database)
+
+
+def said(mail: Mail, *arguments: str, out: io.StringIO | None = None, **settings: Any) -> str:
+    config = load({**mail.aws.environment, "DATABASE_URL": mail.config.database_url, **settings})
+    out = out or io.StringIO()
+    with override_settings(REALTIME=config):
+        call_command("status_realtime", *arguments, stdout=out)
+    return out.getvalue()
+
+
+def figures(mail: Mail, *arguments: str, **settings: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(
+        said(mail, "--json", *arguments, **settings).splitlines()[-1]
+    )
+    return found
+
+
+def test_status__of_a_scrape_under_way__is_all_there(mail: Mail) -> None:
+    run_id = scrapes.fresh_id()
+    bill = scrapes.bill()
+    mail.publish(scrapes.jurisdiction(), bill, scrapes.vote_event(bill), run_id=run_id)
+    mail.publish(scrapes.vote_event("HB 9"), run_id=run_id)
+    mail.send(mail.message(mail.put(b"{", "wy/bill_00000000-0000-11f1-8a13-000000000002.json")))
+    mail.run()
+    mail.publish(scrapes.bill("HB 2"), run_id=run_id)
+    found = figures(mail)
+    assert found["queue"]["visible"] == 1
+    assert found["queue"]["problem"] is None
+    assert found["workers"] == {"slots": 10, "busy": 0, "list": []}
+    (one,) = found["runs"]["list"]
+    assert (found["runs"]["open"], one["run_id"], one["state"]) == (1, run_id, "open")
+    assert one["came"] == {"bill": 1, "jurisdiction": 1, "vote_event": 2}
+    (parked,) = found["parked"]["list"]
+    assert (parked["files"], "HB 9" in parked["waiting_for"]) == (1, True)
+    assert found["failures"]["list"][0]["reason"] == "bad-json"
+    assert found["unarchived"]["files"] == 3
+    assert found["lag"]["measured"] == 2
+    assert 0 <= found["lag"]["total_seconds"]["p50"] < 600
+    assert {one["type"] for one in found["lag"]["by_type"]} == {"bill", "vote_event"}
+    assert found["sooner"]["by_type"] == []
+    screen = said(mail)
+    for text in ("1 visible", "open", "HB 9", "failed: bad-json", "3 not yet archived", "p95"):
+        assert text in screen
+    assert "\x1b" not in screen, "plain where there is no terminal"
+
+
+def keys(found: Any) -> set[str]:
+    """Every name in a JSON document but for those of object types."""
+    if isinstance(found, list):
+        return {name for one in found for name in keys(one)}
+    if not isinstance(found, dict):
+        return set()
+    return {*found, *(name for one in found.values() for name in keys(one))}
+
+
+def test_json__its_keys__are_in_the_readme(mail: Mail) -> None:
+    ended = run(ago(hours=3), ago(hours=1), objects_sent={"bill": 2})
+    file(ago(hours=2), run_id=ended.run_id)
+    file(ago(hours=2), Outcome.DEFERRED)
+    file(ago(hours=2), Outcome.FAILED, reason="invalid")
+    readme = (ROOT / "README.md").read_text()
+    found = keys(figures(mail)) - {"bill"}
+    assert len(found) > 60
+    assert [name for name in sorted(found) if f"`{name}`" not in readme] == []
+
+
+def test_status__of_one_jurisdiction__leaves_the_others_out(mail: Mail) -> None:
+    run(ago(hours=1), jurisdiction_id=OHIO)
+    file(ago(hours=1), Outcome.FAILED, reason="invalid", jurisdiction_id=OHIO)
+    file(ago(hours=1), jurisdiction_id=OHIO)
+    ours = file(ago(hours=1))
+    found = figures(mail, "--jurisdiction", "wy")
+    assert found["jurisdiction_id"] == ours.jurisdiction_id
+    assert found["runs"]["list"] == found["failures"]["list"] == []
+    assert found["lag"]["measured"] == 1
+    assert figures(mail)["lag"]["measured"] == 2
+    with pytest.raises(CommandError, match="core knows"):
+        figures(mail, "--jurisdiction", "nowhere")
+
+
+def test_status__of_fewer_hours__measures_only_those(mail: Mail) -> None:
+    file(ago(hours=3))
+    file(ago(minutes=30))
+    assert figures(mail, "--hours", "1")["lag"]["measured"] == 1
+
+
+def test_status__with_a_hostile_identifier__moves_no_cursor(mail: Mail) -> None:
+    file(ago(hours=1), Outcome.DEFERRED, detail="bill \x1b[2J\x1b[31m[bold]HB 1[/]")
+    screen = said(mail)
+    assert "\x1b" not in screen
+    assert "[bold]HB 1[/]" in screen
+
+
+def test_status__aws_unreachable__says_so_and_shows_the_database(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file(ago(hours=1))
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"):
+        monkeypatch.setenv(name, NOBODY)
+    found = figures(mail, SQS_QUEUE_URL=f"{NOBODY}/123456789012/queue")
+    assert found["queue"]["visible"] is None
+    assert "SQS cannot be reached" in found["queue"]["problem"]
+    assert found["lag"]["measured"] == 1
+    assert "unknown: SQS cannot be reached" in said(mail)
+    with pytest.raises(CommandError, match="behind by more than 5 min: the queue cannot be asked"):
+        said(mail, "--max-age", "5")
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"SQS_QUEUE_URL": ""}, "SQS_QUEUE_URL is not set"),
+        ({"SQS_QUEUE_URL": "https://nowhere.example/1/q"}, "there is no queue"),
+    ],
+)
+def test_status__without_a_queue__says_so(
+    mail: Mail, settings: dict[str, str], problem: str
+) -> None:
+    assert problem in figures(mail, **settings)["queue"]["problem"]
+
+
+def test_queue__that_never_answers__is_given_up(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Longer than any patience: stands for a name server that says nothing.
+    monkeypatch.setattr("realtime.status.queue._ask", lambda url: time.sleep(60))
+    answer = ask(aws.queue_url, limit=0.05)
+    assert answer.depth is None
+    assert "did not answer" in answer.problem
+
+
+def test_oldest_message__as_cloudwatch_says(mail: Mail, stack: Any) -> None:
+    mail.publish(scrapes.bill())
+    name = mail.aws.queue_url.rpartition("/")[2]
+    assert figures(mail)["queue"]["oldest_source"] is None
+    stack.aws.client("cloudwatch").put_metric_data(
+        Namespace="AWS/SQS",
+        MetricData=[
+            {
+                "MetricName": "ApproximateAgeOfOldestMessage",
+                "Dimensions": [{"Name": "QueueName", "Value": name}],
+                "Timestamp": datetime.now(UTC),
+                "Value": 1234.0,
+                "Unit": "Seconds",
+            }
+        ],
+    )
+    queue = figures(mail)["queue"]
+    assert (queue["oldest_seconds"], queue["oldest_source"]) == (1234, "cloudwatch")
+    assert "the oldest waits for 21 min" in said(mail)
+    with pytest.raises(CommandError, match="the oldest message waits for 21 min"):
+        said(mail, "--max-age", "20")
+    assert figures(mail, "--max-age", "21")["behind"] == []
+
+
+def test_oldest_message__of_a_queue_that_is_not_amazons__is_not_asked_of_amazon(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail.publish(scrapes.bill())
+    file(ago(minutes=9), to_receive=120)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", mail.aws.environment["AWS_ENDPOINT_URL"])
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setattr("realtime.status.queue.LIMIT", 1)
+    queue = figures(mail)["queue"]
+    assert (queue["visible"], queue["oldest_seconds"]) == (1, 120)
+    assert queue["oldest_source"] == "ledger"
+
+
+def test_max_age__behind__prints_the_status_and_exits_with_one(mail: Mail) -> None:
+    ended = run(ago(hours=2), ago(hours=1), objects_sent={"bill": 1})
+    out = io.StringIO()
+    with pytest.raises(CommandError, match=f"run {ended.run_id}") as error:
+        said(mail, "--max-age", "30", "--json", out=out)
+    assert error.value.returncode == 1
+    (line,) = json.loads(out.getvalue())["behind"]
+    assert "1 bill files have not come" in line
+    assert figures(mail, "--max-age", "90")["behind"] == []
+    assert figures(mail)["behind"] is None
+    with pytest.raises(CommandError, match="leave --watch away"):
+        said(mail, "--max-age", "90", "--watch")
+
+
+def test_status__needs_no_worker_and_writes_nothing(mail: Mail) -> None:
+    with psycopg2.connect(mail.config.database_url) as other, other.cursor() as cursor:
+        # As if a migration under way would let nobody write.
+        cursor.execute("LOCK TABLE realtime_file, realtime_run IN SHARE MODE")
+        for slot in range(mail.config.max_workers):
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [0x6F737274, slot])
+        found = figures(mail)
+    other.close()
+    assert found["workers"]["busy"] == 10
+
+
+def test_status__while_it_looks__goes_by_a_name_of_its_own(mail: Mail) -> None:
+    connect_as("openstates-realtime-status")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+        assert cursor.fetchone() == ("openstates-realtime-status",)
+    assert connection.settings_dict["OPTIONS"]["application_name"] == "openstates-realtime"
+
+
+def test_status__tables_missing__says_what_to_run(mail: Mail) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE realtime_file")
+    with pytest.raises(CommandError, match="migrate realtime"):
+        said(mail)
