@@ -152,6 +152,7 @@ def test_retry__aws_is_away__says_so_and_loses_nothing(without_aws: Site, site: 
     assert before == [("failed",)]
     answer = Browser(site.url).log_in(OPERATOR).post(f"{path}retry/")
     assert "1 sent again" in answer.text
+    assert site.run()["failed"] == 1
 
 
 def test_admin__ledger__searched_and_read_but_not_written(site: Site, operator: Browser) -> None:
@@ -189,37 +190,72 @@ def test_page__database_is_away__says_so_until_it_is_back(site: Site) -> None:
     assert operator.get("/").status_code == 200
 
 
+def in_process(site: Site, program: str, **environment: str) -> str:
+    """What a program prints that has a logged in `client` of the site, as Django's tests do."""
+    start = (
+        "import django; django.setup()\n"
+        "from django.conf import settings\n"
+        "from django.contrib.auth import get_user_model\n"
+        "from django.test import Client\n"
+        "settings.ALLOWED_HOSTS, client = ['testserver'], Client()\n"
+        f"client.force_login(get_user_model().objects.get(username='{OPERATOR}'))\n"
+    )
+    settings = {"DJANGO_SETTINGS_MODULE": "site_settings", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-c", start + program],
+        env={**site.environment, **settings, **environment},
+        text=True,
+        capture_output=True,
+        check=True,
+    ).stdout
+
+
+@pytest.mark.parametrize("path", ["/", JURISDICTION_PATH])
+def test_pages__much_or_little_to_show__ask_the_database_as_often(site: Site, path: str) -> None:
+    count = (
+        "from django.db import connection\n"
+        "from django.test.utils import CaptureQueriesContext\n"
+        "with CaptureQueriesContext(connection) as asked:\n"
+        f"    assert client.get('{path}').status_code == 200\n"
+        "print(len(asked))"
+    )
+    site.fail(untitled("HB 57"))
+    few = in_process(site, count)
+    added = [f"ocd-jurisdiction/country:us/district:{n}/government" for n in range(30)]
+    columns = [name for (name,) in site.rows(
+        "SELECT column_name FROM information_schema.columns WHERE table_name = 'realtime_file'"
+        " AND column_name NOT IN ('id', 'key', 'jurisdiction_id')"
+    )]  # fmt: skip
+    site.rows(
+        f"INSERT INTO realtime_file (key, jurisdiction_id, {', '.join(columns)})"
+        f" SELECT key || jurisdiction, jurisdiction, {', '.join(columns)}"
+        " FROM realtime_file, unnest(%s) AS jurisdiction WHERE key NOT LIKE 'message:%%'",
+        added,
+    )
+    assert in_process(site, count) == few
+    site.rows("DELETE FROM realtime_file WHERE jurisdiction_id = ANY(%s)", added)
+
+
 def test_page__mounted_in_another_site__works_at_its_place(site: Site, tmp_path: Path) -> None:
     (tmp_path / "theirs.py").write_text(
         "from site_settings import *\n"
         "ROOT_URLCONF, LOGIN_URL = 'their_urls', '/in/'\n"
         "STATIC_URL = 'https://static.example.org/'\n"
-        "ALLOWED_HOSTS = ['testserver']\nSECURE_SSL_REDIRECT = False\n"
     )
     (tmp_path / "their_urls.py").write_text(
         "from django.urls import include, path\n"
         "urlpatterns = [path('imports/', include('realtime.urls'))]\n"
     )
-    program = (
-        "import django; django.setup()\n"
-        "from django.contrib.auth import get_user_model\n"
-        "from django.test import Client\n"
-        "client = Client()\n"
-        "print(client.get('/imports/')['Location'])\n"
-        f"client.force_login(get_user_model().objects.get(username='{OPERATOR}'))\n"
+    said = in_process(
+        site,
         "answer = client.get('/imports/')\n"
+        "print(Client().get('/imports/')['Location'])\n"
         "print(answer['Content-Security-Policy'])\n"
-        "print(answer.content.decode())\n"
+        "print(answer.content.decode())\n",
+        DJANGO_SETTINGS_MODULE="theirs",
+        PYTHONPATH=f"{tmp_path}:{ROOT}",
     )
-    environment = {
-        **site.environment,
-        "DJANGO_SETTINGS_MODULE": "theirs",
-        "PYTHONPATH": f"{tmp_path}:{ROOT}",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, text=True, capture_output=True, check=True
-    )
-    login, policy, page = done.stdout.split("\n", 2)
+    login, policy, page = said.split("\n", 2)
     assert login == "/in/?next=/imports/"
     assert "script-src https://static.example.org" in policy
     assert f'href="/imports{JURISDICTION_PATH}"' in page
