@@ -41,6 +41,8 @@ def show(request: HttpRequest, file_id: int) -> HttpResponse:
             "waiting": file.outcome == Outcome.DEFERRED and file.reason,
             "content": _content(file),
             "message": message,
+            # It quotes values of the file, however long.
+            "traceback": document(file.traceback.encode(), "") if file.traceback else None,
             "history": audit.history(file),
         },
     )
