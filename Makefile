@@ -24,7 +24,7 @@ TRUST = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/
 UV = $(TRUST) VIRTUAL_ENV=$(1) $(VENV)/bin/uv pip
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long lint bench stack lambda deploy-check tools
+.PHONY: help install demo test test-long lint bench stack page lambda deploy-check tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench: install ## measure import runs against core's own
 
 stack: install ## keep PostgreSQL, S3 and SQS running with Wyoming loaded, until Ctrl-C
 	@$(RUN) manage.py local_stack --jurisdiction wy $(ARGS)
+
+page: install ## the same, and the operators' page at http://127.0.0.1:8000
+	@$(RUN) manage.py local_stack --jurisdiction wy --page $(ARGS)
 
 lambda: install ## build the function's zip for each architecture, and measure it
 	@$(TRUST) $(RUN) -m deploy.aws.package $(ARGS)

@@ -6,13 +6,17 @@ import gc
 import os
 import sys
 
+# What serves the operators' page, or looks after those who may see it, has settings of its own.
+SITE_COMMANDS = {"runserver", "createsuperuser", "changepassword"}
+
 
 def main() -> None:
     # What is loaded stays: to look through it for garbage, while it loads and again at the exit,
     # takes a fifth of a run that finds nothing to do.
     gc.set_threshold(50_000)
     atexit.register(gc.freeze)
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
+    settings = "site_settings" if SITE_COMMANDS & set(sys.argv[1:2]) else "settings"
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", settings)
     from django.core.management import execute_from_command_line
     from django.db import OperationalError
 

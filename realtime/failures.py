@@ -5,7 +5,7 @@ from functools import reduce
 from operator import or_
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from realtime import ledger
 from realtime.models import File, Outcome, ScrapeRun
@@ -36,6 +36,15 @@ def retryable(
     if keys:
         named = [Q(key__endswith=f"/{key}") for key in keys if "/" not in key]
         files = files.filter(reduce(or_, named, Q(key__in=keys) | Q(settled_key__in=keys)))
+    return _batches(files)
+
+
+def alike(jurisdiction_id: str, reason: str) -> Iterator[list[File]]:
+    """As `retryable`: those of exactly this jurisdiction that failed for this reason."""
+    return _batches(File.objects.filter(_RETRYABLE, jurisdiction_id=jurisdiction_id, reason=reason))
+
+
+def _batches(files: "QuerySet[File]") -> Iterator[list[File]]:
     after = 0
     while batch := list(files.filter(id__gt=after).order_by("id")[:BATCH_SIZE]):
         after = batch[-1].id

@@ -77,7 +77,8 @@ def _resume(work: Work, rows: Sequence[File], last_chance: bool) -> None:
         elif isinstance(file, Unavailable | ConfigurationError):
             work.unavailable = work.unavailable or Unavailable(str(file))
         elif file is not None:
-            logger.warning("%s stays parked: %s", row.key, file, extra={"action": "released"})
+            about = {"action": "released", "key": row.key, "cause": file}
+            logger.warning("file stays parked", extra=about)
     for jurisdiction_id, group in by_jurisdiction(files.values()):
         _import(work, jurisdiction_id, group, overwritten)
 

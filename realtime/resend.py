@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from urllib.parse import quote
 
@@ -46,11 +46,23 @@ def retry(
     the file's place in the scrape order, so that it keeps that however the file is received.
     Raises Unavailable when AWS cannot be reached at all.
     """
-    counts: Counter[str] = Counter()
     # Congress is one jurisdiction under two abbreviations.
     abbreviations = {"us", "usa"} if {"us", "usa"} & set(jurisdictions) else set()
     folders = [f"{config.bucket.prefix}{abbr}/" for abbr in abbreviations | set(jurisdictions)]
-    for batch in failures.retryable(set(jurisdictions.values()), folders, keys):
+    batches = failures.retryable(set(jurisdictions.values()), folders, keys)
+    return retry_files(store, queue, config, batches, tell)
+
+
+def retry_files(
+    store: Store,
+    queue: Queue,
+    config: Config,
+    batches: Iterable[Sequence[File]],
+    tell: Callable[[str], None],
+) -> Counter[str]:
+    """As `retry`, of these failed files."""
+    counts: Counter[str] = Counter()
+    for batch in batches:
         counts += _retry(store, queue, config, batch, tell)
     return counts
 

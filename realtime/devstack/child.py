@@ -5,7 +5,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from realtime.devstack import launch
@@ -18,12 +18,13 @@ def spawn(
     account: Account | None,
     log: Path,
     started: Callable[[subprocess.Popen[bytes]], None],
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start `command` as `account`, its output appended to `log`, in the folder of `log`.
 
-    On Linux it receives SIGINT when this process ends, however it ends. `started` is called
-    with the process even when the caller is interrupted (KeyboardInterrupt) before this returns.
-    Raises StackError when it cannot be started.
+    It has next to no environment, or the one given. On Linux it receives SIGINT when this process
+    ends, however it ends. `started` is called with the process even when the caller is interrupted
+    (KeyboardInterrupt) before this returns. Raises StackError when it cannot be started.
 
     The kernel takes the *thread* that started a child for its parent, so the thread that does it
     here waits for the child, and the caller's own may end when it likes.
@@ -39,7 +40,7 @@ def spawn(
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    env={"LC_ALL": "C", "PATH": os.defpath},
+                    env=environment or {"LC_ALL": "C", "PATH": os.defpath},
                     cwd=log.parent,
                     # Ctrl-C in a terminal is for us alone: we stop the child in our time.
                     start_new_session=True,

@@ -176,11 +176,15 @@ class Finalization:
         except Exception as exc:
             if isinstance(exc, RealtimeError) or interrupted(exc):
                 raise
+            about = {"action": "not-replayed", "run_id": self._run.run_id, "files": len(rows)}
             if len(rows) == 1:
-                told = f"{rows[0].key} cannot be imported again: it stays as it was imported"
+                told, about["key"] = (
+                    "file cannot be imported again, and stays as it is",
+                    rows[0].key,
+                )
             else:
-                told = f"{len(rows)} files cannot be imported again together"
-            logger.exception("%s", told, extra={"action": "not-replayed"})
+                told = "files cannot be imported again together"
+            logger.exception(told, extra=about)
             return False
         return True
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db import connection
 
-from realtime.models import File
+from realtime.models import File, Outcome
 
 # What is counted is counted up to here; more says no more.
 AT_MOST = 10_000
@@ -96,3 +96,14 @@ def newest(jurisdiction_id: str, limit: int = 50) -> list[File]:
     tracebacks and messages."""
     files = File.objects.filter(jurisdiction_id=jurisdiction_id, imported_at__isnull=False)
     return list(files.order_by("-imported_at").defer(*_BULKY)[:limit])
+
+
+def failed(jurisdiction_id: str, reason: str = "", start: int = 0, limit: int = 50) -> list[File]:
+    """The failed files of exactly this jurisdiction that nobody has discarded, newest first from
+    number `start` on, without their tracebacks and messages; empty reason: whatever it is."""
+    found = File.objects.filter(
+        jurisdiction_id=jurisdiction_id, outcome=Outcome.FAILED, discarded_at=None
+    )
+    if reason:
+        found = found.filter(reason=reason)
+    return list(found.order_by("-imported_at", "-id").defer(*_BULKY)[start : start + limit])

@@ -53,7 +53,7 @@ def busy_wyoming(mail: Mail) -> Iterator[None]:
     """Another worker has the jurisdiction, for longer than an invocation lasts."""
     other = psycopg2.connect(mail.config.database_url)
     with other, other.cursor() as cursor:
-        number = locks._number(scrapes.WYOMING.jurisdiction_id)
+        number = locks.number(scrapes.WYOMING.jurisdiction_id)
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [locks.JURISDICTIONS, number])
         yield
     other.close()

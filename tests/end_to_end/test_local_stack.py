@@ -3,10 +3,12 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,6 +127,31 @@ def test_local_stack__until_interrupted__serves_a_loaded_database(
     assert people == [("Nellie Tayloe Ross", "Democratic")]
     assert (process.returncode, stdout) == (0, ""), stderr
     assert start.nothing_left()
+
+
+def test_local_stack__with_the_page__serves_it_until_interrupted(start: Start) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = start("--page", str(port))
+    read_exports(process)
+    login = f"http://127.0.0.1:{port}/login/"
+    assert wait_until(lambda: answers(login), seconds=60)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=30)
+
+    assert process.returncode == 0, stderr
+    assert f"http://127.0.0.1:{port}/ (log in as operator, " in stderr
+    assert not answers(login)
+    assert start.nothing_left()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
 
 
 def test_local_stack__terminated_while_starting__leaves_nothing(start: Start) -> None:

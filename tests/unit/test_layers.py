@@ -21,12 +21,17 @@ LAYERS = (
     {"work", "deliveries", "intake", "batch_import", "jurisdiction_batches", "parked", "archive",
      "ingest", "finalization", "prune", "resend", "folder", "producer", "publishing", "existing",
      "status"},
+    # The page's own files first: Django finds the others by their names.
+    {"page"},
+    {"templatetags", "admin", "urls"},
     {"management", "checks", "lambda_handler", "output_handler", "update", "devstack", "demo"},
 )  # fmt: skip
 # What scrapers load, where neither our settings nor a database are.
 WITHOUT_DJANGO = ("output_handler", "update", "producer", "publishing", "sqs", "s3")
 MAY_USE_BOTO3 = {"aws", "devstack"}
-MAY_READ_THE_ENVIRONMENT = {"output_handler", "lambda_handler", "devstack", "demo"}
+MAY_READ_THE_ENVIRONMENT = {"output_handler", "lambda_handler", "devstack", "demo", "page"}
+# What is loaded where the page is served, and nowhere else.
+THE_PAGE = {"page", "templatetags", "admin", "urls"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -58,6 +63,8 @@ def test_imports__of_each_module__point_down(name: str, path: Path) -> None:
     assert not too_high
     if name not in ("devstack", "demo", "management"):
         assert not ours & {"devstack", "demo"}, "production code knows nothing of the demo"
+    if name not in THE_PAGE:
+        assert not ours & THE_PAGE, "what imports files does not load the page"
 
 
 @pytest.mark.parametrize(("name", "path"), modules(), ids=lambda value: str(value))
@@ -74,5 +81,15 @@ def test_import__what_scrapers_load__without_settings_or_models(name: str) -> No
         f"import realtime.{name}, sys; from django.conf import settings; "
         "assert not settings.configured; "
         "assert not any(m in sys.modules for m in ('realtime.models', 'openstates.data.models'))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
+
+
+def test_import_realtime__its_start__loads_no_part_of_the_page() -> None:
+    code = (
+        "import os, sys, django; os.environ['DJANGO_SETTINGS_MODULE'] = 'settings'; django.setup();"
+        " import realtime.management.commands.import_realtime;"
+        " assert not [m for m in sys.modules if m.startswith(('django.contrib.admin',"
+        " 'django.contrib.auth', 'django.contrib.sessions', 'realtime.page', 'svg', 'whitenoise'))]"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)

@@ -2,6 +2,8 @@
 
 import shlex
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.devstack import DevStack, StackError, database
+from realtime.devstack.page import OPERATOR, LocalPage
 
 
 class Command(BaseCommand):
@@ -34,19 +37,29 @@ class Command(BaseCommand):
             metavar="FOLDER",
             help="load the people in this folder of the people repository",
         )
+        parser.add_argument(
+            "--page",
+            type=int,
+            nargs="?",
+            const=8000,
+            metavar="PORT",
+            help="serve the operators' page too, at this port of 127.0.0.1 (8000)",
+        )
 
-    def handle(self, *, jurisdiction: list[str], people: Path | None, **options: Any) -> None:
+    def handle(
+        self, *, jurisdiction: list[str], people: Path | None, page: int | None, **options: Any
+    ) -> None:
         self._interrupted = False
         self._interruptible = False
         # Both explicitly: a shell's background jobs begin with SIGINT ignored.
         signal.signal(signal.SIGINT, self._interrupt)
         signal.signal(signal.SIGTERM, self._interrupt)
         try:
-            self._run(jurisdiction, people)
+            self._run(jurisdiction, people, page)
         except StackError as error:
             raise CommandError(str(error)) from error
 
-    def _run(self, jurisdictions: list[str], people: Path | None) -> None:
+    def _run(self, jurisdictions: list[str], people: Path | None, page: int | None) -> None:
         for abbr in jurisdictions:
             database.lookup(abbr)
         if people is not None and not people.is_dir():
@@ -56,17 +69,27 @@ class Command(BaseCommand):
             try:
                 self._interruptible = True
                 if not self._interrupted:
-                    self._serve(stack.environment(), jurisdictions, people)
+                    environment = stack.environment()
+                    with database.using_database(environment["DATABASE_URL"]):
+                        self._load(jurisdictions, people)
+                    with self._page(environment, page):
+                        self._serve(environment)
             except KeyboardInterrupt:
                 self._progress("stopping")
             finally:
                 self._interruptible = False
 
-    def _serve(
-        self, environment: dict[str, str], jurisdictions: list[str], people: Path | None
-    ) -> None:
-        with database.using_database(environment["DATABASE_URL"]):
-            self._load(jurisdictions, people)
+    @contextmanager
+    def _page(self, environment: dict[str, str], port: int | None) -> Iterator[None]:
+        if port is None:
+            yield
+            return
+        self._progress("starting the page")
+        with LocalPage(environment, port) as page:
+            self._progress(f"the page: {page.url} (log in as {OPERATOR}, {page.password})")
+            yield
+
+    def _serve(self, environment: dict[str, str]) -> None:
         for name, value in environment.items():
             self.stdout.write(f"export {name}={shlex.quote(value)}")
         self.stdout.write("ready")

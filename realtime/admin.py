@@ -1,0 +1,132 @@
+"""The ledger in Django's admin: to be read and searched, not written.
+
+Loaded only where the admin is installed. Nothing here counts or sorts a whole table.
+"""
+
+from typing import Any, cast
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from openstates import metadata
+
+from realtime.models import File, ScrapeRun, Suspect
+from realtime.page.services import config
+
+_COUNTED = 1_000
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts up to some ten pages; what lies further back is found by searching."""
+
+    @cached_property
+    def count(self) -> int:
+        """How many there are, or the bound when there are more."""
+        return cast("QuerySet[Any]", self.object_list)[:_COUNTED].count()
+
+
+class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Whoever may view a model may view it here; nobody may do more."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(File)
+class FileAdmin(ReadOnly):
+    """Files, newest first; searched by full key, file name, run, or the `_id` in the file."""
+
+    list_display = ("key", "outcome", "reason", "jurisdiction_id", "received_at", "imported_at")
+    list_filter = ("outcome",)
+    ordering = ("-id",)
+    search_fields = ("key",)
+    search_help_text = "Full key, file name, or id of a scrape run"
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[File]":
+        return super().get_queryset(request).defer("traceback", "message")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: "QuerySet[File]", search_term: str
+    ) -> tuple["QuerySet[File]", bool]:
+        """Only what an index finds."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        try:
+            return queryset.filter(run_id=UUID(term)), False
+        except ValueError:
+            return queryset.filter(Q(bucket=_bucket(), key__in=_keys(term))), False
+
+    def view_on_site(self, obj: File) -> str | None:
+        """The page of the failure, where the page is served."""
+        try:
+            return reverse("realtime:failure", args=[obj.pk])
+        except NoReverseMatch:
+            return None
+
+
+def _bucket() -> str:
+    return config().bucket.name
+
+
+def _keys(term: str) -> list[str]:
+    """The keys that a person may mean by a key or a file's name."""
+    if "/" in term:
+        return [term, f"{config().bucket.prefix}{term}"]
+    folders = {"us", "usa", *(abbr.lower() for abbr in metadata.STATES_BY_ABBR)}
+    return [f"{config().bucket.prefix}{folder}/{term}" for folder in sorted(folders)]
+
+
+@admin.register(ScrapeRun)
+class ScrapeRunAdmin(ReadOnly):
+    """Scrape runs, newest first; searched by their id, or their jurisdiction's."""
+
+    list_display = ("run_id", "jurisdiction_name", "started_at", "finished_at", "finalized_at",
+                    "closed")  # fmt: skip
+    list_filter = ("closed",)
+    ordering = ("-started_at",)
+    search_fields = ("=run_id", "=jurisdiction_id")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: "QuerySet[ScrapeRun]", search_term: str
+    ) -> tuple["QuerySet[ScrapeRun]", bool]:
+        """By the whole of an id."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        try:
+            return queryset.filter(run_id=UUID(term)), False
+        except ValueError:
+            return queryset.filter(jurisdiction_id=term), False
+
+    @admin.display(description="files of the run")
+    def files(self, run: ScrapeRun) -> str:
+        """A link to the run's files."""
+        place = reverse("admin:realtime_file_changelist")
+        return format_html('<a href="{}?q={}">its files</a>', place, run.run_id)
+
+    readonly_fields = ("files",)
+
+
+@admin.register(Suspect)
+class SuspectAdmin(ReadOnly):
+    """Messages that may be killing the process that imports them."""
+
+    list_display = ("message_id", "attempts", "attempted_at")
+    ordering = ("-attempted_at",)
+    search_fields = ("=message_id",)

@@ -1,0 +1,34 @@
+"""What people did, kept where Django's admin keeps it, and in the log."""
+
+import logging
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.http import HttpRequest
+
+from realtime.models import File
+
+logger = logging.getLogger(__name__)
+
+
+def note(request: HttpRequest, file: File, what: str) -> None:
+    """Write down that the user of this request did `what` to `file`."""
+    LogEntry.objects.create(
+        user_id=request.user.pk,
+        content_type=ContentType.objects.get_for_model(File),
+        object_id=str(file.pk),
+        object_repr=str(file)[:200],
+        action_flag=CHANGE,
+        change_message=what,
+    )
+    user = request.user.get_username()
+    logger.info(
+        "%s: done by an operator", file.key, extra={"action": what, "user": user, "file": file.pk}
+    )
+
+
+def history(file: File) -> list[LogEntry]:
+    """What people did to the file, newest first."""
+    kind = ContentType.objects.get_for_model(File)
+    entries = LogEntry.objects.filter(content_type=kind, object_id=str(file.pk))
+    return list(entries.select_related("user").order_by("-action_time")[:20])

@@ -1,0 +1,72 @@
+"""One jurisdiction: its runs, its newest files with their times, its failures."""
+
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from realtime.ledger import database_now
+from realtime.models import File
+from realtime.page import charts, names
+from realtime.page.access import operators_only
+from realtime.page.days import day, hours_until
+from realtime.page.freshness import latest
+from realtime.page.progress import last_sent, progress
+from realtime.status import files, lag, run_states
+from realtime.status.reading import reading
+from realtime.status.sooner import sooner
+
+_FILES = 20
+_RUNS = 10
+_FAILURES = 20
+
+
+@operators_only
+def show(request: HttpRequest, jurisdiction_id: str) -> HttpResponse:
+    """The page. With `?reason=` it lists only the failures of that reason, with `?start=` those
+    from that number on."""
+    reason = request.GET.get("reason", "")
+    asked = request.GET.get("start", "")
+    # Nobody turns thousands of pages, and the database need not.
+    start = min(int(asked), files.AT_MOST) if asked.isdecimal() and len(asked) < 10 else 0
+    with reading():
+        found = _found(jurisdiction_id, reason, start)
+    return render(
+        request,
+        "realtime/jurisdiction.html",
+        {
+            "jurisdiction_id": jurisdiction_id,
+            "name": names.name_of(jurisdiction_id),
+            "reason": reason,
+            "older": start + _FAILURES if len(found["failures"]) == _FAILURES else 0,
+            **found,
+        },
+    )
+
+
+def _found(jurisdiction_id: str, reason: str, start: int) -> dict[str, Any]:
+    """What the ledger says. Raises Http404 for a jurisdiction of which it says nothing."""
+    now = database_now()
+    hours = hours_until(now)
+    by_hour = lag.lags(hours[0], now, [jurisdiction_id], (lag.HOUR,), parts=False)
+    newest = files.newest(jurisdiction_id, _FILES)
+    states = run_states.latest_states(now, jurisdiction_id, _RUNS)
+    known = newest or states or File.objects.filter(jurisdiction_id=jurisdiction_id).exists()
+    if jurisdiction_id and not known:
+        raise Http404("the ledger knows no such jurisdiction")
+    return {
+        "now": now,
+        "latest": latest(by_hour, states, now),
+        "day": day(hours, by_hour, charts.WIDE),
+        "types": lag.lags(hours[0], now, [jurisdiction_id], (lag.TYPE,)),
+        "runs": progress(
+            states,
+            last_sent([jurisdiction_id]),
+            sooner(hours[0], now, [jurisdiction_id], by_run=True),
+        ),
+        "files": newest,
+        # The empty id asks for all jurisdictions, where the files of none are wanted.
+        "groups": files.failures(jurisdiction_id) if jurisdiction_id else [],
+        "failures": files.failed(jurisdiction_id, reason, start, _FAILURES),
+        "parked": files.parked(jurisdiction_id) if jurisdiction_id else [],
+    }

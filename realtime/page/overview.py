@@ -1,0 +1,103 @@
+"""All jurisdictions at a glance."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from realtime.ledger import database_now
+from realtime.page import names, services
+from realtime.page.access import operators_only
+from realtime.page.days import Day, day, hours_until
+from realtime.page.freshness import Freshness, Latest, latest
+from realtime.page.progress import Progress, last_sent, progress
+from realtime.status import files, lag, run_states, workers
+from realtime.status.files import Failures
+from realtime.status.lag import Lag
+from realtime.status.reading import reading
+from realtime.status.received import received
+
+
+@dataclass(frozen=True)
+class Row:
+    """One jurisdiction: its last 24 hours, its runs under way, its failures by reason."""
+
+    jurisdiction_id: str
+    name: str
+    imported_at: datetime | None
+    latest: Latest
+    day: Day
+    runs: Sequence[Progress]
+    failures: Sequence[Failures]
+    parked: int
+
+
+@dataclass
+class _Found:
+    hours: list[Lag] = field(default_factory=list)
+    runs: list[Progress] = field(default_factory=list)
+    failures: list[Failures] = field(default_factory=list)
+    parked: int = 0
+
+
+@operators_only
+def show(request: HttpRequest) -> HttpResponse:
+    """The page. It asks the database the same few questions however much there is."""
+    queue = services.waiting()
+    with reading():
+        now = database_now()
+        imported = lag.jurisdictions()
+        rows = _rows(now, imported)
+        unsettled = sum(one.files for one in files.unsettled())
+        busy = workers.busy(imported)
+        lately = received(now)
+    kinds = [row.latest.freshness for row in rows]
+    return render(
+        request,
+        "realtime/overview.html",
+        {
+            "now": now,
+            "rows": rows,
+            "counts": [(kind, kinds.count(kind)) for kind in Freshness],
+            "queue": queue,
+            "lately": lately,
+            "workers": busy,
+            "slots": services.config().max_workers,
+            "failed": sum(one.files for row in rows for one in row.failures),
+            "parked": sum(row.parked for row in rows),
+            "unsettled": unsettled,
+            "unsettled_more": unsettled >= files.AT_MOST,
+        },
+    )
+
+
+def _rows(now: datetime, imported: dict[str, datetime | None]) -> list[Row]:
+    found: defaultdict[str, _Found] = defaultdict(_Found)
+    hours = hours_until(now)
+    # The total alone, by the hour: a day of a busy season is hundreds of thousands of files.
+    measured = lag.lags(hours[0], now, imported, (lag.JURISDICTION, lag.HOUR), parts=False)
+    for one in measured:
+        found[one.jurisdiction_id].hours.append(one)
+    for run in progress(run_states.open_states(now), last_sent(imported)):
+        found[run.state.run.jurisdiction_id].runs.append(run)
+    for group in files.failures():
+        found[group.jurisdiction_id].failures.append(group)
+    for waiting in files.parked():
+        found[waiting.jurisdiction_id].parked += waiting.files
+    rows = [
+        Row(
+            jurisdiction_id,
+            names.name_of(jurisdiction_id),
+            imported.get(jurisdiction_id),
+            latest(one.hours, [run.state for run in one.runs], now),
+            day(hours, one.hours),
+            one.runs,
+            one.failures,
+            one.parked,
+        )
+        for jurisdiction_id, one in ((id, found[id]) for id in {*imported, *found})
+    ]
+    return sorted(rows, key=lambda row: (not row.jurisdiction_id, row.name))

@@ -1,0 +1,13 @@
+"""The URLs of the site that serves nothing but the page, and the admin behind it."""
+
+from django.contrib import admin
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
+from django.views.decorators.http import require_POST
+
+urlpatterns = [
+    path("login/", LoginView.as_view(template_name="realtime/login.html"), name="login"),
+    path("logout/", require_POST(LogoutView.as_view()), name="logout"),
+    path("admin/", admin.site.urls),
+    path("", include("realtime.urls")),
+]

@@ -1,0 +1,17 @@
+"""The operators' page, for `include("realtime.urls")` in a site's URLs."""
+
+from django.urls import path
+
+from realtime.page import actions, failure, jurisdiction, overview
+
+app_name = "realtime"
+
+urlpatterns = [
+    path("", overview.show, name="overview"),
+    path("jurisdiction/", jurisdiction.show, {"jurisdiction_id": ""}, name="unnamed"),
+    path("jurisdiction/<path:jurisdiction_id>/", jurisdiction.show, name="jurisdiction"),
+    path("file/<int:file_id>/", failure.show, name="failure"),
+    path("file/<int:file_id>/retry/", actions.retry, name="retry"),
+    path("file/<int:file_id>/retry-alike/", actions.retry_alike, name="retry-alike"),
+    path("file/<int:file_id>/discard/", actions.discard, name="discard"),
+]
