@@ -64,6 +64,7 @@ class LocalAws:
             def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
                 """Requests are the program's business; errors are still logged."""
 
+        _delete_one_at_a_time()
         self._server = make_server(
             _HOST,
             0,
@@ -135,3 +136,19 @@ class LocalAws:
             aws_secret_access_key=_SECRET_KEY,
             config=Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=30),
         )
+
+
+def _delete_one_at_a_time() -> None:
+    """moto deletes a message by making the queue's list anew: what is sent meanwhile would be lost,
+    and what another request deletes would be there for ever."""
+    from moto.sqs.models import Queue
+
+    delete = Queue.delete_message
+
+    def locked(self: Any, receipt_handle: str) -> None:
+        # moto's own, held while it sends.
+        with self._messages_lock:
+            delete(self, receipt_handle)
+
+    if delete.__name__ != locked.__name__:
+        Queue.delete_message = locked

@@ -1,6 +1,5 @@
 """Writes many rows with one statement a table. Counted and logged as Django's statements are."""
 
-import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,21 +10,49 @@ from django.db import connection
 from realtime.importers.deleting import Statement
 from realtime.importers.tables import Column, Row, Table
 
+# Rows of which text is made at a time; meanwhile the server works on those before.
+_ROWS = 1000
+
 
 def copy(table: Table, rows: Sequence[Row]) -> None:
     """Insert rows, whose places are the table's columns, by `COPY`."""
-    lines = io.BytesIO(table.copy_text(rows).encode())
+    lines = _Lines(table, rows)
     columns = ", ".join(column.sql for column in table.columns)
     with connection.cursor() as cursor:
 
         def send(sql: str, params: Any, many: bool, context: Any) -> None:
-            with connection.wrap_database_errors, _unprinted():
-                cursor.cursor.copy_expert(sql, lines, 1 << 16)
+            try:
+                with connection.wrap_database_errors, _unprinted():
+                    cursor.cursor.copy_expert(sql, lines)
+            finally:
+                # psycopg2 has the server cancel the statement, and raises only that.
+                if lines.error:
+                    raise lines.error
 
         # Django has no COPY; this is how whoever counts its statements sees this one.
         cursor._execute_with_wrappers(
             f"COPY {table.sql} ({columns}) FROM STDIN", None, many=False, executor=send
         )
+
+
+class _Lines:
+    """Rows as a file of `COPY` text; `error` is what kept it from being read to its end."""
+
+    def __init__(self, table: Table, rows: Sequence[Row]) -> None:
+        self._table = table
+        self._rows = rows
+        self._at = 0
+        self.error: Exception | None = None
+
+    def read(self, size: int) -> bytes:
+        """The next rows, however large; psycopg2 takes more than it asks for."""
+        rows = self._rows[self._at : self._at + _ROWS]
+        self._at += len(rows)
+        try:
+            return self._table.copy_text(rows).encode() if rows else b""
+        except Exception as exc:
+            self.error = exc
+            raise
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from django.db import connection
 
 from realtime.devstack import EmbeddedPostgres, StackError, binaries, launch
 from realtime.devstack.workspace import Workspace, server_account
-from tests.support import ROOT, Aws, is_running, wait_until
+from tests.support import ROOT, Aws, is_running, messages_in, wait_until
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's prctl and /proc")
 
@@ -257,3 +257,32 @@ def test_aws_fixture__bucket_and_queue_are_empty_and_work(aws: Aws) -> None:
     assert stored == b"{}"
     attributes = aws.sqs.get_queue_attributes(QueueUrl=aws.queue_url, AttributeNames=["All"])
     assert attributes["Attributes"]["VisibilityTimeout"] == "300"
+
+
+def test_local_aws__sent_and_deleted_at_once__queue_loses_nothing_and_keeps_nothing(
+    aws: Aws,
+) -> None:
+    names = [str(number) for number in range(400)]
+    received: set[str] = set()
+
+    def send(some: list[str]) -> None:
+        for name in some:
+            aws.sqs.send_message(QueueUrl=aws.queue_url, MessageBody=name)
+
+    def empty() -> None:
+        while len(received) < len(names):
+            for message in aws.sqs.receive_message(
+                QueueUrl=aws.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1
+            ).get("Messages", []):
+                received.add(message["Body"])
+                handle = message["ReceiptHandle"]
+                aws.sqs.delete_message(QueueUrl=aws.queue_url, ReceiptHandle=handle)
+
+    senders = [threading.Thread(target=send, args=(names[at::4],)) for at in range(4)]
+    takers = [threading.Thread(target=empty, daemon=True) for _ in range(4)]
+    for thread in senders + takers:
+        thread.start()
+    for thread in senders + takers:
+        thread.join(60)
+    assert received == set(names)
+    assert messages_in(aws.sqs, aws.queue_url) == 0
