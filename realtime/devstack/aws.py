@@ -143,12 +143,13 @@ def _delete_one_at_a_time() -> None:
     and what another request deletes would be there for ever."""
     from moto.sqs.models import Queue
 
-    delete = Queue.delete_message
+    queue_class: Any = Queue
+    delete = queue_class.delete_message
 
-    def locked(self: Any, receipt_handle: str) -> None:
+    def delete_locked(queue: Any, receipt_handle: str) -> None:
         # moto's own, held while it sends.
-        with self._messages_lock:
-            delete(self, receipt_handle)
+        with queue._messages_lock:
+            delete(queue, receipt_handle)
 
-    if delete.__name__ != locked.__name__:
-        Queue.delete_message = locked
+    if delete.__name__ != delete_locked.__name__:
+        queue_class.delete_message = delete_locked

@@ -15,7 +15,7 @@ import uuid
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from realtime import config, inbox, ingest
 from realtime.config import BULK, CORE
@@ -28,11 +28,12 @@ from realtime.devstack.database import (
     migrate,
     using_database,
 )
+from realtime.devstack.memory import MemoryQueue, MemoryStore
 from realtime.devstack.stack import BUCKET
 from realtime.models import File, Outcome, ScrapeRun
 from realtime.s3 import S3Store
 from realtime.scraped import RUN_ID_METADATA, SCRAPED_AT_METADATA, parse_key, time_of
-from realtime.sqs import SqsQueue
+from realtime.sqs import BATCH, SqsQueue
 from tests import oracle, rows
 from tests.support import messages_in
 
@@ -85,6 +86,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--endpoint",
         metavar="URL",
         help="a running S3 and SQS, faster than the one we start: ministack, for one",
+    )
+    parser.add_argument(
+        "--memory",
+        action="store_true",
+        help="keep files and messages in this process instead of S3 and SQS, which take most of the"
+        " time: for many schedules of a large scrape",
     )
     options = parser.parse_args(arguments)
     options.run_size = options.run_size or [300]
@@ -143,29 +150,25 @@ class _Bench:
 
     def ours(self, rng: random.Random, run_size: int, name: str) -> tuple[list[str], list[str]]:
         """What we leave, and what is wrong besides."""
-        # Others may be using the same endpoint.
-        queue_url = self._stack.aws.create_queue(f"{name}-{self._token}")
-        bucket = f"{BUCKET}-{name}-{self._token}".replace("_", "-")
-        self._stack.aws.create_bucket(bucket)
+        aws = self._stack.aws
+        place: _Place = _Memory() if self._options.memory else _Aws(aws, f"{name}-{self._token}")
         url = self._stack.postgres.create_database(name, template=TEMPLATE)
         self._config = config.load(
             {
                 "DATABASE_URL": url,
-                "S3_REALTIME_BASE": f"s3://{bucket}",
-                "SQS_QUEUE_URL": queue_url,
+                "S3_REALTIME_BASE": f"s3://{place.store.bucket}",
+                "SQS_QUEUE_URL": "https://given.to.those.who.ask",
             }
         )
-        self._store = S3Store(bucket, self._stack.aws.s3())
-        self._queue = SqsQueue(queue_url, self._stack.aws.sqs(), wait=0)
         problems: list[str] = []
         with using_database(url):
             for folder in self._options.folders:
-                delivery = _Delivery(self._stack, bucket, queue_url, self._abbr, self._state)
+                delivery = _Delivery(place, self._abbr, self._state)
                 delivery.messages(folder)
                 problems += self._deliver(delivery.shuffled(rng), run_size, delivery, folder)
             dump = rows.dump()
         self._stack.postgres.drop_database(name)
-        self._stack.aws.sqs().delete_queue(QueueUrl=queue_url)
+        place.close()
         return dump, problems
 
     def _deliver(
@@ -176,9 +179,9 @@ class _Bench:
         while bodies:
             delivery.send(bodies[:run_size])
             del bodies[:run_size]
-            received += self._import(run_size)
+            received += self._import(run_size, delivery.place)
             _progress(f"{folder}: {received} received, {len(bodies)} left")
-        while more := self._import(run_size):
+        while more := self._import(run_size, delivery.place):
             received += more
         outcomes = Counter(
             File.objects.filter(run_id=delivery.run_id).values_list("outcome", flat=True)
@@ -192,25 +195,66 @@ class _Bench:
             print(f"{folder}: closed, {run.closed}")
         if outcomes[Outcome.DEFERRED]:
             problems.append(f"{folder}: files are still parked")
-        if delivery.waiting():
+        if delivery.place.waiting():
             problems.append(f"{folder}: messages are still in the queue")
         return problems
 
-    def _import(self, run_size: int) -> int:
-        messages = inbox.QueueInbox(self._queue, self._config.visibility_timeout)
+    def _import(self, run_size: int, place: "_Place") -> int:
+        messages = inbox.QueueInbox(place.queue, self._config.visibility_timeout)
         limits = ingest.Limits(run_size, until_empty=False, must_stop=lambda: False)
-        report = ingest.run(self._config, messages, self._store, limits, self._options.importer)
+        report = ingest.run(self._config, messages, place.store, limits, self._options.importer)
         assert report.received == sum(report.outcomes.values())
         return report.received
+
+
+class _Place(Protocol):
+    """Where the files of one schedule are, and the messages about them."""
+
+    @property
+    def store(self) -> S3Store | MemoryStore: ...
+
+    @property
+    def queue(self) -> SqsQueue | MemoryQueue: ...
+
+    def waiting(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class _Aws:
+    def __init__(self, aws: LocalAws, name: str) -> None:
+        # Others may be using the same endpoint.
+        self._url = aws.create_queue(name)
+        bucket = f"{BUCKET}-{name}".replace("_", "-")
+        aws.create_bucket(bucket)
+        self._sqs = aws.sqs()
+        self.store = S3Store(bucket, aws.s3())
+        self.queue = SqsQueue(self._url, self._sqs, wait=0)
+
+    def waiting(self) -> int:
+        return messages_in(self._sqs, self._url)
+
+    def close(self) -> None:
+        self._sqs.delete_queue(QueueUrl=self._url)
+
+
+class _Memory:
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.queue = MemoryQueue()
+
+    def waiting(self) -> int:
+        return len(self.queue.receive(1, 0))
+
+    def close(self) -> None:
+        """There is nothing to give back."""
 
 
 class _Delivery:
     """One scrape's run: its files in the bucket, and the messages that say so."""
 
-    def __init__(self, stack: DevStack, bucket: str, queue_url: str, abbr: str, state: Any) -> None:
-        self._s3, self._sqs = stack.aws.s3(), stack.aws.sqs()
-        self._bucket = bucket
-        self._queue_url = queue_url
+    def __init__(self, place: _Place, abbr: str, state: Any) -> None:
+        self.place = place
         self._abbr = abbr
         self._state = state
         self.run_id = uuid.uuid4()
@@ -225,15 +269,11 @@ class _Delivery:
         for path in paths:
             key = f"{self._abbr}/{path.name}"
             sent[parse_key(key).object_type] += 1
-            self._s3.put_object(
-                Bucket=self._bucket,
-                Key=key,
-                Body=path.read_bytes(),
-                Metadata={
-                    RUN_ID_METADATA: str(self.run_id),
-                    SCRAPED_AT_METADATA: began.isoformat(),
-                },
-            )
+            metadata = {
+                RUN_ID_METADATA: str(self.run_id),
+                SCRAPED_AT_METADATA: began.isoformat(),
+            }
+            self.place.store.put(key, path.read_bytes(), metadata)
             self._tell(file_path=key, file_archiving_enabled=True)
         self._tell(
             run_finished={
@@ -250,21 +290,15 @@ class _Delivery:
         return bodies
 
     def send(self, bodies: Sequence[str]) -> None:
-        for at in range(0, len(bodies), 10):
-            entries = [
-                {"Id": str(number), "MessageBody": body}
-                for number, body in enumerate(bodies[at : at + 10])
-            ]
-            self._sqs.send_message_batch(QueueUrl=self._queue_url, Entries=entries)  # type: ignore[arg-type]
-
-    def waiting(self) -> int:
-        return messages_in(self._sqs, self._queue_url)
+        for at in range(0, len(bodies), BATCH):
+            refused = self.place.queue.send(bodies[at : at + BATCH])
+            assert not refused
 
     def _tell(self, **fields: Any) -> None:
         self._bodies.append(
             json.dumps(
                 {
-                    "bucket": self._bucket,
+                    "bucket": self.place.store.bucket,
                     "jurisdiction_id": self._state.jurisdiction_id,
                     "jurisdiction_name": self._state.name,
                     "run_id": str(self.run_id),
