@@ -192,8 +192,8 @@ def test_import_batch__a_bad_object_overwritten_by_the_next__fails_all_the_same(
     [
         lambda bill: bill["sponsorships"][0].update(person_id=DEEP),
         lambda bill: bill.update(from_organization=DEEP),
-        lambda bill: bill.update(extras=nested(3000)),
-        lambda bill: bill["versions"][0].update(extras=nested(3000)),
+        lambda bill: bill.update(extras=nested(100_000)),
+        lambda bill: bill["versions"][0].update(extras=nested(100_000)),
     ],
     ids=["person", "organization", "extras", "extras of a version"],
 )
