@@ -33,8 +33,8 @@ _NEWEST = """
       ORDER BY imported_at DESC LIMIT 1)
     FROM realtime_run AS run WHERE run_id = ANY(%(runs)s)
 """
-# Final and closed runs that are listed beside the open ones.
-_RECENT = 50
+# Final and closed runs that are listed beside the open ones, at most.
+_RECENT = 500
 
 
 class State(StrEnum):

@@ -54,7 +54,7 @@ class Live:
         if self._live is None:
             self._console.print(_screen(status, _ROWS, problem))
         else:
-            rows = max((self._console.height - _FIXED) // 3, 2)
+            rows = max((self._console.height - _FIXED) // 3, 1)
             self._live.update(_screen(status, rows, problem), refresh=True)
 
 
