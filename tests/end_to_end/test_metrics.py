@@ -150,7 +150,11 @@ def refused() -> str:
         return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
-@pytest.mark.parametrize("url", [refused(), "", "no url", "http://nowhere.invalid"])
+@pytest.mark.parametrize(
+    "url",
+    [refused(), "", "no url", "http://nowhere.invalid"],
+    ids=["refused", "empty", "no url", "no host"],
+)
 def test_import__endpoint_that_cannot_be_reached__a_warning_and_a_run_that_did_its_work(
     url: str, mail: Mail, environment: dict[str, str], run_manage: Manage
 ) -> None:

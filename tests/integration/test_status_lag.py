@@ -50,10 +50,10 @@ def test_lag__grouped__by_jurisdiction_type_and_hour_of_the_import() -> None:
         {"outcome": Outcome.SUPERSEDED},
         {"outcome": Outcome.FAILED, "reason": "invalid"},
         {"outcome": Outcome.DEFERRED},
-        {"bucket": "", "to_receive": 9e6},  # imported from a folder
+        {"bucket": "", "to_receive": 9e6},
         {"imported_at": ago(hours=25)},
     ],
-    ids=lambda more: str(more),
+    ids=["unchanged", "superseded", "failed", "parked", "from a folder", "long ago"],
 )
 def test_lag__of_what_made_nothing_visible_in_the_window__is_not_measured(
     more: dict[str, Any],
