@@ -12,6 +12,7 @@ from typing import Any
 Results = dict[str, Any]
 
 STEPS = ("insert", "unchanged", "update")
+_DAY = 86_400.0
 _TITLES = {
     "loopback": "the database on this machine",
     "away": "the database 1 ms away",
@@ -159,7 +160,9 @@ def _run(results: Results) -> Iterator[str]:
     yield "|---" * (len(stages) + 7) + "|"
     for name, one in found["runs"].items():
         seconds = " | ".join(f"{one['seconds'][stage]:.2f}" for stage in stages)
-        lag = f"{one['lag_seconds']['p50']:,.1f}, {one['lag_seconds']['p95']:,.1f}"
+        lags = one["lag_seconds"]["p50"], one["lag_seconds"]["p95"]
+        # Of files that were scraped for this, not of those of a scrape from long ago.
+        lag = ", ".join(f"{lag:,.1f}" if lag < _DAY else "-" for lag in lags)
         yield (
             f"| {name} | {seconds} | {one['process seconds']:.2f} | {one['process ÷ import']:.2f}"
             f" | {one['total ÷ import']:.2f} | {one['statements']:,.0f} | {one['peak_mib']:.0f}"
