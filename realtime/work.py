@@ -76,7 +76,10 @@ def database_needed() -> Iterator[None]:
     except (DatabaseError, InterfaceError) as exc:
         if not interrupted(exc):
             raise
-        raise Unavailable(f"the database cannot be used: {_line(exc)}") from exc
+        # What the server refuses has a code.
+        reached = getattr(exc.__cause__, "pgcode", None)
+        what = "used" if reached else "reached"
+        raise Unavailable(f"the database cannot be {what}: {_line(exc)}") from exc
 
 
 def _line(exc: Exception) -> str:
