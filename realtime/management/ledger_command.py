@@ -60,9 +60,11 @@ class LedgerCommand(BaseCommand):
             if config.has_database:
                 connection.close()
 
-    def print_counts(self, counts: Mapping[str, Any], as_json: bool, nothing: str) -> None:
+    def print_counts(
+        self, counts: Mapping[str, Any], as_json: bool, nothing: str, before: str = ""
+    ) -> None:
         if as_json:
             self.stdout.write(json.dumps(counts))
         else:
             told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-            self.stdout.write(told or nothing)
+            self.stdout.write(f"{before}{told}" if told else nothing)

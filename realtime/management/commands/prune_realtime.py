@@ -37,4 +37,4 @@ class Command(LedgerCommand):
                 raise CommandError(f"--days {options['days']}: {exc}") from exc
             counts = prune.prune(before, deadline(options["time_limit"]))
         figures = {name: counts[name] for name in ("files", "runs", "messages")}
-        self.print_counts(figures, options["json"], nothing="nothing to forget")
+        self.print_counts(figures, options["json"], "nothing to forget", before="forgotten: ")
