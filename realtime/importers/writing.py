@@ -11,6 +11,10 @@ from django.db import connection
 from realtime.importers.deleting import Statement
 from realtime.importers.tables import Column, Row, Table
 
+# When foreign keys are checked; what waits for the commit is checked at once, too.
+CHECK_AT_ONCE: Statement = "SET CONSTRAINTS ALL IMMEDIATE", []
+CHECK_AT_COMMIT: Statement = "SET CONSTRAINTS ALL DEFERRED", []
+
 
 def copy(table: Table, rows: Sequence[Row]) -> None:
     """Insert rows, whose places are the table's columns, by `COPY`."""
@@ -66,4 +70,4 @@ def execute(statements: Sequence[Statement]) -> None:
 
 def check_foreign_keys() -> None:
     """Raise now what would else fail the commit: core's foreign keys are deferred."""
-    execute([("SET CONSTRAINTS ALL IMMEDIATE", []), ("SET CONSTRAINTS ALL DEFERRED", [])])
+    execute([CHECK_AT_ONCE, CHECK_AT_COMMIT])
