@@ -136,7 +136,7 @@ class Settling(Lookups):
                 raise _NotWritten from exc
             outcomes = self._decide(batch, items, allow_duplicates, isolate)
             try:
-                batch.write(check=isolate)
+                batch.write()
             except (DatabaseError, RecursionError, TypeError, ValueError) as exc:
                 raise_if_interrupted(exc)
                 raise _NotWritten from exc

@@ -12,6 +12,9 @@ from realtime.importers.tables import Column, Row, Table
 
 # Rows of which text is made at a time; meanwhile the server works on those before.
 _ROWS = 1000
+# When foreign keys are checked; what waits for the commit is checked at once, too.
+CHECK_AT_ONCE: Statement = "SET CONSTRAINTS ALL IMMEDIATE", []
+CHECK_AT_COMMIT: Statement = "SET CONSTRAINTS ALL DEFERRED", []
 
 
 def copy(table: Table, rows: Sequence[Row]) -> None:
@@ -93,4 +96,4 @@ def execute(statements: Sequence[Statement]) -> None:
 
 def check_foreign_keys() -> None:
     """Raise now what would else fail the commit: core's foreign keys are deferred."""
-    execute([("SET CONSTRAINTS ALL IMMEDIATE", []), ("SET CONSTRAINTS ALL DEFERRED", [])])
+    execute([CHECK_AT_ONCE, CHECK_AT_COMMIT])

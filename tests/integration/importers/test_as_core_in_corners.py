@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models.signals import ModelSignal, post_save, pre_save
 from openstates import importers as core
 from openstates.data.models import (
@@ -252,6 +252,24 @@ def test_import_batch__interrupted_when_a_row_is_found__raises() -> None:
     BillImporter(JURISDICTION).import_data(bills(1))
     with pytest.raises(OperationalError), transaction.atomic():
         Interrupted(JURISDICTION).import_batch([Item(b["_id"], b) for b in bills(1)])
+
+
+def test_import_data__foreign_key_to_nothing__is_found_at_the_commit_as_by_core() -> None:
+    def spoiled(importer: Any) -> Any:
+        class Spoiling(importer):  # type: ignore[misc]
+            def prepare_for_db(self, data: dict[str, Any]) -> Any:
+                prepared = super().prepare_for_db(data)
+                if prepared["identifier"] == "HB 1":
+                    prepared["actions"][0]["organization_id"] = "ocd-organization/nobody"
+                return prepared
+
+        return Spoiling
+
+    for classes in (CORE, OURS):
+        with pytest.raises(IntegrityError), transaction.atomic():
+            record = spoiled(classes[0])(JURISDICTION).import_data(bills(3))["bill"]
+            assert record["insert"] == 3
+        assert not Bill.objects.exists()
 
 
 # -- what is named ---------------------------------------------------------------------------
