@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from realtime.importers.deleting import Statement
 from realtime.importers.tables import Column, Row, Table
@@ -27,10 +27,12 @@ def copy(table: Table, rows: Sequence[Row]) -> None:
             try:
                 with connection.wrap_database_errors, _unprinted():
                     cursor.cursor.copy_expert(sql, lines)
-            finally:
-                # psycopg2 has the server cancel the statement, and raises only that.
-                if lines.error:
-                    raise lines.error
+            except DatabaseError:
+                # psycopg2 has the server cancel the statement, and raises no more than that.
+                if not lines.error:
+                    raise
+            if lines.error:
+                raise lines.error
 
         # Django has no COPY; this is how whoever counts its statements sees this one.
         cursor._execute_with_wrappers(
