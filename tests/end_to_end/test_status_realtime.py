@@ -52,6 +52,11 @@ def insert(database_url: str, **fields: str) -> None:
         )
 
 
+def heed_interrupts() -> None:
+    """For a process about to begin: it would go on ignoring what whoever runs the tests ignores."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A process on a terminal of 40 lines, and all that it has written there."""
 
@@ -65,6 +70,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             cwd=ROOT,
+            preexec_fn=heed_interrupts,
         )
         os.close(theirs)
         self.written = b""
@@ -84,7 +90,9 @@ class Terminal:
         """Ctrl-C; returns the exit status."""
         self.process.send_signal(signal.SIGINT)
         # What it still writes must be read, or it would wait for that.
+        deadline = time.monotonic() + 60
         while self.process.poll() is None:
+            assert time.monotonic() < deadline, "it goes on"
             self._read()
         self._read()
         return self.process.returncode
@@ -139,6 +147,7 @@ def test_watch__json__prints_an_object_each_time(environment: dict[str, str]) ->
         env=environment,
         stdout=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_interrupts,
     )
     assert watching.stdout is not None
     lines = [json.loads(watching.stdout.readline()) for _ in range(2)]
