@@ -67,7 +67,7 @@ def settle(store: Store, config: Config, row_ids: Sequence[int]) -> Counter[str]
 def _settle(store: Store, config: Config, files: Sequence[File]) -> Counter[str]:
     ours = [file for file in files if file.bucket == store.bucket and file.version]
     # What was never read has nothing to move: a message without a file, a bucket not ours.
-    nowhere = {file.id: "" for file in files if file not in ours}
+    nowhere = {file: "" for file in files if file not in ours}
     ours = _plan(config, ours)
 
     outages: list[RealtimeError] = []
@@ -86,9 +86,7 @@ def _settle(store: Store, config: Config, files: Sequence[File]) -> Counter[str]
 
     with Threads(THREADS, "s3-move") as threads:
         moved = list(threads.map(move, ours))
-    left = {
-        file.id: "" if what == GONE else file.settled_key for file, what in moved if what != LATER
-    }
+    left = {file: "" if what == GONE else file.settled_key for file, what in moved if what != LATER}
     whereabouts.settled({**left, **nowhere}, ledger.database_now())
     counts = Counter(what for _, what in moved)
     if outages:

@@ -110,6 +110,6 @@ def discard(ids: Collection[int], by: str, note: str) -> int:
 def _begin_again(row_ids: Collection[int]) -> None:
     # Before the files, as everyone locks them.
     run_ids = File.objects.filter(id__in=row_ids, run_id__isnull=False).values("run_id")
-    under_way = ScrapeRun.objects.filter(run_id__in=run_ids).exclude(step="")
-    locked = under_way.select_for_update().order_by("run_id").values_list("run_id", flat=True)
-    ScrapeRun.objects.filter(run_id__in=list(locked)).update(step="", cursor=None)
+    runs = ScrapeRun.objects.filter(run_id__in=run_ids).select_for_update().order_by("run_id")
+    locked = list(runs.values_list("run_id", flat=True))
+    ScrapeRun.objects.filter(run_id__in=locked).update(step="", cursor=None)

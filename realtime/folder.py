@@ -11,7 +11,7 @@ from pathlib import Path
 from django.db import connection, transaction
 from yaml import YAMLError
 
-from realtime import existing, scraped, whereabouts
+from realtime import existing, scraped
 from realtime.batching import Delivery, FetchedFile, FileIdentity, Result, import_place
 from realtime.config import BULK, Config
 from realtime.errors import PoisonMessage, RetryLater, Unavailable
@@ -200,5 +200,5 @@ def _commit(work: _Work, jurisdiction_id: str, files: Sequence[FetchedFile]) -> 
         batches = list(import_group(work, jurisdiction_id, files, PATIENT))
         rows = [id for batch in batches for id in batch.row_ids.values()]
         File.objects.filter(id__in=rows, outcome=Outcome.FAILED).delete()
-        whereabouts.settled(dict.fromkeys(rows, ""), datetime.now(UTC))
+        File.objects.filter(id__in=rows).update(settled_at=datetime.now(UTC))
     return [result for batch in batches for result in batch.results]

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
+from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from realtime.models import Closed, File, ScrapeRun
@@ -53,10 +54,25 @@ def plan(files: Collection[File]) -> None:
     File.objects.bulk_update(files, ["settled_key"])
 
 
-def settled(ids_to_keys: Mapping[int, str], now: datetime) -> None:
-    """These files have left the root, for the key given (empty: deleted, or found gone)."""
-    rows = [File(id=id, settled_at=now, settled_key=key) for id, key in ids_to_keys.items()]
-    File.objects.bulk_update(rows, ["settled_at", "settled_key"])
+def settled(files_to_keys: Mapping[File, str], now: datetime) -> None:
+    """These files have left the root, for the key given (empty: deleted, or found gone).
+
+    Not one whose outcome or version is another by now: it may have been put back, to be tried
+    again. The next call finds out where it is.
+    """
+    with transaction.atomic():
+        rows = (
+            File.objects.select_for_update()
+            .order_by("id")
+            .in_bulk([file.id for file in files_to_keys])
+        )
+        same = []
+        for file, key in files_to_keys.items():
+            row = rows.get(file.id)
+            if row and (row.version, row.outcome) == (file.version, file.outcome):
+                row.settled_at, row.settled_key = now, key
+                same.append(row)
+        File.objects.bulk_update(same, ["settled_at", "settled_key"])
 
 
 def final_runs(run_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:

@@ -5,7 +5,7 @@
 | a vote names its bill by an `_id` that only the bill's own import knows | `test_import__votes_before_their_bill__parked_then_resumed`, `test_import__vote_names_a_bill_that_core_imported__found_by_identifier` (test_import_outcomes) |
 | what core does after a whole scrape is done after a piece of it | `test_import__pieces_of_one_scrape__take_nothing_from_each_other` |
 | a changed bill recreates its actions; a vote comes before its action, an event before its bill, a bill before its companion | `test_import__changed_bill__its_votes_keep_their_actions`, `test_import__action_arrives_after_the_vote_that_names_it__linked`, `test_import__companion_arrives_later__linked_both_ways` (test_import_outcomes), `test_finalize__event_before_its_bill__agenda_linked` (test_finalization) |
-| messages come twice and in any order, old scrapes after new ones | `test_import__message_comes_twice__second_ignored_without_the_object`, `test_import__older_scrape_after_a_newer_one__newer_stays` (test_import_outcomes) |
+| messages come twice and in any order, old scrapes after new ones or at once | `test_import__message_comes_twice__second_ignored_without_the_object`, `test_import__older_scrape_after_a_newer_one__newer_stays` (test_import_outcomes), `test_import__two_scrapes_of_a_bill_in_one_tick__same_one_stays_whatever_the_order` |
 | several files of a scrape are one row | `test_import__vote_events_scraped_twice__later_one_stays_whatever_the_order` (test_import_outcomes), `test_import__scrape_whose_files_share_rows__ends_as_cores_batch_import` (test_lookalikes) |
 | two workers import one bill at once, and make two of it | `test_import__one_bill_by_two_workers_at_once__one_row` |
 | core changes what it is given, and says nothing of what it skips | `test_import__action_by_a_committee_that_does_not_exist__bill_fails_instead_of_vanishing`, `test_import__file_that_breaks_the_batch_as_a_whole__found_by_halving_and_fails_alone` (test_hostile_input) |
@@ -157,6 +157,19 @@ def test_import__dedupe_key_of_another_jurisdiction__leaves_its_vote_alone(mail:
     theirs.refresh_from_db()
     assert (theirs.motion_text, theirs.bill) == ("theirs", None)
     assert VoteEvent.objects.get(bill__isnull=False).motion_text == "ours"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_import__two_scrapes_of_a_bill_in_one_tick__same_one_stays_whatever_the_order(
+    mail: Mail, first: int
+) -> None:
+    bill = scrapes.bill()
+    # Two hosts that looked at their clocks at once.
+    bills = [{**bill, "_id": f"{bill['_id'][:-1]}{n}", "title": f"Host {n}"} for n in (0, 1)]
+    for one in (bills[first], bills[1 - first]):
+        mail.publish(one)
+        mail.run()
+    assert Bill.objects.get().title == "Host 1"
 
 
 def _session(jurisdiction_id: str) -> LegislativeSession:

@@ -3,13 +3,14 @@
 import copy
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import pytest
 from django.db import connection
 from openstates.data.models import Bill, Person, VoteEvent
 
-from realtime import archive, failures, ledger, resend, runs
+from realtime import archive, failures, ledger, resend, runs, whereabouts
 from realtime.models import File, ScrapeRun
 from realtime.ports import ObjectVersion
 from realtime.scraped import RUN_ID_METADATA, SCRAPED_AT_METADATA
@@ -326,3 +327,27 @@ def test_retry__prefix_and_odd_key__put_back_below_the_prefix(aws: Aws, database
     assert retry(mail) == {"retried": 1}
     mail.run()
     assert scrapes.outcomes([key]) == {key: "inserted"}
+
+
+def test_retry__archive_slow_to_say_that_it_moved_the_file__leaves_the_root_all_the_same(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(archive, "settle", lambda *arguments: None)
+        [key] = mail.publish(scrapes.bill("HB 13"))
+        assert mail.run().outcomes["failed"] == 1
+    mend()
+    settled, asked = whereabouts.settled, count()
+
+    def settled_late(*arguments: Any) -> None:
+        if next(asked) == 0:
+            retry(mail)
+            mail.run()
+        settled(*arguments)
+
+    monkeypatch.setattr(whereabouts, "settled", settled_late)
+    archive.archive(mail.store, mail.config)
+    assert scrapes.outcomes([key]) == {key: "inserted"}
+    archive.archive(mail.store, mail.config)
+    assert mail.keys("wy/") == mail.keys("failed/") == []
+    assert File.objects.get(key=key).settled_key.startswith("archived/")
