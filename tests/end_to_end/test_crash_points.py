@@ -28,10 +28,6 @@ REAL_DATA = Path(os.environ.get("REALTIME_TEST_DATA", "no-such-folder"))
 SITES = crash_points.sites()
 # Places that the scenario does not come to, and why that is no gap.
 ELSEWHERE = {
-    Site("database", "failures._begin_again"): (
-        "only where a failed file is retried while its run is being finalized; commits with what"
-        " requeues the file"
-    ),
     Site("database", "failures.discard"): (
         "only the page discards; one statement, which is all of its transaction"
     ),
