@@ -40,7 +40,9 @@ from realtime.sqs import SqsQueue  # noqa: E402
 
 ADAPTERS = {"s3": S3Store, "sqs": SqsQueue}
 _PACKAGE = f"{ROOT / 'realtime'}{os.sep}"
-_WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|COPY)\b", re.IGNORECASE)
+_WRITES = re.compile(
+    r"\s*(SET CONSTRAINTS ALL IMMEDIATE;\s*)?(INSERT|UPDATE|DELETE|COPY)\b", re.IGNORECASE
+)
 # Parts of a function that are functions of their own to Python.
 _PARTS = re.compile(r"\.<locals>\.<\w+>")
 

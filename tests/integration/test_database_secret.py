@@ -125,7 +125,7 @@ def test_import__no_such_parameter__says_so_in_one_line(aws: Aws) -> None:
             {"DATABASE_URL_SECRET": "it", "AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://127.0.0.1:1"},
             "DATABASE_URL_SECRET: AWS cannot be reached",
         ),
-        ({"DATABASE_URL": "postgres://u:hunter2@127.0.0.1:1/x"}, "the database cannot be reached"),
+        ({"DATABASE_URL": "postgres://u:hunter2@127.0.0.1:1/x"}, "the database cannot be used"),
     ],
 )
 def test_migrate__no_way_to_the_database__says_so_in_one_line(
