@@ -12,7 +12,10 @@ child=
 
 stop() {
     stopped=yes
-    [ -n "$child" ] && kill -TERM "$child" 2>/dev/null
+    [ -n "$child" ] || return
+    kill -TERM "$child" 2>/dev/null
+    # A child that had only begun may have lost it.
+    (sleep 1 && kill -TERM "$child" 2>/dev/null) &
 }
 trap stop TERM INT
 
