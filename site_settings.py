@@ -64,9 +64,9 @@ STATIC_URL = "/static/"
 # Straight from the packages: there is no collectstatic to forget.
 WHITENOISE_USE_FINDERS = True
 
-# A page asks a few questions and goes; a worker's connection stays for all of its run.
+# A page asks a few questions and goes, and begins anew when the database has.
 if DATABASES:
-    DATABASES["default"]["CONN_MAX_AGE"] = 60
+    DATABASES["default"]["CONN_MAX_AGE"] = 0
     options = DATABASES["default"].setdefault("OPTIONS", {})
     options["application_name"] = "openstates-realtime-page"
 

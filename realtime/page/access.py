@@ -1,12 +1,13 @@
 """Who may see the page, and what a browser may do with it."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from urllib.parse import urlsplit
 
 from django.contrib.auth.views import redirect_to_login
-from django.db import OperationalError
-from django.http import HttpRequest, HttpResponse
+from django.db import InterfaceError, OperationalError, transaction
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import reverse
@@ -14,21 +15,32 @@ from django.utils.cache import add_never_cache_headers
 
 View = Callable[..., HttpResponse]
 
+logger = logging.getLogger(__name__)
+
+# Of PostgreSQL: what no text may hold, and what is more than any key.
+_NEVER_TEXT, _MORE_THAN_KEYS = "\0", 1 << 63
+
 
 def operators_only(view: View) -> View:
     """Only active members of staff reach `view`; others are sent to log in, or get a 403.
 
     When the database is away they are told so, by a 503. Its answers are never cached, and no
-    script or style but the page's own runs in them: they show what strangers have written.
+    script or style but the page's own runs in them: they show what strangers have written. Where a
+    site makes each request a transaction, these are none: what a message speaks of must be
+    committed before it is sent.
     """
 
     @wraps(view)
     def guarded(request: HttpRequest, **arguments: object) -> HttpResponse:
+        if not all(map(_can_be_asked_for, arguments.values())):
+            raise Http404
         try:
             return answer(request, **arguments)
-        except OperationalError as exc:
+        except (OperationalError, InterfaceError) as exc:
+            # Not for whoever asks: it names hosts and roles.
+            logger.warning("page without a database", extra={"action": "away", "cause": exc})
             # Whoever it is, and what was said to them, is in the database too.
-            context = {"problem": str(exc), "user": None, "messages": ()}
+            context = {"user": None, "messages": ()}
             return _guard(render(request, "realtime/unavailable.html", context, status=503))
 
     def answer(request: HttpRequest, **arguments: object) -> HttpResponse:
@@ -43,7 +55,14 @@ def operators_only(view: View) -> View:
             return _guard(render(request, "realtime/forbidden.html", status=403))
         return _guard(view(request, **arguments))
 
-    return guarded
+    guarded_view: View = transaction.non_atomic_requests(guarded)
+    return guarded_view
+
+
+def _can_be_asked_for(value: object) -> bool:
+    if isinstance(value, int):
+        return value < _MORE_THAN_KEYS
+    return _NEVER_TEXT not in str(value)
 
 
 def _guard(response: HttpResponse) -> HttpResponse:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from django import forms
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
@@ -70,12 +71,19 @@ def discard(request: HttpRequest, file_id: int) -> HttpResponse:
     form = Note(request.POST)
     if not form.is_valid():
         messages.error(request, "Say in a note why this failure can be discarded.")
-    elif failures.discard([file.pk], request.user.get_username(), form.cleaned_data["note"]):
-        audit.note(request, file, f"discard: {form.cleaned_data['note']}")
+    elif _discard(request, file, form.cleaned_data["note"]):
         messages.success(request, "Discarded. The file stays where it is, and failed.")
     else:
         messages.info(request, "This file is not failed any longer: there is nothing to discard.")
     return redirect("realtime:failure", file_id=file.pk)
+
+
+@transaction.atomic
+def _discard(request: HttpRequest, file: File, why: str) -> bool:
+    discarded = failures.discard([file.pk], request.user.get_username(), why)
+    if discarded:
+        audit.note(request, file, f"discard: {why}")
+    return bool(discarded)
 
 
 def _send(request: HttpRequest, file: File, what: str, batches: Iterable[list[File]]) -> None:

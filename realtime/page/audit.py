@@ -22,9 +22,8 @@ def note(request: HttpRequest, file: File, what: str) -> None:
         change_message=what,
     )
     user = request.user.get_username()
-    logger.info(
-        "%s: done by an operator", file.key, extra={"action": what, "user": user, "file": file.pk}
-    )
+    about = {"action": what, "user": user, "file": file.pk, "key": file.key}
+    logger.info("done by an operator", extra=about)
 
 
 def history(file: File) -> list[LogEntry]:

@@ -10,6 +10,8 @@ from typing import Any
 _MOST_LINES = 4_000
 _LONGEST_LINE = 1_000
 _AROUND = 8
+# Whoever nests deeper has no reader in mind; each line would begin with more blanks.
+_DEEPEST = 50
 
 Path = tuple[str | int, ...]
 
@@ -82,6 +84,8 @@ def _spread(
     value: Any, path: Path, before: str = "", after: str = ""
 ) -> Iterator[tuple[str, Path]]:
     """The lines of a value, each with the path of what it shows."""
+    if len(path) > _DEEPEST:
+        raise ValueError("nested too deeply to be spread out")
     indent = "  " * len(path)
     if not isinstance(value, dict | list) or not value:
         yield f"{indent}{before}{json.dumps(value, ensure_ascii=False)}{after}", path

@@ -57,6 +57,8 @@ def _content(file: File) -> Content:
         return Content(place, problem="The file is no longer in the bucket.")
     if file.bucket != services.config().bucket.name:
         return Content(place, problem="The file lies in a bucket that is not ours.")
+    if services.config().bucket.strip(key) is None:
+        return Content(place, problem="The file lies outside of our part of the bucket.")
     try:
         # A copy has a version id of its own, which the ledger does not know.
         version_id = "" if file.settled_key else file.version_id

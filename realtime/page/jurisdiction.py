@@ -25,7 +25,7 @@ _FAILURES = 20
 def show(request: HttpRequest, jurisdiction_id: str) -> HttpResponse:
     """The page. With `?reason=` it lists only the failures of that reason, with `?start=` those
     from that number on."""
-    reason = request.GET.get("reason", "")
+    reason = request.GET.get("reason", "").replace("\0", "")
     asked = request.GET.get("start", "")
     # Nobody turns thousands of pages, and the database need not.
     start = min(int(asked), files.AT_MOST) if asked.isdecimal() and len(asked) < 10 else 0

@@ -261,3 +261,14 @@ def test_page__mounted_in_another_site__works_at_its_place(site: Site, tmp_path:
     assert f'href="/imports{JURISDICTION_PATH}"' in page
     assert 'src="https://static.example.org/realtime/live.js"' in page
     assert "Ledger" not in page
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/file/99999999999999999999/", "/jurisdiction/%00/", "/jurisdiction/x/?reason=%00"],
+    ids=["number", "jurisdiction", "reason"],
+)
+def test_pages__address_that_no_row_can_have__not_found_or_nothing_there(
+    operator: Browser, path: str
+) -> None:
+    assert operator.get(path).status_code in (200, 404)
