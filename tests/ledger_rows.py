@@ -12,8 +12,13 @@ OHIO = "ocd-jurisdiction/country:us/state:oh/government"
 
 
 def ago(**units: float) -> datetime:
-    """That long before these tests began."""
+    """That long before these tests began; with NOW, for what is told the time."""
     return NOW - timedelta(**units)
+
+
+def before_now(**units: float) -> datetime:
+    """That long ago, for what asks the database for the time."""
+    return datetime.now(UTC).replace(microsecond=0) - timedelta(**units)
 
 
 def file(

@@ -11,7 +11,7 @@ from realtime.status.behind import behind
 from realtime.status.overview import Status, status
 from realtime.status.queue import Answer
 from realtime.status.received import Received
-from tests.ledger_rows import ago, file, run
+from tests.ledger_rows import before_now, file, run
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -38,7 +38,7 @@ def test_behind__oldest_message__as_cloudwatch_says() -> None:
 
 
 def test_behind__messages_received_lately__as_the_ledger_says() -> None:
-    file(ago(minutes=40), to_receive=35 * 60)
+    file(before_now(minutes=40), to_receive=35 * 60)
     assert said(WAITING) == ["messages have waited for 35 min"]
     assert said(WAITING, minutes=60) == []
     assert said(EMPTY) == [], "what has waited does so no more"
@@ -46,7 +46,7 @@ def test_behind__messages_received_lately__as_the_ledger_says() -> None:
 
 def test_behind__messages_that_nobody_receives__are() -> None:
     assert said(WAITING) == ["5 messages wait, and none was ever received"]
-    file(ago(hours=2))
+    file(before_now(hours=2))
     (one,) = said(WAITING)
     assert one == "5 messages wait, and none was received for 2.0 h"
     assert said(WAITING, minutes=200) == []
@@ -63,20 +63,25 @@ def test_behind__queue_that_cannot_be_asked__is_where_there_is_one() -> None:
 @pytest.mark.parametrize("waits_for", ["files", "parked", "nothing"])
 def test_behind__run_that_ended_and_is_not_final__whatever_it_waits_for(waits_for: str) -> None:
     bills = 2 if waits_for == "files" else 1
-    ended = run(ago(hours=3), ago(minutes=30), objects_sent={"bill": bills})
+    ended = run(before_now(hours=3), before_now(minutes=30), objects_sent={"bill": bills})
     parked = Outcome.DEFERRED if waits_for == "parked" else Outcome.INSERTED
-    file(ago(hours=2), parked, run_id=ended.run_id)
+    file(before_now(hours=2), parked, run_id=ended.run_id)
     (one,) = said(EMPTY)
     assert one.startswith(f"run {ended.run_id} of {ended.jurisdiction_id} ended 30 min ago")
     assert said(EMPTY, minutes=60) == []
 
 
 def test_behind__what_waits_for_no_fault_of_ours__is_not() -> None:
-    going_on = run(ago(hours=30))
-    file(ago(hours=9), Outcome.DEFERRED, run_id=going_on.run_id)
-    file(ago(hours=9), Outcome.DEFERRED)
-    file(ago(hours=9), Outcome.FAILED, reason="invalid")
-    run(ago(hours=9), ago(hours=8), finalized_at=ago(hours=7))
-    run(ago(hours=9), ago(hours=8), closed_at=ago(hours=7), closed=Closed.INCOMPLETE,
-        objects_sent={"bill": 3})  # fmt: skip
+    going_on = run(before_now(hours=30))
+    file(before_now(hours=9), Outcome.DEFERRED, run_id=going_on.run_id)
+    file(before_now(hours=9), Outcome.DEFERRED)
+    file(before_now(hours=9), Outcome.FAILED, reason="invalid")
+    run(before_now(hours=9), before_now(hours=8), finalized_at=before_now(hours=7))
+    run(
+        before_now(hours=9),
+        before_now(hours=8),
+        closed_at=before_now(hours=7),
+        closed=Closed.INCOMPLETE,
+        objects_sent={"bill": 3},
+    )
     assert said(EMPTY) == []

@@ -17,7 +17,7 @@ from realtime.locks import connect_as
 from realtime.models import Outcome
 from realtime.status.queue import ask
 from tests import scrapes
-from tests.ledger_rows import OHIO, ago, file, run
+from tests.ledger_rows import OHIO, before_now, file, run
 from tests.scrapes import Mail
 from tests.support import ROOT, Aws
 
@@ -85,10 +85,10 @@ def keys(found: Any) -> set[str]:
 
 
 def test_json__its_keys__are_in_the_readme(mail: Mail) -> None:
-    ended = run(ago(hours=3), ago(hours=1), objects_sent={"bill": 2})
-    file(ago(hours=2), run_id=ended.run_id)
-    file(ago(hours=2), Outcome.DEFERRED)
-    file(ago(hours=2), Outcome.FAILED, reason="invalid")
+    ended = run(before_now(hours=3), before_now(hours=1), objects_sent={"bill": 2})
+    file(before_now(hours=2), run_id=ended.run_id)
+    file(before_now(hours=2), Outcome.DEFERRED)
+    file(before_now(hours=2), Outcome.FAILED, reason="invalid")
     readme = (ROOT / "README.md").read_text()
     found = keys(figures(mail)) - {"bill"}
     assert len(found) > 60
@@ -96,10 +96,10 @@ def test_json__its_keys__are_in_the_readme(mail: Mail) -> None:
 
 
 def test_status__of_one_jurisdiction__leaves_the_others_out(mail: Mail) -> None:
-    run(ago(hours=1), jurisdiction_id=OHIO)
-    file(ago(hours=1), Outcome.FAILED, reason="invalid", jurisdiction_id=OHIO)
-    file(ago(hours=1), jurisdiction_id=OHIO)
-    ours = file(ago(hours=1))
+    run(before_now(hours=1), jurisdiction_id=OHIO)
+    file(before_now(hours=1), Outcome.FAILED, reason="invalid", jurisdiction_id=OHIO)
+    file(before_now(hours=1), jurisdiction_id=OHIO)
+    ours = file(before_now(hours=1))
     found = figures(mail, "--jurisdiction", "wy")
     assert found["jurisdiction_id"] == ours.jurisdiction_id
     assert found["runs"]["list"] == found["failures"]["list"] == []
@@ -110,13 +110,13 @@ def test_status__of_one_jurisdiction__leaves_the_others_out(mail: Mail) -> None:
 
 
 def test_status__of_fewer_hours__measures_only_those(mail: Mail) -> None:
-    file(ago(hours=3))
-    file(ago(minutes=30))
+    file(before_now(hours=3))
+    file(before_now(minutes=30))
     assert figures(mail, "--hours", "1")["lag"]["measured"] == 1
 
 
 def test_status__with_a_hostile_identifier__moves_no_cursor(mail: Mail) -> None:
-    file(ago(hours=1), Outcome.DEFERRED, detail="bill \x1b[2J\x1b[31m[bold]HB 1[/]")
+    file(before_now(hours=1), Outcome.DEFERRED, detail="bill \x1b[2J\x1b[31m[bold]HB 1[/]")
     screen = said(mail)
     assert "\x1b" not in screen
     assert "[bold]HB 1[/]" in screen
@@ -125,7 +125,7 @@ def test_status__with_a_hostile_identifier__moves_no_cursor(mail: Mail) -> None:
 def test_status__aws_unreachable__says_so_and_shows_the_database(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file(ago(hours=1))
+    file(before_now(hours=1))
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"):
         monkeypatch.setenv(name, NOBODY)
     found = figures(mail, SQS_QUEUE_URL=f"{NOBODY}/123456789012/queue")
@@ -186,7 +186,7 @@ def test_oldest_message__of_a_queue_that_is_not_amazons__is_not_asked_of_amazon(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mail.publish(scrapes.bill())
-    file(ago(minutes=9), to_receive=120)
+    file(before_now(minutes=9), to_receive=120)
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", mail.aws.environment["AWS_ENDPOINT_URL"])
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setattr("realtime.status.queue.LIMIT", 1)
@@ -196,7 +196,7 @@ def test_oldest_message__of_a_queue_that_is_not_amazons__is_not_asked_of_amazon(
 
 
 def test_max_age__behind__prints_the_status_and_exits_with_one(mail: Mail) -> None:
-    ended = run(ago(hours=2), ago(hours=1), objects_sent={"bill": 1})
+    ended = run(before_now(hours=2), before_now(hours=1), objects_sent={"bill": 1})
     out = io.StringIO()
     with pytest.raises(CommandError, match=f"run {ended.run_id}") as error:
         said(mail, "--max-age", "30", "--json", out=out)
