@@ -245,8 +245,9 @@ def _sooner(results: Results) -> Iterator[str]:
         f" --until-empty`, one every {found['every seconds']:g} s of it; a file is visible when its"
         " run has ended. Batch import begins when the scrape ends; that core's then took"
         f" {found['core seconds']:.0f} s is not counted. Less than zero is"
-        " later. What was written within seconds, as the sample data were, is no pace of a legislature's"
-        " site; core asks one of those for a page a second at most, unless told otherwise."
+        " later. What was written within seconds, as the sample data were, is no pace of a"
+        " legislature's site; core asks one of those for a page a second at most, unless told"
+        " otherwise."
     )
 
 
