@@ -12,6 +12,7 @@ import stat
 import subprocess
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psycopg2
@@ -212,6 +213,27 @@ def test_migrations__while_every_table_of_core_is_locked__finish(
         limited = {**environment, "DATABASE_URL": f"{database_url}?options=-c%20lock_timeout%3D1s"}
         run_manage("migrate", "realtime", env=limited)
     other.close()
+
+
+def test_migrations__of_this_release__take_what_workers_of_the_one_before_still_write(
+    database_url: str, environment: dict[str, str]
+) -> None:
+    # A column that must be given, and that they know nothing of, would fail each of their imports.
+    demanded = """
+        SELECT table_name || '.' || column_name FROM information_schema.columns
+        WHERE table_name IN ('realtime_file', 'realtime_run') AND is_nullable = 'NO'
+          AND column_default IS NULL
+    """
+    run_manage("migrate", "realtime", "0002", env=environment)
+    before = column_of(database_url, demanded)
+    run_manage("migrate", "realtime", env=environment)
+    assert column_of(database_url, demanded) <= before
+
+
+def column_of(database_url: str, query: str) -> set[str]:
+    with closing(psycopg2.connect(database_url)) as connection, connection.cursor() as cursor:
+        cursor.execute(query)
+        return {value for (value,) in cursor.fetchall()}
 
 
 def raised(*errors: str) -> Iterator[str]:

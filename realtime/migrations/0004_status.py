@@ -14,7 +14,7 @@ _VACUUM_AS_ALL = "ALTER TABLE realtime_file RESET (autovacuum_vacuum_scale_facto
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("realtime", "0002_finalization"),
+        ("realtime", "0003_broken_runs"),
     ]
 
     operations = [
