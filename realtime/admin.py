@@ -31,11 +31,26 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Whoever may view a model may view it here; nobody may do more."""
+    """Whoever may view a model may view it here; nobody may do more.
+
+    `search_fields` only has the box shown: `named` says what is searched.
+    """
 
     paginator = BoundedPaginator
     show_full_result_count = False
     actions = None
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
+    ) -> tuple["QuerySet[Any]", bool]:
+        """Only what an index finds."""
+        # No text of PostgreSQL holds it.
+        term = search_term.strip().replace("\0", "")
+        return (queryset.filter(self.named(term)) if term else queryset), False
+
+    def named(self, term: str) -> Q:
+        """What a search for `term` finds."""
+        raise NotImplementedError
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -49,7 +64,7 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(File)
 class FileAdmin(ReadOnly):
-    """Files, newest first; searched by full key, file name, run, or the `_id` in the file."""
+    """Files, newest first; searched by full key, file name, or run."""
 
     list_display = ("key", "outcome", "reason", "jurisdiction_id", "received_at", "imported_at")
     list_filter = ("outcome",)
@@ -60,17 +75,8 @@ class FileAdmin(ReadOnly):
     def get_queryset(self, request: HttpRequest) -> "QuerySet[File]":
         return super().get_queryset(request).defer("traceback", "message")
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: "QuerySet[File]", search_term: str
-    ) -> tuple["QuerySet[File]", bool]:
-        """Only what an index finds."""
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        try:
-            return queryset.filter(run_id=UUID(term)), False
-        except ValueError:
-            return queryset.filter(Q(bucket=_bucket(), key__in=_keys(term))), False
+    def named(self, term: str) -> Q:
+        return _of_run(term) or Q(bucket=config().bucket.name, key__in=_keys(term))
 
     def view_on_site(self, obj: File) -> str | None:
         """The page of the failure, where the page is served."""
@@ -80,8 +86,11 @@ class FileAdmin(ReadOnly):
             return None
 
 
-def _bucket() -> str:
-    return config().bucket.name
+def _of_run(term: str) -> Q | None:
+    try:
+        return Q(run_id=UUID(term))
+    except ValueError:
+        return None
 
 
 def _keys(term: str) -> list[str]:
@@ -102,17 +111,8 @@ class ScrapeRunAdmin(ReadOnly):
     ordering = ("-started_at",)
     search_fields = ("=run_id", "=jurisdiction_id")
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: "QuerySet[ScrapeRun]", search_term: str
-    ) -> tuple["QuerySet[ScrapeRun]", bool]:
-        """By the whole of an id."""
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        try:
-            return queryset.filter(run_id=UUID(term)), False
-        except ValueError:
-            return queryset.filter(jurisdiction_id=term), False
+    def named(self, term: str) -> Q:
+        return _of_run(term) or Q(jurisdiction_id=term)
 
     @admin.display(description="files of the run")
     def files(self, run: ScrapeRun) -> str:
@@ -130,3 +130,6 @@ class SuspectAdmin(ReadOnly):
     list_display = ("message_id", "attempts", "attempted_at")
     ordering = ("-attempted_at",)
     search_fields = ("=message_id",)
+
+    def named(self, term: str) -> Q:
+        return Q(message_id=term)

@@ -98,8 +98,10 @@ def _send(request: HttpRequest, file: File, what: str, batches: Iterable[list[Fi
             )
     except RealtimeError as exc:
         problem = f"Not everything could be sent, and nothing is lost: {exc}"
-    summary = ", ".join(f"{n} {_TOLD[name]}" for name, n in done.items() if n)
-    audit.note(request, file, f"{what}: {summary or 'nothing was sent'}")
+    finally:
+        # Whatever broke, what was sent before is sent.
+        summary = ", ".join(f"{n} {_TOLD[name]}" for name, n in done.items() if n)
+        audit.note(request, file, f"{what}: {summary or 'nothing was sent'}")
     if summary:
         level = messages.SUCCESS if set(+done) == {resend.RETRIED} else messages.WARNING
         messages.add_message(request, level, f"{summary[:1].upper()}{summary[1:]}.")

@@ -12,7 +12,9 @@ logger = logging.getLogger(__name__)
 
 
 def note(request: HttpRequest, file: File, what: str) -> None:
-    """Write down that the user of this request did `what` to `file`."""
+    """Write down that the user of this request did `what` to `file`, first in the log."""
+    about = {"action": what, "user": request.user.get_username(), "file": file.pk, "key": file.key}
+    logger.info("done by an operator", extra=about)
     LogEntry.objects.create(
         user_id=request.user.pk,
         content_type=ContentType.objects.get_for_model(File),
@@ -21,9 +23,6 @@ def note(request: HttpRequest, file: File, what: str) -> None:
         action_flag=CHANGE,
         change_message=what,
     )
-    user = request.user.get_username()
-    about = {"action": what, "user": user, "file": file.pk, "key": file.key}
-    logger.info("done by an operator", extra=about)
 
 
 def history(file: File) -> list[LogEntry]:

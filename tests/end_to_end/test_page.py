@@ -265,8 +265,14 @@ def test_page__mounted_in_another_site__works_at_its_place(site: Site, tmp_path:
 
 @pytest.mark.parametrize(
     "path",
-    ["/file/99999999999999999999/", "/jurisdiction/%00/", "/jurisdiction/x/?reason=%00"],
-    ids=["number", "jurisdiction", "reason"],
+    [
+        "/file/99999999999999999999/",
+        "/jurisdiction/%00/",
+        "/jurisdiction/x/?reason=%00",
+        "/admin/realtime/file/?q=%00",
+        "/admin/realtime/suspect/?q=a%00",
+    ],
+    ids=["number", "jurisdiction", "reason", "search", "message"],
 )
 def test_pages__address_that_no_row_can_have__not_found_or_nothing_there(
     operator: Browser, path: str
