@@ -15,8 +15,8 @@ from realtime.sqs import Depth, SqsQueue
 # Seconds for all of it; each request gives up sooner, but a name server may not.
 LIMIT = 8.0
 _CONNECTING, _SILENCE = 2.0, 4.0
-# CloudWatch has a figure a minute, up to some minutes late.
-_RECENT = timedelta(minutes=15)
+# CloudWatch has a figure a minute, some minutes late; what is older is no longer so.
+_RECENT = timedelta(minutes=5)
 _AWS = ("amazonaws.com", "amazonaws.com.cn")
 
 

@@ -227,10 +227,11 @@ def _lags(status: Status, rows: int) -> RenderableType:
         status.lag_by_jurisdiction, key=lambda one: one.total.p95 or 0, reverse=True
     )
     shown = by_jurisdiction[:rows]
-    for one in shown:
+    named = [(one.object_type, one) for one in status.lag_by_type]
+    for name, one in [*named, *((abbreviation_of(one.jurisdiction_id), one) for one in shown)]:
         _add(
             table,
-            _clean(abbreviation_of(one.jurisdiction_id)),
+            _clean(name),
             f"{one.measured:,}",
             *map(_time, (one.total.p50, one.total.p95, one.total.max)),
             *(_time(part.p50) for part in (one.to_queue, one.to_receive, one.to_commit)),
