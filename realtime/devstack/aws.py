@@ -64,7 +64,7 @@ class LocalAws:
             def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
                 """Requests are the program's business; errors are still logged."""
 
-        _delete_one_at_a_time()
+        _one_at_a_time()
         self._server = make_server(
             _HOST,
             0,
@@ -138,18 +138,25 @@ class LocalAws:
         )
 
 
-def _delete_one_at_a_time() -> None:
+def _one_at_a_time() -> None:
     """moto deletes a message by making the queue's list anew: what is sent meanwhile would be lost,
-    and what another request deletes would be there for ever."""
-    from moto.sqs.models import Queue
+    and what another request deletes would be there for ever. It receives without hiding a message
+    before another request sees it: now and then two would get the same one."""
+    from moto.sqs.models import Queue, SQSBackend
 
     queue_class: Any = Queue
-    delete = queue_class.delete_message
+    backend_class: Any = SQSBackend
+    delete, receive = queue_class.delete_message, backend_class.receive_message
 
+    # moto's own lock, which it holds while it sends and lets go of while it waits.
     def delete_locked(queue: Any, receipt_handle: str) -> None:
-        # moto's own, held while it sends.
         with queue._messages_lock:
             delete(queue, receipt_handle)
 
+    def receive_locked(backend: Any, queue_name: str, *args: Any, **kwargs: Any) -> Any:
+        with backend.get_queue(queue_name)._messages_lock:
+            return receive(backend, queue_name, *args, **kwargs)
+
     if delete.__name__ != delete_locked.__name__:
         queue_class.delete_message = delete_locked
+        backend_class.receive_message = receive_locked
