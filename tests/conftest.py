@@ -21,6 +21,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("default")
 
+# Now: pytest makes its own folder before the first test.
+support.use_memory_for_files()
+
 SEEDED_JURISDICTIONS = ("wy", "dc", "us")
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
@@ -24,6 +25,9 @@ TRIED: defaultdict[str, Counter[str]] = defaultdict(Counter)
 _PRIVATE_PREFIXES = ("AWS_", "BOTO_", "DATABASE_", "REALTIME_", "SCRAPE_", "STATS_", "S3_", "SQS_")
 _PRIVATE_NAMES = ("FILE_ARCHIVING_ENABLED", "SECRET_KEY", "OPENSTATES_LOG_LEVEL")
 
+_MEMORY = "/dev/shm"
+_PLENTY_BYTES = 6 * 2**30
+
 
 @dataclass(frozen=True)
 class Aws:
@@ -34,6 +38,20 @@ class Aws:
     bucket: str
     queue_url: str
     environment: Mapping[str, str]
+
+
+def use_memory_for_files() -> None:
+    """Temporary files, the stack's databases above all, go to memory where there is plenty.
+
+    Nearly every test has a copy of a database, and the machine's disk is what that waits for.
+    A TMPDIR that somebody chose stays.
+    """
+    if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK):
+        return
+    found = os.statvfs(_MEMORY)
+    if found.f_bavail * found.f_frsize > _PLENTY_BYTES and not found.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = _MEMORY
+        tempfile.tempdir = None
 
 
 def is_private(name: str) -> bool:

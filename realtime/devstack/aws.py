@@ -1,12 +1,14 @@
 """S3 and SQS on this machine, served by moto from a thread of this process."""
 
 import threading
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from realtime.devstack.errors import StackError
 
 if TYPE_CHECKING:
+    from boto3.session import Session
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
     from werkzeug.serving import BaseWSGIServer
@@ -39,6 +41,14 @@ class LocalAws:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+    @cached_property
+    def _session(self) -> "Session":
+        import boto3
+
+        # One of our own: boto3's default session is the program's to set up. One for all: it keeps
+        # what it reads about a service, which takes longer than all else about a client.
+        return boto3.session.Session()
 
     @property
     def endpoint(self) -> str:
@@ -123,12 +133,10 @@ class LocalAws:
 
     def client(self, service: Any) -> Any:
         """A new client of any service that moto was installed for, as `s3` and `sqs` make them."""
-        import boto3
         from botocore.config import Config
 
-        # A session of its own, and no retries: boto3's default session is the program's to set
-        # up, and a server in this process answers at once or not at all.
-        return boto3.session.Session().client(
+        # No retries: a server in this process answers at once or not at all.
+        return self._session.client(
             service,
             region_name=_REGION,
             endpoint_url=self.endpoint,

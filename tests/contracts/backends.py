@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def emulator(endpoint: str) -> Backend:
 
 
 def client(service: Any, endpoint: str) -> Any:
-    return boto3.session.Session().client(
+    return _session().client(
         service,
         region_name="us-east-1",
         endpoint_url=endpoint,
@@ -68,6 +69,12 @@ def client(service: Any, endpoint: str) -> Any:
         aws_secret_access_key="contract",
         config=Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=30),
     )
+
+
+@cache
+def _session() -> boto3.session.Session:
+    # One: each reads anew what it knows of a service, which takes most of the time.
+    return boto3.session.Session()
 
 
 @contextmanager

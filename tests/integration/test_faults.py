@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +76,19 @@ def proxy(stack: DevStack) -> Iterator[AwsProxy]:
         yield running
 
 
+@cache
+def session_of(key_id: str, secret: str, region: str) -> boto3.session.Session:
+    # One: each reads anew what it knows of a service, which takes most of the time.
+    return boto3.session.Session(key_id, secret, region_name=region)
+
+
 def through(proxy: AwsProxy, aws: Aws) -> Aws:
     """`aws` by way of the proxy; a request is tried twice, for a moment each."""
     config = ClientConfig(read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
-    session = boto3.session.Session(
+    session = session_of(
         aws.environment["AWS_ACCESS_KEY_ID"],
         aws.environment["AWS_SECRET_ACCESS_KEY"],
-        region_name=aws.environment["AWS_DEFAULT_REGION"],
+        aws.environment["AWS_DEFAULT_REGION"],
     )
     return replace(
         aws,
