@@ -1,7 +1,8 @@
 """What the set-based importers share: the ways in, and how objects are prepared."""
 
+import gc
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -130,6 +131,10 @@ class BulkImporter(Settling):
 
     def _import(self, items: Sequence[Item], allow_duplicates: bool, *, isolate: bool) -> None:
         """Give each item its outcome; with `isolate`, exceptions too, which are raised else."""
+        with _uncollected():
+            self._import_all(items, allow_duplicates, isolate=isolate)
+
+    def _import_all(self, items: Sequence[Item], allow_duplicates: bool, *, isolate: bool) -> None:
         self.preload(items)
         ready = []
         for item in items:
@@ -157,6 +162,19 @@ class BulkImporter(Settling):
         key = self.key(item.data)
         plain = all(part is None or isinstance(part, str | UUID) for part in key)
         item.key = key if plain else None
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """A batch makes many objects and hardly any garbage: to look for that over and over among
+    them takes up to a sixth of the time."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _chunks(pairs: Iterable[tuple[str, dict[str, Any]]]) -> Iterator[list[Item]]:

@@ -1,6 +1,7 @@
 """A batch is one set: few statements, and no object pays for another."""
 
 import copy
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -117,6 +118,22 @@ def test_import_data__same_row_twice__raises_as_core_with_the_first_in(session: 
         ("HB 9", "Of bridges"),
         ("HB 1", "a"),
     }
+
+
+@pytest.mark.parametrize("collecting", [True, False])
+def test_import_data__ends_well_or_not__garbage_is_collected_as_before(
+    session: None, collecting: bool
+) -> None:
+    try:
+        if not collecting:
+            gc.disable()
+        BillImporter(JURISDICTION).import_data([scrapes.bill("HB 1")])
+        assert gc.isenabled() == collecting
+        with pytest.raises(DuplicateItemError):
+            BillImporter(JURISDICTION).import_data([scrapes.bill("HB 1", t) for t in ("a", "b")])
+        assert gc.isenabled() == collecting
+    finally:
+        gc.enable()
 
 
 def test_import_batch__same_row_twice__in_the_order_given(session: None) -> None:
