@@ -3,14 +3,20 @@
 Made by botocore alone: what boto3 adds takes a quarter as long again to load.
 """
 
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
 
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
+from botocore.utils import parse_timestamp
 
 from realtime.errors import ConfigurationError
+
+# What access logs and CloudTrail know our requests by.
+USER_AGENT = "openstates-realtime"
 
 
 def client(
@@ -27,6 +33,8 @@ def client(
             service,
             config=Config(
                 max_pool_connections=threads + 2,
+                # Of fixed text: botocore's own is made anew for each request, a tenth of its time.
+                user_agent=USER_AGENT,
                 connect_timeout=connecting,
                 read_timeout=silence,
                 retries={"mode": "standard", "total_max_attempts": attempts},
@@ -39,4 +47,14 @@ def client(
 @cache
 def _session() -> botocore.session.Session:
     # One, so that credentials are asked for once.
-    return botocore.session.get_session()
+    session = botocore.session.get_session()
+    parsers = session.get_component("response_parser_factory")
+    parsers.set_parser_defaults(timestamp_parser=_timestamp)
+    return session
+
+
+def _timestamp(value: Any) -> datetime:
+    # As HTTP's headers have it; botocore guesses the format, which takes ten times as long.
+    if isinstance(value, str) and value.endswith(" GMT"):
+        return parsedate_to_datetime(value)
+    return parse_timestamp(value)

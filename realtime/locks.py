@@ -2,6 +2,8 @@
 
 import random
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.db import DatabaseError, OperationalError, connection
@@ -16,6 +18,7 @@ SLOTS = 0x6F737274  # "osrt"
 JURISDICTIONS = 0x6F736A75  # "osju"
 PEOPLE = 0x6F737065  # "ospe"
 ARCHIVE = 0x6F736172  # "osar"
+PARKED = 0x6F737061  # "ospa"
 
 _OTHER_LOCKS = "30s"
 
@@ -124,6 +127,22 @@ def lock_jurisdiction(jurisdiction_id: str, wait_seconds: float) -> None:
                 raise Busy(f"{jurisdiction_id} is being imported by another worker") from exc
             raise
         cursor.execute("SELECT set_config('lock_timeout', %s, true)", [_OTHER_LOCKS])
+
+
+@contextmanager
+def parked_files(jurisdiction_id: str) -> Iterator[bool]:
+    """Whether this session may see to the jurisdiction's parked files: no other one is at it.
+
+    A session lock, let go at the end of the block; by an exception, with the connection.
+    """
+    key = [PARKED, number(jurisdiction_id)]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
+        ours = bool(cursor.fetchone()[0])
+    yield ours
+    if ours:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
 
 
 def lock_person(person_id: str) -> None:

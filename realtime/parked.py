@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 
-from realtime import ledger, waiting
+from realtime import ledger, locks, waiting
 from realtime.batching import FetchedFile, FileIdentity, by_jurisdiction, describe
 from realtime.errors import (
     Busy,
@@ -13,7 +13,7 @@ from realtime.errors import (
     Unavailable,
 )
 from realtime.fetching import BadFile, Wanted, fetch, locate
-from realtime.jurisdiction_batches import BATCH_SIZE, HASTY, import_group
+from realtime.jurisdiction_batches import BATCH_SIZE, PATIENT, import_group
 from realtime.messages import FileMessage
 from realtime.models import File, Outcome
 from realtime.ports import Gone
@@ -26,20 +26,33 @@ logger = logging.getLogger(__name__)
 def resume(work: Work) -> None:
     """Import what need not wait any longer, then what may not: the latter fails if it still must.
 
-    Each parked file is tried once in a run. What a crash leaves out is found again by the next
-    run, since the ledger is asked anew.
+    Each parked file is tried once in a run, and a jurisdiction's by one worker at a time: who
+    finds another at it leaves them to that one, which looks once more after it has let go. What a
+    crash leaves out is found again by the next run, since the ledger is asked anew.
     """
     tried: set[int] = set()
+    elsewhere: set[str] = set()
     while not (work.must_stop() or work.unavailable):
         with work.report.stage("import"):
-            rows = waiting.wakeable(BATCH_SIZE, tried)
-            last_chance = not rows
-            if last_chance:
-                rows = waiting.overdue(BATCH_SIZE, tried, ledger.database_now())
-        if not rows:
+            now = None
+            jurisdiction_id = waiting.next_wakeable(tried, elsewhere)
+            if jurisdiction_id is None:
+                now = ledger.database_now()
+                jurisdiction_id = waiting.next_overdue(tried, elsewhere, now)
+        if jurisdiction_id is None:
             return
-        tried.update(row.id for row in rows)
-        _resume(work, rows, last_chance)
+        with locks.parked_files(jurisdiction_id) as ours:
+            if not ours:
+                elsewhere.add(jurisdiction_id)
+                continue
+            with work.report.stage("import"):
+                rows = (
+                    waiting.overdue(jurisdiction_id, tried, BATCH_SIZE, now)
+                    if now
+                    else waiting.wakeable(jurisdiction_id, tried, BATCH_SIZE)
+                )
+            tried.update(row.id for row in rows)
+            _resume(work, rows, last_chance=now is not None)
 
 
 def _resume(work: Work, rows: Sequence[File], last_chance: bool) -> None:
@@ -90,7 +103,7 @@ def _import(
     overwritten: Mapping[FileIdentity, File],
 ) -> None:
     try:
-        for batch in import_group(work, jurisdiction_id, group, HASTY):
+        for batch in import_group(work, jurisdiction_id, group, PATIENT):
             for result in batch.results:
                 if result.identity in overwritten:
                     # The upload that took its place has an outcome of its own now.
@@ -101,7 +114,7 @@ def _import(
     except Unavailable:
         raise
     except Busy:
-        # Whoever holds the jurisdiction looks for parked files itself, and so does the next run.
+        # The next run looks for them again.
         logger.info(
             "jurisdiction busy", extra={"action": "busy", "jurisdiction_id": jurisdiction_id}
         )

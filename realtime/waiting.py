@@ -4,7 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from realtime.errors import PoisonMessage
 from realtime.ledger import database_now, storable
@@ -14,8 +14,8 @@ from realtime.runs import PATIENCE, arrivals
 # Each branch looks its rows up by an index of our own table: the bills that a parked vote event
 # may wait for came through the ledger too.
 _WAKEABLE = """
-    SELECT parked.id FROM realtime_file AS parked
-    WHERE parked.outcome = 'deferred' AND parked.id <> ALL(%(tried)s) AND (
+    SELECT {columns} FROM realtime_file AS parked
+    WHERE parked.outcome = 'deferred' AND parked.id <> ALL(%(tried)s) AND {whose} AND (
       (parked.bill_scrape_id <> '' AND EXISTS (
         SELECT 1 FROM realtime_file AS bill
         WHERE bill.jurisdiction_id = parked.jurisdiction_id AND bill.object_type = 'bill'
@@ -29,25 +29,54 @@ _WAKEABLE = """
         SELECT 1 FROM opencivicdata_legislativesession AS session
         WHERE session.jurisdiction_id = parked.jurisdiction_id
           AND session.identifier = parked.session))
-    ) ORDER BY parked.order_ticks, parked.scrape_id LIMIT %(limit)s
+    ) {order} LIMIT %(limit)s
 """
+_NEXT = _WAKEABLE.format(
+    columns="parked.jurisdiction_id", whose="parked.jurisdiction_id <> ALL(%(elsewhere)s)", order=""
+)
+_ALL = _WAKEABLE.format(
+    columns="parked.id",
+    whose="parked.jurisdiction_id = %(jurisdiction_id)s",
+    order="ORDER BY parked.order_ticks, parked.scrape_id",
+)
 
 
-def wakeable(limit: int, tried: Collection[int]) -> list[File]:
-    """Up to `limit` parked files whose wait is over, but for those already `tried`."""
+def next_wakeable(tried: Collection[int], elsewhere: Collection[str]) -> str | None:
+    """A jurisdiction, not `elsewhere`, with a parked file whose wait is over and not `tried`."""
     with connection.cursor() as cursor:
-        cursor.execute(_WAKEABLE, {"limit": limit, "tried": list(tried)})
+        cursor.execute(_NEXT, {"tried": list(tried), "elsewhere": list(elsewhere), "limit": 1})
+        row = cursor.fetchone()
+    return str(row[0]) if row else None
+
+
+def wakeable(jurisdiction_id: str, tried: Collection[int], limit: int) -> list[File]:
+    """Up to `limit` of a jurisdiction's parked files whose wait is over, but for those `tried`."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _ALL, {"jurisdiction_id": jurisdiction_id, "tried": list(tried), "limit": limit}
+        )
         ids = [row[0] for row in cursor.fetchall()]
     return list(File.objects.filter(id__in=ids)) if ids else []
 
 
-def overdue(limit: int, tried: Collection[int], now: datetime) -> list[File]:
-    """Up to `limit` parked files that have waited long enough for a last try.
+def next_overdue(tried: Collection[int], elsewhere: Collection[str], now: datetime) -> str | None:
+    """A jurisdiction, not `elsewhere`, with a parked file that is `overdue` and not `tried`."""
+    due = _overdue(tried, now).exclude(jurisdiction_id__in=elsewhere)
+    found: str | None = due.values_list("jurisdiction_id", flat=True).first()
+    return found
+
+
+def overdue(jurisdiction_id: str, tried: Collection[int], limit: int, now: datetime) -> list[File]:
+    """Up to `limit` of a jurisdiction's parked files that have waited long enough for a last try.
 
     Those of a run that is complete but for its parked files, and, after 24 hours, those of no run
     or of one whose other files are not waited for any longer: it was closed, ended a day ago, or
     has not ended and for a day nothing of it has come.
     """
+    return list(_overdue(tried, now).filter(jurisdiction_id=jurisdiction_id)[:limit])
+
+
+def _overdue(tried: Collection[int], now: datetime) -> QuerySet[File]:
     parked = File.objects.filter(outcome=Outcome.DEFERRED).exclude(id__in=tried)
     ids = parked.exclude(run_id=None).values_list("run_id", flat=True).distinct()
     named = [run_id for run_id in ids if run_id is not None]
@@ -57,7 +86,7 @@ def overdue(limit: int, tried: Collection[int], now: datetime) -> list[File]:
     given_up = [run.run_id for run in runs if _is_given_up(run, now)]
     late = Q(run_id=None) | Q(run_id__in=given_up)
     due = Q(run_id__in=complete) | (late & Q(received_at__lt=now - PATIENCE))
-    return list(parked.filter(due).order_by("order_ticks", "scrape_id")[:limit])
+    return parked.filter(due).order_by("order_ticks", "scrape_id")
 
 
 def _is_given_up(run: ScrapeRun, now: datetime) -> bool:

@@ -1,12 +1,16 @@
 """How long a parked file waits, on PostgreSQL, S3 and SQS."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg2
 import pytest
 from openstates.data.models import Bill, VoteEvent
 
+from realtime import locks
 from realtime.config import BULK, CORE
+from realtime.fetching import fetch
 from realtime.models import File
 from tests import scrapes
 from tests.scrape_runs import Run
@@ -21,6 +25,66 @@ def mail(request: Any, aws: Aws, database: str) -> Mail:
     mail.publish(scrapes.jurisdiction())
     mail.run()
     return mail
+
+
+@pytest.fixture
+def other(mail: Mail) -> Iterator[Any]:
+    """A cursor of another worker."""
+    connection = psycopg2.connect(mail.config.database_url)
+    connection.autocommit = True
+    yield connection.cursor()
+    connection.close()
+
+
+def takes_parked_files(other: Any) -> bool:
+    number = locks.number(scrapes.WYOMING.jurisdiction_id)
+    other.execute("SELECT pg_try_advisory_lock(%s, %s)", [locks.PARKED, number])
+    return bool(other.fetchone()[0])
+
+
+def test_import__another_worker_sees_to_parked_files__does_not_even_read_them(
+    mail: Mail, other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bill = scrapes.bill()
+    [key] = mail.publish(scrapes.vote_event(bill))
+    mail.run()
+    mail.publish(bill)
+    read: list[str] = []
+    get = mail.store.get
+
+    def counted(key: str, *args: Any) -> Any:
+        read.append(key)
+        return get(key, *args)
+
+    monkeypatch.setattr(mail.store, "get", counted)
+    assert takes_parked_files(other)
+    report = mail.run()
+    assert (report.outcomes["inserted"], report.resumed) == (1, 0)
+    assert key not in read
+    other.execute("SELECT pg_advisory_unlock_all()")
+    assert mail.run().resumed == 1
+    assert VoteEvent.objects.get().bill == Bill.objects.get()
+
+
+def test_import__file_to_wake_while_others_are_woken__woken_by_the_same_run(
+    mail: Mail, other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bill = scrapes.bill()
+    votes = [scrapes.vote_event(bill, motion) for motion in ("passage", "reading")]
+    _, late = mail.publish(*votes)
+    mail.run()
+    set_outcome = "UPDATE realtime_file SET outcome = %s WHERE key = %s"
+    other.execute(set_outcome, ["failed", late])
+    mail.publish(bill)
+    def another_parks_it(*args: Any) -> Any:
+        other.execute(set_outcome, ["deferred", late])
+        assert not takes_parked_files(other), "so it leaves it to this run"
+        monkeypatch.undo()
+        return fetch(*args)
+
+    monkeypatch.setattr("realtime.parked.fetch", another_parks_it)
+    assert mail.run().resumed == 2
+    assert takes_parked_files(other)
 
 
 def test_import__run_that_never_ends__parked_vote_fails_a_day_after_its_last_file(
