@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 # Shares of the time that is left: for importing, then for archiving; the rest is Lambda's.
 _IMPORT, _ARCHIVE = 0.8, 0.6
 # What no message calls for, and each one's share of the time that the ones before it left.
-_HOUSEKEEPING = {"finalize_realtime": 0.6, "archive_realtime": 0.6, "prune_realtime": 0.6}
+_HOUSEKEEPING = ("finalize_realtime", "archive_realtime", "prune_realtime")
+_EACH = 0.5
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -33,9 +34,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
     For an SQS batch the answer also names, under `batchItemFailures`, the messages that must come
     again: Lambda deletes the others. An S3 notification is first sent on to the queue, so that its
-    files can be released or parked. Housekeeping finalizes, archives and prunes instead, and
-    returns what each command reports, by its name. An exception means that nothing was lost:
-    Lambda, or the queue, delivers again.
+    files can be released or parked. Housekeeping sees to parked files, finalizes, archives and
+    prunes instead, and returns what each command reports, by its name. An exception means that
+    nothing was lost: Lambda, or the queue, delivers again.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
     django.setup()
@@ -47,19 +48,19 @@ def _handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     sources = {record.get("eventSource") for record in event.get("Records") or []}
     try:
         if event.get("housekeeping"):
-            return {
-                command: json.loads(_call(command, json=True, time_limit=_share(context, share)))
-                for command, share in _HOUSEKEEPING.items()
-            }
+            # A run that is given no message sees to what is parked.
+            none = {"messages": "-", "stdin": io.StringIO()}
+            reports = {"import_realtime": _report("import_realtime", context, _EACH, **none)}
+            return reports | {name: _report(name, context, _EACH) for name in _HOUSEKEEPING}
         if sources == {"aws:sqs"}:
-            given = io.StringIO(json.dumps(event))
-            report = _import(context, messages="-", stdin=given, until_empty=True)
+            given = {"messages": "-", "stdin": io.StringIO(json.dumps(event)), "until_empty": True}
+            report = _report("import_realtime", context, _IMPORT, **given)
             released = report.pop("released_messages", [])
             report["batchItemFailures"] = [{"itemIdentifier": one} for one in released]
         else:
             if sources == {"aws:s3"}:
                 _send_on(event)
-            report = _import(context, until_empty=True)
+            report = _report("import_realtime", context, _IMPORT, until_empty=True)
         try:
             _call("archive_realtime", time_limit=_share(context, _ARCHIVE))
         except CommandError as exc:
@@ -72,8 +73,8 @@ def _handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return report
 
 
-def _import(context: Any, **options: Any) -> dict[str, Any]:
-    printed = _call("import_realtime", json=True, time_limit=_share(context, _IMPORT), **options)
+def _report(command: str, context: Any, share: float, **options: Any) -> dict[str, Any]:
+    printed = _call(command, json=True, time_limit=_share(context, share), **options)
     report: dict[str, Any] = json.loads(printed.splitlines()[-1])
     return report
 

@@ -26,36 +26,45 @@ logger = logging.getLogger(__name__)
 def resume(work: Work) -> None:
     """Import what need not wait any longer, then what may not: the latter fails if it still must.
 
-    Each parked file is tried once in a run, and a jurisdiction's by one worker at a time: who
-    finds another at it leaves them to that one, which looks once more after it has let go. What a
-    crash leaves out is found again by the next run, since the ledger is asked anew.
+    A jurisdiction's parked files are seen to by one worker at a time: who finds another at it
+    leaves them to that one, which looks once more after it has let go. Each is tried once in a
+    run, and again only for what has come since. What a crash or the end of the time leaves out is
+    found again by the next run, since the ledger is asked anew.
     """
-    tried: set[int] = set()
-    elsewhere: set[str] = set()
+    seen = waiting.Seen()
     while not (work.must_stop() or work.unavailable):
         with work.report.stage("import"):
-            now = None
-            jurisdiction_id = waiting.next_wakeable(tried, elsewhere)
+            jurisdiction_id, last_chance = waiting.next_wakeable(seen), None
             if jurisdiction_id is None:
-                now = ledger.database_now()
-                jurisdiction_id = waiting.next_overdue(tried, elsewhere, now)
+                last_chance = waiting.overdue(seen, ledger.database_now())
+                jurisdiction_id = last_chance.values_list("jurisdiction_id", flat=True).first()
         if jurisdiction_id is None:
             return
         with locks.parked_files(jurisdiction_id) as ours:
             if not ours:
-                elsewhere.add(jurisdiction_id)
+                seen.elsewhere.add(jurisdiction_id)
                 continue
             with work.report.stage("import"):
-                rows = (
-                    waiting.overdue(jurisdiction_id, tried, BATCH_SIZE, now)
-                    if now
-                    else waiting.wakeable(jurisdiction_id, tried, BATCH_SIZE)
-                )
-            tried.update(row.id for row in rows)
-            _resume(work, rows, last_chance=now is not None)
+                if last_chance is None:
+                    rows = waiting.wakeable(jurisdiction_id, seen, BATCH_SIZE)
+                else:
+                    rows = list(last_chance.filter(jurisdiction_id=jurisdiction_id)[:BATCH_SIZE])
+            seen.tried.update(row.id for row in rows)
+            try:
+                parked_again = _resume(work, rows, last_chance is not None)
+            except Busy:
+                # Somebody works on it for long; the others of it would only wait as long.
+                about = {"action": "busy", "jurisdiction_id": jurisdiction_id}
+                logger.info("jurisdiction busy", extra=about)
+                seen.elsewhere.add(jurisdiction_id)
+                continue
+            if last_chance is None:
+                seen.tried -= parked_again
+                seen.again |= parked_again
 
 
-def _resume(work: Work, rows: Sequence[File], last_chance: bool) -> None:
+def _resume(work: Work, rows: Sequence[File], last_chance: bool) -> set[int]:
+    """Returns the rows that are parked again. Raises Busy."""
     wanted: list[tuple[File, Wanted, Key]] = []
     for row in rows:
         message = FileMessage(
@@ -92,8 +101,12 @@ def _resume(work: Work, rows: Sequence[File], last_chance: bool) -> None:
         elif file is not None:
             about = {"action": "released", "key": row.key, "cause": file}
             logger.warning("file stays parked", extra=about)
-    for jurisdiction_id, group in by_jurisdiction(files.values()):
-        _import(work, jurisdiction_id, group, overwritten)
+    return set().union(
+        *(
+            _import(work, jurisdiction_id, group, overwritten)
+            for jurisdiction_id, group in by_jurisdiction(files.values())
+        )
+    )
 
 
 def _import(
@@ -101,28 +114,26 @@ def _import(
     jurisdiction_id: str,
     group: Sequence[FetchedFile],
     overwritten: Mapping[FileIdentity, File],
-) -> None:
+) -> set[int]:
+    again: set[int] = set()
     try:
         for batch in import_group(work, jurisdiction_id, group, PATIENT):
             for result in batch.results:
                 if result.identity in overwritten:
                     # The upload that took its place has an outcome of its own now.
                     waiting.supersede_parked(overwritten[result.identity].id)
-                waits = result.outcome in (Outcome.DEFERRED, Outcome.FAILED)
-                if not waits and not result.repeated:
+                if result.outcome == Outcome.DEFERRED:
+                    again.add(batch.row_ids[result.identity])
+                elif result.outcome != Outcome.FAILED and not result.repeated:
                     work.report.count_resumed(result.object_type, jurisdiction_id)
-    except Unavailable:
+    except (Unavailable, Busy):
         raise
-    except Busy:
-        # The next run looks for them again.
-        logger.info(
-            "jurisdiction busy", extra={"action": "busy", "jurisdiction_id": jurisdiction_id}
-        )
     except RetryLater as exc:
         logger.warning(
             "parked files left to the next run",
             extra={"action": "released", "jurisdiction_id": jurisdiction_id, "cause": exc},
         )
+    return again
 
 
 def _give_up(work: Work, row: File, problem: PoisonMessage) -> None:

@@ -1,7 +1,8 @@
 """Parked files in the ledger: what each waits for, and when its wait is over."""
 
-from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 from django.db.models import Q, QuerySet
@@ -19,13 +20,15 @@ _WAKEABLE = """
       (parked.bill_scrape_id <> '' AND EXISTS (
         SELECT 1 FROM realtime_file AS bill
         WHERE bill.jurisdiction_id = parked.jurisdiction_id AND bill.object_type = 'bill'
-          AND bill.scrape_id = parked.bill_scrape_id AND bill.row_id <> ''))
+          AND bill.scrape_id = parked.bill_scrape_id AND bill.row_id <> ''
+          AND (parked.id <> ALL(%(again)s) OR bill.imported_at > parked.tried_at)))
       OR (parked.bill_identifier <> '' AND EXISTS (
         SELECT 1 FROM realtime_file AS bill
         WHERE bill.jurisdiction_id = parked.jurisdiction_id AND bill.object_type = 'bill'
           AND bill.session = parked.session AND bill.bill_identifier = parked.bill_identifier
           AND bill.row_id <> '' AND bill.imported_at > parked.tried_at))
-      OR (parked.bill_scrape_id = '' AND parked.bill_identifier = '' AND EXISTS (
+      OR (parked.bill_scrape_id = '' AND parked.bill_identifier = ''
+        AND parked.id <> ALL(%(again)s) AND EXISTS (
         SELECT 1 FROM opencivicdata_legislativesession AS session
         WHERE session.jurisdiction_id = parked.jurisdiction_id
           AND session.identifier = parked.session))
@@ -41,43 +44,47 @@ _ALL = _WAKEABLE.format(
 )
 
 
-def next_wakeable(tried: Collection[int], elsewhere: Collection[str]) -> str | None:
-    """A jurisdiction, not `elsewhere`, with a parked file whose wait is over and not `tried`."""
-    with connection.cursor() as cursor:
-        cursor.execute(_NEXT, {"tried": list(tried), "elsewhere": list(elsewhere), "limit": 1})
-        row = cursor.fetchone()
-    return str(row[0]) if row else None
+@dataclass
+class Seen:
+    """What one run has seen of parked files, and leaves alone from then on.
+
+    `tried` files not at all; those `again` parked, unless what they wait for now comes after
+    that; all of a jurisdiction that is seen to `elsewhere`.
+    """
+
+    tried: set[int] = field(default_factory=set)
+    again: set[int] = field(default_factory=set)
+    elsewhere: set[str] = field(default_factory=set)
 
 
-def wakeable(jurisdiction_id: str, tried: Collection[int], limit: int) -> list[File]:
-    """Up to `limit` of a jurisdiction's parked files whose wait is over, but for those `tried`."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _ALL, {"jurisdiction_id": jurisdiction_id, "tried": list(tried), "limit": limit}
-        )
-        ids = [row[0] for row in cursor.fetchall()]
+def next_wakeable(seen: Seen) -> str | None:
+    """A jurisdiction with a parked file whose wait is over, if there is any."""
+    found = _ask(_NEXT, seen, 1, elsewhere=list(seen.elsewhere))
+    return str(found[0]) if found else None
+
+
+def wakeable(jurisdiction_id: str, seen: Seen, limit: int) -> list[File]:
+    """Up to `limit` of a jurisdiction's parked files whose wait is over."""
+    ids = _ask(_ALL, seen, limit, jurisdiction_id=jurisdiction_id)
     return list(File.objects.filter(id__in=ids)) if ids else []
 
 
-def next_overdue(tried: Collection[int], elsewhere: Collection[str], now: datetime) -> str | None:
-    """A jurisdiction, not `elsewhere`, with a parked file that is `overdue` and not `tried`."""
-    due = _overdue(tried, now).exclude(jurisdiction_id__in=elsewhere)
-    found: str | None = due.values_list("jurisdiction_id", flat=True).first()
-    return found
+def _ask(sql: str, seen: Seen, limit: int, **params: Any) -> list[Any]:
+    params |= {"tried": list(seen.tried), "again": list(seen.again), "limit": limit}
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return [row[0] for row in cursor.fetchall()]
 
 
-def overdue(jurisdiction_id: str, tried: Collection[int], limit: int, now: datetime) -> list[File]:
-    """Up to `limit` of a jurisdiction's parked files that have waited long enough for a last try.
+def overdue(seen: Seen, now: datetime) -> QuerySet[File]:
+    """The parked files that have waited long enough for a last try, in scrape order.
 
     Those of a run that is complete but for its parked files, and, after 24 hours, those of no run
     or of one whose other files are not waited for any longer: it was closed, ended a day ago, or
     has not ended and for a day nothing of it has come.
     """
-    return list(_overdue(tried, now).filter(jurisdiction_id=jurisdiction_id)[:limit])
-
-
-def _overdue(tried: Collection[int], now: datetime) -> QuerySet[File]:
-    parked = File.objects.filter(outcome=Outcome.DEFERRED).exclude(id__in=tried)
+    parked = File.objects.filter(outcome=Outcome.DEFERRED).exclude(id__in=seen.tried)
+    parked = parked.exclude(jurisdiction_id__in=seen.elsewhere)
     ids = parked.exclude(run_id=None).values_list("run_id", flat=True).distinct()
     named = [run_id for run_id in ids if run_id is not None]
     runs = ScrapeRun.objects.filter(run_id__in=named)

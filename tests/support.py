@@ -49,9 +49,20 @@ def use_memory_for_files() -> None:
     if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK):
         return
     found = os.statvfs(_MEMORY)
-    if found.f_bavail * found.f_frsize > _PLENTY_BYTES and not found.f_flag & os.ST_NOEXEC:
+    # What it may take says nothing of what there is.
+    room = min(found.f_bavail * found.f_frsize, _available_bytes())
+    if room > _PLENTY_BYTES and not found.f_flag & os.ST_NOEXEC:
         os.environ["TMPDIR"] = _MEMORY
         tempfile.tempdir = None
+
+
+def _available_bytes() -> int:
+    """Memory that can be had without swapping (Linux); 0 where that is not known."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if "MemAvailable" in line), 0)
 
 
 def is_private(name: str) -> bool:

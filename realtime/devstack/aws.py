@@ -154,7 +154,8 @@ def _one_at_a_time() -> None:
 
     queue_class: Any = Queue
     backend_class: Any = SQSBackend
-    delete, receive = queue_class.delete_message, backend_class.receive_message
+    delete = queue_class.delete_message
+    receive, change = backend_class.receive_message, backend_class.change_message_visibility
 
     # moto's own lock, which it holds while it sends and lets go of while it waits.
     def delete_locked(queue: Any, receipt_handle: str) -> None:
@@ -165,6 +166,11 @@ def _one_at_a_time() -> None:
         with backend.get_queue(queue_name)._messages_lock:
             return receive(backend, queue_name, *args, **kwargs)
 
+    def change_locked(backend: Any, queue_name: str, *args: Any, **kwargs: Any) -> Any:
+        with backend.get_queue(queue_name)._messages_lock:
+            return change(backend, queue_name, *args, **kwargs)
+
     if delete.__name__ != delete_locked.__name__:
         queue_class.delete_message = delete_locked
         backend_class.receive_message = receive_locked
+        backend_class.change_message_visibility = change_locked

@@ -136,18 +136,31 @@ def test_function__part_of_an_sqs_batch_fails__only_that_comes_again(
     assert (answer.response["released"], answer.response["deferred"]) == (1, 1)
 
 
-def test_function__housekeeping__archives_finalizes_and_forgets(
+def test_function__housekeeping__sees_to_parked_files_archives_finalizes_and_forgets(
     function: LambdaRuntime, mail: Mail
 ) -> None:
-    mail.publish(scrapes.bill("HB 6", "Of hedges"))
-    assert function.invoke(SCHEDULE).response["inserted"] == 1
+    bill = scrapes.bill("HB 6", "Of hedges")
+    mail.publish(scrapes.vote_event(bill))
+    assert function.invoke(SCHEDULE).response["deferred"] == 1
     connection = psycopg2.connect(mail.config.database_url)
     with connection, connection.cursor() as cursor:
+        # A worker whose time will be up sees to parked files.
+        number = locks.number(scrapes.WYOMING.jurisdiction_id)
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", [locks.PARKED, number])
+        mail.publish(bill)
+        report = function.invoke(SCHEDULE).response
+        assert (report["inserted"], report["resumed"]) == (1, 0)
         cursor.execute("UPDATE realtime_file SET imported_at = now() - interval '31 days'")
     connection.close()
     answer = function.invoke({"housekeeping": True})
     assert answer.error is None, answer.error
-    assert list(answer.response) == ["finalize_realtime", "archive_realtime", "prune_realtime"]
+    assert list(answer.response) == [
+        "import_realtime",
+        "finalize_realtime",
+        "archive_realtime",
+        "prune_realtime",
+    ]
+    assert answer.response["import_realtime"]["resumed"] == 1
     assert answer.response["prune_realtime"]["files"] > 0
     assert rows(mail, "SELECT count(*) FROM opencivicdata_bill WHERE identifier = 'HB 6'") == [1]
 

@@ -1,6 +1,7 @@
 """How long a parked file waits, on PostgreSQL, S3 and SQS."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,14 +9,14 @@ import psycopg2
 import pytest
 from openstates.data.models import Bill, VoteEvent
 
-from realtime import locks
+from realtime import locks, parked
 from realtime.config import BULK, CORE
 from realtime.fetching import fetch
 from realtime.models import File
 from tests import scrapes
 from tests.scrape_runs import Run
 from tests.scrapes import Mail
-from tests.support import Aws
+from tests.support import Aws, CompletedText
 
 
 @pytest.fixture(params=[BULK, pytest.param(CORE, marks=pytest.mark.long)])
@@ -42,21 +43,28 @@ def takes_parked_files(other: Any) -> bool:
     return bool(other.fetchone()[0])
 
 
+@pytest.fixture
+def read(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys of files that are read from S3 from now on."""
+    keys: list[str] = []
+    get = mail.store.get
+
+    def counted(key: str, *args: Any) -> Any:
+        keys.append(key)
+        return get(key, *args)
+
+    monkeypatch.setattr(mail.store, "get", counted)
+    return keys
+
+
 def test_import__another_worker_sees_to_parked_files__does_not_even_read_them(
-    mail: Mail, other: Any, monkeypatch: pytest.MonkeyPatch
+    mail: Mail, other: Any, read: list[str]
 ) -> None:
     bill = scrapes.bill()
     [key] = mail.publish(scrapes.vote_event(bill))
     mail.run()
     mail.publish(bill)
-    read: list[str] = []
-    get = mail.store.get
-
-    def counted(key: str, *args: Any) -> Any:
-        read.append(key)
-        return get(key, *args)
-
-    monkeypatch.setattr(mail.store, "get", counted)
+    read.clear()
     assert takes_parked_files(other)
     report = mail.run()
     assert (report.outcomes["inserted"], report.resumed) == (1, 0)
@@ -76,6 +84,7 @@ def test_import__file_to_wake_while_others_are_woken__woken_by_the_same_run(
     set_outcome = "UPDATE realtime_file SET outcome = %s WHERE key = %s"
     other.execute(set_outcome, ["failed", late])
     mail.publish(bill)
+
     def another_parks_it(*args: Any) -> Any:
         other.execute(set_outcome, ["deferred", late])
         assert not takes_parked_files(other), "so it leaves it to this run"
@@ -85,6 +94,56 @@ def test_import__file_to_wake_while_others_are_woken__woken_by_the_same_run(
     monkeypatch.setattr("realtime.parked.fetch", another_parks_it)
     assert mail.run().resumed == 2
     assert takes_parked_files(other)
+
+
+def test_import__parked_again_and_what_it_waits_for_comes_meanwhile__imported_by_the_same_run(
+    mail: Mail,
+    other: Any,
+    environment: dict[str, str],
+    run_manage: Callable[..., CompletedText],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bill = scrapes.bill()
+    [key] = mail.publish(scrapes.vote_event(bill))
+    mail.run()
+    # As if it had waited for its session.
+    other.execute(
+        "UPDATE realtime_file SET bill_scrape_id = '', bill_identifier = '' WHERE key = %s", [key]
+    )
+    resume = parked.__dict__["_resume"]
+
+    def another_brings_the_bill(*args: Any) -> Any:
+        again = resume(*args)
+        monkeypatch.undo()
+        mail.publish(bill)
+        report = json.loads(run_manage("import_realtime", "--json", env=environment).stdout)
+        assert (report["inserted"], report["resumed"]) == (1, 0), "it leaves the vote to this run"
+        return again
+
+    monkeypatch.setattr(parked, "_resume", another_brings_the_bill)
+    assert mail.run().resumed == 1
+    assert VoteEvent.objects.get().bill == Bill.objects.get()
+
+
+def test_import__jurisdiction_busy_for_long__no_more_of_its_parked_files_are_read(
+    mail: Mail, other: Any, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bill = scrapes.bill()
+    mail.publish(*(scrapes.vote_event(bill, motion) for motion in ("passage", "reading")))
+    mail.run()
+    number = locks.number(scrapes.WYOMING.jurisdiction_id)
+    assert takes_parked_files(other)
+    mail.publish(bill)
+    mail.run()
+    other.execute("SELECT pg_advisory_unlock_all()")
+    other.execute("SELECT pg_advisory_lock(%s, %s)", [locks.JURISDICTIONS, number])
+    monkeypatch.setattr(parked, "PATIENT", 0.2)
+    monkeypatch.setattr(parked, "BATCH_SIZE", 1)
+    read.clear()
+    assert mail.run().resumed == 0
+    assert len(read) == 1
+    other.execute("SELECT pg_advisory_unlock_all()")
+    assert mail.run().resumed == 2
 
 
 def test_import__run_that_never_ends__parked_vote_fails_a_day_after_its_last_file(

@@ -1,0 +1,31 @@
+"""What is ours about clients of AWS."""
+
+from typing import Any
+
+import pytest
+from botocore.utils import parse_timestamp
+
+from realtime import aws
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Tue, 24 Nov 2026 14:51:35 GMT",
+        # As anyone may give an object's Expires header.
+        "2025-01-01 00:00:00 GMT",
+        "12:00 GMT",
+        "2026-11-24T14:51:35.000Z",
+        "1700000000.25",
+        1700000000,
+    ],
+)
+def test_timestamp__in_any_form__as_botocore_reads_it(value: Any) -> None:
+    assert aws.timestamp(value) == parse_timestamp(value)
+    assert aws.timestamp(value).tzinfo or not parse_timestamp(value).tzinfo
+
+
+@pytest.mark.parametrize("value", ["never", "never GMT"])
+def test_timestamp__none__refused_as_botocore_does(value: str) -> None:
+    with pytest.raises(ValueError):
+        aws.timestamp(value)
