@@ -56,24 +56,25 @@ class Seen:
     again: set[int] = field(default_factory=set)
     elsewhere: set[str] = field(default_factory=set)
 
+    def params(self, limit: int) -> dict[str, Any]:
+        """What a statement is told of it."""
+        return {"tried": list(self.tried), "again": list(self.again), "limit": limit}
+
 
 def next_wakeable(seen: Seen) -> str | None:
     """A jurisdiction with a parked file whose wait is over, if there is any."""
-    found = _ask(_NEXT, seen, 1, elsewhere=list(seen.elsewhere))
-    return str(found[0]) if found else None
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT, seen.params(1) | {"elsewhere": list(seen.elsewhere)})
+        row = cursor.fetchone()
+    return str(row[0]) if row else None
 
 
 def wakeable(jurisdiction_id: str, seen: Seen, limit: int) -> list[File]:
     """Up to `limit` of a jurisdiction's parked files whose wait is over."""
-    ids = _ask(_ALL, seen, limit, jurisdiction_id=jurisdiction_id)
-    return list(File.objects.filter(id__in=ids)) if ids else []
-
-
-def _ask(sql: str, seen: Seen, limit: int, **params: Any) -> list[Any]:
-    params |= {"tried": list(seen.tried), "again": list(seen.again), "limit": limit}
     with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        return [row[0] for row in cursor.fetchall()]
+        cursor.execute(_ALL, seen.params(limit) | {"jurisdiction_id": jurisdiction_id})
+        ids = [row[0] for row in cursor.fetchall()]
+    return list(File.objects.filter(id__in=ids)) if ids else []
 
 
 def overdue(seen: Seen, now: datetime) -> QuerySet[File]:

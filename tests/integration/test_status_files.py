@@ -12,6 +12,7 @@ from realtime.status import files
 from realtime.status.received import received
 from realtime.status.workers import busy
 from tests.ledger_rows import NOW, OHIO, WYOMING, ago, file
+from tests.support import wait_until
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -105,4 +106,4 @@ def test_busy_workers__their_slots_and_what_they_import(database: str) -> None:
         assert (worker.slot, worker.jurisdiction_ids) == (7, (WYOMING,))
         assert worker.since is not None
         assert busy([OHIO])[0].jurisdiction_ids == ()
-    assert busy([WYOMING]) == []
+    assert wait_until(lambda: busy([WYOMING]) == [], 10), "the session has ended"
