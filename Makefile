@@ -5,6 +5,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 # Passed on to pytest, the bench and the like: make test ARGS="-k ledger"
 ARGS ?=
+# How long make test-search takes.
+MINUTES ?= 10
 
 # The tests of one file share what is dear to make.
 SIDE_BY_SIDE := -n 2 --dist loadfile
@@ -24,7 +26,7 @@ TRUST = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/
 UV = $(TRUST) VIRTUAL_ENV=$(1) $(VENV)/bin/uv pip
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long lint bench stack page lambda deploy-check tools
+.PHONY: help install demo test test-long test-search lint bench stack page lambda deploy-check tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +43,9 @@ test: install ## run the tests, two at a time
 
 test-long: install ## run all tests, with each crash point and thousands of schedules; takes hours
 	REALTIME_TEST_LONG=1 $(RUN) -m pytest $(SIDE_BY_SIDE) -m "long or not long" $(ARGS)
+
+test-search: install ## try random schedules against the oracle: make test-search MINUTES=10
+	$(RUN) -m tests.schedules --minutes $(MINUTES) $(ARGS)
 
 lint: install ## check style and types
 	$(RUN) -m ruff check

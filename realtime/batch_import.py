@@ -18,7 +18,7 @@ from realtime.history import LedgerHistory, named_actions, settled_bills
 from realtime.importers.applying import Attempt
 from realtime.importers.choice import applier
 from realtime.importers.explain import explain, interrupted
-from realtime.importers.references import link_related_bills, link_votes
+from realtime.importers.references import bills_of_tied_votes, link_related_bills, link_votes
 from realtime.locks import lock_jurisdiction
 from realtime.models import APPLIED, File, Outcome
 from realtime.scraped import IGNORED_TYPES
@@ -139,7 +139,10 @@ def settle_references(jurisdiction_id: str, results: Sequence[Result], now: date
     bills = [(r.row_id, r.outcome) for r in results if r.object_type == "bill"]
     new = {row_id for row_id, outcome in bills if outcome == Outcome.INSERTED}
     changed = new | {row_id for row_id, outcome in bills if outcome == Outcome.UPDATED}
-    voted = {r.about.bill_id for r in results if r.about.action and r.outcome in APPLIED}
+    votes = [r for r in results if r.object_type == "vote_event" and r.outcome in APPLIED]
+    voted = {r.about.bill_id for r in votes if r.about.action}
+    # A scrape that names no action any more gives up the one that an earlier scrape named.
+    voted |= bills_of_tied_votes([r.row_id for r in votes if not r.about.action])
     if changed or voted:
         relink((changed | voted) - {""})
     if changed:

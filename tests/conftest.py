@@ -15,11 +15,15 @@ from realtime.devstack.database import load_jurisdiction, migrate, using_databas
 from tests import support
 from tests.support import Aws
 
-# Machines are noisy: no test fails for being slow.
+# A run means the same each time: hypothesis tries the same examples (`make test-search` tries
+# others). Machines are noisy: no test fails for being slow.
 hypothesis.settings.register_profile(
-    "default", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
-hypothesis.settings.load_profile("default")
+hypothesis.settings.load_profile("repeatable")
 
 # Now: pytest makes its own folder before the first test.
 support.use_memory_for_files()
@@ -30,8 +34,7 @@ SEEDED_JURISDICTIONS = ("wy", "dc", "us")
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
     """Say how much the tests that make up their own cases have tried."""
     for name, counts in sorted(support.TRIED.items()):
-        told = ", ".join(f"{count:,} {what}" for what, count in counts.most_common())
-        terminalreporter.write_line(f"tried {name}: {told}")
+        terminalreporter.write_line(f"tried {name}: {support.told(counts)}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

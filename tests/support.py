@@ -40,6 +40,11 @@ class Aws:
     environment: Mapping[str, str]
 
 
+def told(counts: "Counter[str]") -> str:
+    """Counts on one line, the most frequent first."""
+    return ", ".join(f"{count:,} {what}" for what, count in counts.most_common())
+
+
 def use_memory_for_files() -> None:
     """Temporary files, the stack's databases above all, go to memory where there is plenty.
 

@@ -48,9 +48,13 @@ def delete_stale_vote_events(run: ScrapeRun, bill_ids: Sequence[str]) -> int:
     return len(stale)
 
 
-def link_votes(run: ScrapeRun, bill_ids: Sequence[str]) -> None:
-    """Tie the vote events of these bills to the actions that the run says they are."""
-    relink(bill_ids, finalizing=run.run_id)
+def link_votes(run: ScrapeRun, bill_ids: Sequence[str], final: bool) -> None:
+    """Tie the vote events of these bills to the actions that the files say they are.
+
+    A run that is becoming final decides over older ones. One that is closed without all of its
+    files does not: it would decide one way now, and another way once a late file of it is in.
+    """
+    relink(bill_ids, finalizing=run.run_id if final else None)
 
 
 def mark_missing_events(run: ScrapeRun) -> int:

@@ -220,10 +220,11 @@ class Finalization:
         def piece() -> Place | None:
             if not bills:
                 return None
-            if not self._why_closed():
+            closed = self._why_closed()
+            if not closed:
                 deleted = postimport.delete_stale_vote_events(self._run, bills)
                 self._means.counts[DELETED] += deleted
-            postimport.link_votes(self._run, bills)
+            postimport.link_votes(self._run, bills, final=_is_final(closed))
             return {"bill": bills[-1]}
 
         return piece
@@ -237,7 +238,7 @@ class Finalization:
 
     def _end(self) -> None:
         now, closed = ledger.database_now(), self._why_closed()
-        final = closed not in (Closed.UNFINISHED, Closed.INCOMPLETE)
+        final = _is_final(closed)
         if final and self._run.finalized_at is None and self._run.finished_at is not None:
             plan_report.save(self._run)
         ScrapeRun.objects.filter(run_id=self._run.run_id).update(
@@ -246,3 +247,8 @@ class Finalization:
             closed_at=now if closed else None,
             attempts=0,
         )
+
+
+def _is_final(closed: str) -> bool:
+    """Whether a run that is `closed` so has ended, with all of its files."""
+    return closed not in (Closed.UNFINISHED, Closed.INCOMPLETE)

@@ -24,6 +24,14 @@ class NamedAction(NamedTuple):
     organization_id: str
 
 
+def bills_of_tied_votes(vote_event_ids: Sequence[str]) -> set[str]:
+    """The bills of those of these vote events that are tied to an action."""
+    if not vote_event_ids:
+        return set()
+    tied = VoteEvent.objects.filter(id__in=vote_event_ids, bill_action__isnull=False)
+    return {str(bill) for bill in tied.values_list("bill_id", flat=True)}
+
+
 def link_votes(
     bill_ids: Collection[str], named: Sequence[NamedAction], settled: Collection[str]
 ) -> None:

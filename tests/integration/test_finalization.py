@@ -408,6 +408,33 @@ def test_finalize__long_run_beside_a_short_one__deletes_when_it_is_complete(mail
     assert [v.motion_text for v in VoteEvent.objects.all()] == ["new"]
 
 
+@pytest.mark.parametrize("comes", ["before its run is closed", "after"])
+def test_finalize__vote_of_a_run_that_never_ends__action_whenever_it_comes(
+    mail: Mail, comes: str
+) -> None:
+    older = Run(mail)
+    bill = scrapes.bill("HB 1")
+    older.publish(scrapes.jurisdiction(), bill, scrapes.vote_event(bill, "one", action="reading 1"))
+    older.end()
+    mail.run()
+    killed = Run(mail)
+    bill = scrapes.bill("HB 1")
+    killed.publish(bill)
+    if comes != "after":
+        killed.publish(scrapes.vote_event(bill, "one"))
+    mail.run()
+    newer = Run(mail)
+    newer.publish(scrapes.event())
+    newer.end()
+    mail.run()
+    assert killed.row.closed == "unfinished"
+    if comes == "after":
+        killed.publish(scrapes.vote_event(bill, "one"))
+    mail.run()
+    # The last run to become final says what it was.
+    assert VoteEvent.objects.get().bill_action.description == "reading 1"
+
+
 def test_archive__run_whose_failed_file_may_be_mended__files_kept_for_it(
     aws: Aws, database: str
 ) -> None:
