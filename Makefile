@@ -2,6 +2,7 @@
 # `make PYTHON=python3.13 test` builds and uses a .venv of that interpreter instead.
 
 PYTHON ?= python3
+SUPPORTED := 3.11, 3.12 or 3.13
 UV_VERSION := 0.13.9
 # Passed on to pytest, the bench and the like: make test ARGS="-k ledger"
 ARGS ?=
@@ -13,7 +14,18 @@ SIDE_BY_SIDE := -n 2 --dist loadfile
 
 VENV := .venv
 RUN := $(VENV)/bin/python
-VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
+version_of = $(shell $(1) -c 'import platform; print(platform.python_version())' 2>/dev/null)
+VERSION := $(call version_of,$(PYTHON))
+# pyenv has a python3.12 on the PATH for a 3.12 that is installed, which runs only where that is
+# the version selected. The interpreter itself always runs.
+ifeq ($(VERSION),)
+PYENV := $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions
+INSTALLED_BY_PYENV := $(sort $(wildcard $(patsubst %,$(PYENV)/*/bin/%,$(filter python3.%,$(PYTHON)))))
+ifneq ($(INSTALLED_BY_PYENV),)
+override PYTHON := $(lastword $(INSTALLED_BY_PYENV))
+VERSION := $(call version_of,$(PYTHON))
+endif
+endif
 INTERPRETER := $(VENV)/.python-$(or $(VERSION),missing)
 INSTALLED := $(VENV)/.installed
 # Every command is a process of its own, which would otherwise compile what it imports first.
@@ -77,9 +89,10 @@ deploy-check: tools ## check what deploy/ holds: the template, the Dockerfiles, 
 tools: .venv-check/.installed .venv-emulator/.installed ## what deploy-check and some tests need
 
 $(INTERPRETER):
-	@test -n "$(VERSION)" || { echo "$(PYTHON) cannot be run: name a Python of 3.11 or newer, make PYTHON=…" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "$(PYTHON) is Python $(VERSION), but 3.11 or newer is needed: make PYTHON=…" >&2; exit 1; }
+	@test -n "$(VERSION)" \
+		|| { echo "$(PYTHON) cannot be run: name a Python $(SUPPORTED), make PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "$(PYTHON) is Python $(VERSION), but $(SUPPORTED) is needed: make PYTHON=…" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 

@@ -2,11 +2,12 @@
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import hypothesis
 import pytest
+from _pytest.reports import TestReport
 from _pytest.terminal import TerminalReporter
 from pytest_django.plugin import _DatabaseBlocker
 
@@ -28,6 +29,9 @@ hypothesis.settings.load_profile("repeatable")
 # Now: pytest makes its own folder before the first test.
 support.use_memory_for_files()
 
+# Read now: no test sees our own variables.
+COMPLETE = "REALTIME_TEST_COMPLETE" in os.environ
+
 SEEDED_JURISDICTIONS = ("wy", "dc", "us")
 
 
@@ -42,6 +46,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["tried"] = {name: dict(counts) for name, counts in support.TRIED.items()}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, None]:
+    """Fail a test that is skipped for want of something installed, where all is asked for."""
+    outcome = yield
+    report: TestReport = outcome.get_result()
+    # A skip's account is its file, line and reason.
+    if COMPLETE and report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if reason.startswith(support.NOT_INSTALLED):
+            report.outcome, report.longrepr = "failed", reason
 
 
 @pytest.hookimpl(optionalhook=True)

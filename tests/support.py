@@ -25,6 +25,12 @@ TRIED: defaultdict[str, Counter[str]] = defaultdict(Counter)
 _PRIVATE_PREFIXES = ("AWS_", "BOTO_", "DATABASE_", "REALTIME_", "SCRAPE_", "STATS_", "S3_", "SQS_")
 _PRIVATE_NAMES = ("FILE_ARCHIVING_ENABLED", "SECRET_KEY", "OPENSTATES_LOG_LEVEL")
 
+# How the reason of a skip begins that an installation would spare, see `not_installed`.
+NOT_INSTALLED = "not installed: "
+
+# Real scrapes and people; no such folder unless somebody names one.
+REAL_DATA = Path(os.environ.get("REALTIME_TEST_DATA", "no-such-folder"))
+
 _MEMORY = "/dev/shm"
 _PLENTY_BYTES = 6 * 2**30
 
@@ -68,6 +74,21 @@ def _available_bytes() -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) * 1024 for line in lines if "MemAvailable" in line), 0)
+
+
+def not_installed(what: str, remedy: str) -> str:
+    """The reason to skip a test that needs `what`, which the command `remedy` installs.
+
+    With REALTIME_TEST_COMPLETE set, such a skip is a failure. What no command can install here
+    (another system, other rights, real data) is skipped for a reason in other words.
+    """
+    return f"{NOT_INSTALLED}{what} ({remedy})"
+
+
+def without_real_data(*folders: str) -> str:
+    """Why tests of these folders of real data are skipped; empty when all are there."""
+    lacking = [folder for folder in folders if not (REAL_DATA / folder).is_dir()]
+    return f"no real data: REALTIME_TEST_DATA has no {', '.join(lacking)}" if lacking else ""
 
 
 def is_private(name: str) -> bool:

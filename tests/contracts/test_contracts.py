@@ -13,7 +13,7 @@ from realtime.s3 import S3Store
 from realtime.sqs import SqsQueue
 from tests.contracts import backends
 from tests.contracts.backends import Backend
-from tests.support import wait_until
+from tests.support import not_installed, wait_until
 
 BACKENDS = ("memory", "moto", "ministack")
 
@@ -21,7 +21,7 @@ BACKENDS = ("memory", "moto", "ministack")
 @pytest.fixture(scope="module")
 def ministack_endpoint() -> Iterator[str]:
     if not backends.MINISTACK.exists():
-        pytest.skip("ministack is not installed: make tools")
+        pytest.skip(not_installed("ministack", "make tools"))
     with backends.ministack() as endpoint:
         yield endpoint
 

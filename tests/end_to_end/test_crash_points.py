@@ -4,14 +4,12 @@ The places are read from the source, so that a new one is tried, or fails the fi
 anyone thinking of it.
 """
 
-import os
 import secrets
 import signal
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 
 import pytest
 from pytest_django.plugin import _DatabaseBlocker
@@ -23,8 +21,8 @@ from tests import crash_points, crash_scenario, rows
 from tests.conftest import fresh_aws
 from tests.crash_points import Effect, Site
 from tests.crash_scenario import Material, World
+from tests.support import REAL_DATA
 
-REAL_DATA = Path(os.environ.get("REALTIME_TEST_DATA", "no-such-folder"))
 SITES = crash_points.sites()
 # Places that the scenario does not come to, and why that is no gap.
 ELSEWHERE = {

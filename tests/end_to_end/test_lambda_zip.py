@@ -13,7 +13,7 @@ from realtime.devstack.lambda_runtime import LambdaRuntime
 from tests import scrapes
 from tests.integration.test_people import person, send
 from tests.scrapes import Mail
-from tests.support import ROOT, Aws
+from tests.support import ROOT, Aws, not_installed
 
 ARCHITECTURE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 TREE = ROOT / "build" / "lambda" / ARCHITECTURE
@@ -22,8 +22,8 @@ PYTHON = package.find_python()
 
 
 @pytest.mark.deploy
-@pytest.mark.skipif(not CLIENT.is_dir(), reason="nothing is built: make lambda")
-@pytest.mark.skipif(PYTHON is None, reason="Lambda's Python is not here")
+@pytest.mark.skipif(not CLIENT.is_dir(), reason=not_installed("the zip", "make lambda"))
+@pytest.mark.skipif(PYTHON is None, reason="no Python is found of Lambda's version")
 def test_zip__every_type_of_file__imported_finalized_and_archived(
     aws: Aws, database_url: str
 ) -> None:

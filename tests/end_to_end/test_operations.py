@@ -22,7 +22,7 @@ from realtime.devstack import DevStack, binaries
 from realtime.models import Outcome
 from tests import cloudformation
 from tests.contracts import backends
-from tests.support import ROOT, run_manage
+from tests.support import ROOT, not_installed, run_manage
 
 PAGE = ROOT / "docs" / "operations.md"
 CHECK_TOOLS = ROOT / ".venv-check" / "bin"
@@ -83,8 +83,10 @@ def shell(tmp_path: Path) -> Path:
 
 
 @pytest.mark.deploy
-@pytest.mark.skipif(not CHECK_TOOLS.is_dir(), reason="sam is not installed: make tools")
-@pytest.mark.skipif(not backends.MINISTACK.exists(), reason="ministack: make tools")
+@pytest.mark.skipif(
+    not (CHECK_TOOLS.is_dir() and backends.MINISTACK.exists()),
+    reason=not_installed("sam and ministack", "make tools"),
+)
 def test_commands__as_a_new_operator_runs_them__work(
     stack: DevStack, database_url: str, shell: Path, tmp_path: Path
 ) -> None:

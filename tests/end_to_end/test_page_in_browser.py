@@ -8,6 +8,7 @@ import pytest
 
 from tests import scrapes
 from tests.page_site import JURISDICTION_PATH, OPERATOR, PASSWORD, Site
+from tests.support import not_installed
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
@@ -18,14 +19,16 @@ PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 SECONDS = 60_000
 
 pytestmark = pytest.mark.skipif(
-    not CHROMIUM, reason="there is no Chromium: apt-get install chromium"
+    not CHROMIUM, reason=not_installed("Chromium", "apt-get install chromium")
 )
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with api.sync_playwright() as playwright:
+    # Here: it is slow to import, and where there is no Chromium nobody needs it.
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
         # Chromium's own sandbox refuses to run as root, as CI does; it sees our page only.
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield running
@@ -174,7 +177,9 @@ def test_overview__import_while_it_is_open__shows_it_by_itself(visit: Visit, sit
 def test_pages__axe__finds_nothing_serious(
     visit: Visit, failure: str, scheme: str, size: dict[str, int]
 ) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    from axe_playwright_python.sync_playwright import Axe
+
+    axe = Axe()
     page = visit.open("/", scheme, size)
     for path in ("/", JURISDICTION_PATH, failure):
         page.goto(path)
@@ -187,7 +192,9 @@ def test_pages__axe__finds_nothing_serious(
 
 
 def test_login__axe__finds_nothing_serious(browser: "Browser", site: Site) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    from axe_playwright_python.sync_playwright import Axe
+
+    axe = Axe()
     page = browser.new_context(base_url=site.url).new_page()
     page.goto("/login/")
     found = axe.run(page).response["violations"]

@@ -24,7 +24,13 @@ from realtime import pooler
 from realtime.checks import TAG, files, postgres, queue
 from realtime.config import Config, load
 from realtime.devstack.database import using_database
-from tests.support import Aws, CompletedText, wait_until
+from tests.support import Aws, CompletedText, not_installed, wait_until
+
+# Debian's lies where only root looks.
+PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+needs_pgbouncer = pytest.mark.skipif(
+    PGBOUNCER is None, reason=not_installed("PgBouncer", "apt-get install pgbouncer")
+)
 
 
 def ids(messages: list[CheckMessage]) -> list[str]:
@@ -179,7 +185,7 @@ def test_database__one_server_session_for_all_clients__is_a_pooler(
     assert ids(postgres.check_database()) == ["E023"]
 
 
-@pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="pgbouncer is not here")
+@needs_pgbouncer
 @pytest.mark.parametrize(("mode", "expected"), [("transaction", ["E023"]), ("session", [])])
 def test_database__behind_pgbouncer__only_sessions_will_do(
     database: str, config: Config, settings: SettingsWrapper, mode: str, expected: list[str]
@@ -189,7 +195,7 @@ def test_database__behind_pgbouncer__only_sessions_will_do(
         assert ids(postgres.check_database()) == expected
 
 
-@pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="pgbouncer is not here")
+@needs_pgbouncer
 def test_import__behind_pgbouncer__only_with_sessions_of_its_own(
     database_url: str, environment: dict[str, str], run_manage: Callable[..., CompletedText]
 ) -> None:
@@ -225,7 +231,7 @@ unix_socket_dir =
 """
         )
         user = ["-u", "nobody"] if os.geteuid() == 0 else []
-        process = subprocess.Popen(["pgbouncer", "-q", *user, f"{folder}/ini"])
+        process = subprocess.Popen([str(PGBOUNCER), "-q", *user, f"{folder}/ini"])
         try:
             assert wait_until(lambda: not _refused(port))
             yield parts._replace(

@@ -1,7 +1,6 @@
 """Whatever the order and the split, the database ends as core's own batch import leaves it."""
 
 import json
-import os
 import random
 import re
 from collections.abc import Iterator
@@ -16,9 +15,7 @@ from realtime.devstack.database import load_people, using_database
 from realtime.models import File
 from tests import oracle, rows, scrapes
 from tests.scrapes import Mail
-from tests.support import Aws
-
-REAL_DATA = Path(os.environ.get("REALTIME_TEST_DATA", "no-such-folder"))
+from tests.support import REAL_DATA, Aws, without_real_data
 
 
 def a_scrape(rng: random.Random) -> Iterator[dict[str, Any]]:
@@ -88,7 +85,7 @@ def test_import__any_order_and_split__ends_as_cores_batch_import(
 
 @pytest.mark.realdata
 @pytest.mark.skipif(
-    not (REAL_DATA / "wy").is_dir(), reason="REALTIME_TEST_DATA names no folder of real scrapes"
+    bool(without_real_data("wy", "people/wy")), reason=without_real_data("wy", "people/wy")
 )
 def test_import__real_scrape_shuffled__ends_as_cores_batch_import(
     stack: DevStack, seeded_template: str, aws: Aws, database: str

@@ -13,13 +13,15 @@ from realtime.devstack import DevStack
 from realtime.devstack.database import load_jurisdiction, load_people, using_database
 from tests import oracle, rows
 from tests.integration.importers import test_same_as_core as same
+from tests.support import REAL_DATA, without_real_data
 
-REAL_DATA = Path(os.environ.get("REALTIME_TEST_DATA", "no-such-folder"))
 DISTRICT = "ocd-jurisdiction/country:us/district:dc/government"
 WYOMING = "ocd-jurisdiction/country:us/state:wy/government"
 CONGRESS = "ocd-jurisdiction/country:us/government"
 CORE = (core.JurisdictionImporter, *same.CORE)
 OURS = (ours.JurisdictionImporter, *same.OURS)
+# Of each folder; tests see no variable of ours, so it is read now.
+MOST = int(os.environ.get("REALTIME_TEST_BILLS", "60"))
 TYPES = ("jurisdiction", "bill", "vote_event", "event")
 
 
@@ -66,9 +68,8 @@ def test_import_data__real_scrapes_in_turn__as_core(
     jurisdiction_id: str,
     folders: list[str],
 ) -> None:
-    if not all((REAL_DATA / folder).is_dir() for folder in folders):
-        pytest.skip("REALTIME_TEST_DATA names no folder of real scrapes")
-    most = int(os.environ.get("REALTIME_TEST_BILLS", "60"))
+    if reason := without_real_data(*folders):
+        pytest.skip(reason)
     told = []
     for number, classes in enumerate((CORE, OURS)):
         url = stack.postgres.create_database(f"real_{abbr}_{number}", template=seeded_template)
@@ -78,7 +79,7 @@ def test_import_data__real_scrapes_in_turn__as_core(
                 load_people(REAL_DATA / "people" / abbr)
             lines = []
             for folder in folders:
-                records = import_folder(classes, jurisdiction_id, REAL_DATA / folder, most)
+                records = import_folder(classes, jurisdiction_id, REAL_DATA / folder, MOST)
                 lines.append((records, rows.dump()))
         told.append(lines)
         stack.postgres.drop_database(f"real_{abbr}_{number}")
