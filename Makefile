@@ -24,7 +24,7 @@ TRUST = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/
 UV = $(TRUST) VIRTUAL_ENV=$(1) $(VENV)/bin/uv pip
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long lint bench stack page lambda deploy-check tools
+.PHONY: help install demo test test-long core-check lint bench stack page lambda deploy-check tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ test: install ## run the tests, two at a time
 
 test-long: install ## run all tests, with each crash point and thousands of schedules; takes hours
 	REALTIME_TEST_LONG=1 $(RUN) -m pytest $(SIDE_BY_SIDE) -m "long or not long" $(ARGS)
+
+core-check: install ## try releases of core aside, and print the lines that admit them: CORE=6.27.0
+	@test -n "$(CORE)" || { echo "which releases? make core-check CORE=6.27.0" >&2; exit 1; }
+	@$(TRUST) $(RUN) -m tests.core_check $(CORE) $(ARGS)
 
 lint: install ## check style and types
 	$(RUN) -m ruff check
