@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         known = fetch(reference)
         results = [check(fetch(one), known, options.processes) for one in options.releases]
-    except (ValueError, subprocess.CalledProcessError) as exc:
+    except ValueError as exc:
         print(exc, file=sys.stderr)
         return 1
     print(f"\n{table(results, reference)}\n")
@@ -92,15 +92,20 @@ def check(release: Release, reference: Release, processes: str) -> Result:
     began = time.monotonic()
     interpreter = interpreter_for(release)
     result = Result(release, interpreter.version, release.digest in KNOWN)
-    say(f"openstates {release.version} on Python {interpreter.version}: installing")
-    python = prepare(release, interpreter)
     result.changed = list(changes(reference.sources, release.sources))
     say(f"{len(result.changed)} differences from {reference.version} in what we build upon")
     for change in result.changed:
         print(f"--- {change}\n{change.diff}\n")
-    for name, suite in SUITES.items():
-        say(f"openstates {release.version}: {name}")
-        result.counts[name] = run(python, suite, processes)
+    say(f"openstates {release.version} on Python {interpreter.version}: installing")
+    try:
+        python = prepare(release, interpreter)
+    except subprocess.CalledProcessError as exc:
+        # The other releases are none the worse for it.
+        print(exc, file=sys.stderr)
+    else:
+        for name, suite in SUITES.items():
+            say(f"openstates {release.version}: {name}")
+            result.counts[name] = run(python, suite, processes)
     result.seconds = time.monotonic() - began
     return result
 
@@ -139,7 +144,7 @@ def table(results: Sequence[Result], reference: str) -> str:
         lines.append([
             *(one.release.version, one.python, f"`{one.release.digest}`"),
             *("yes" if one.known else "no", differs if one.changed else "nothing"),
-            *map(str, one.counts.values()),
+            *(str(one.counts.get(name, "not run")) for name in SUITES),
             f"{one.seconds:.0f}",
         ])  # fmt: skip
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

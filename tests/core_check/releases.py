@@ -61,7 +61,8 @@ def fetch(version: str) -> Release:
             text=True,
         )
         if result.returncode:
-            raise ValueError(f"openstates {version} cannot be fetched: {result.stderr.strip()}")
+            reason = (result.stderr.strip().splitlines() or ["pip does not say why"])[-1]
+            raise ValueError(f"openstates {version} cannot be fetched: {reason}")
     (wheel,) = folder.glob("*.whl")
     sources = folder / "sources"
     if not sources.is_dir():

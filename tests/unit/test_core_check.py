@@ -134,3 +134,22 @@ def test_verdict__a_suite_failed_or_did_not_run__not_admitted(release: Release) 
         result.counts["set-based"] = other
         assert not result.good
         assert release.digest not in core_check.verdict(result)
+
+
+def test_table__suites_that_did_not_run__say_so_in_a_full_row(release: Release) -> None:
+    result = core_check.Result(release, "3.13.0", counts={"core's tests": core_check.Counts(7, 1)})
+    head, _, row = core_check.table([result], "6.26.4").splitlines()
+    assert row.count("|") == head.count("|")
+    assert "| 7 / 1 | not run | not run |" in row
+    assert "| 6.27.0 | 3.13.0 |" in row
+
+
+def test_main__no_such_release__one_line_and_status_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(version: str) -> Release:
+        raise ValueError(f"openstates {version} cannot be fetched")
+
+    monkeypatch.setattr(core_check, "fetch", refuse)
+    assert core_check.main(["6.99.0"]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
