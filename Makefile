@@ -38,7 +38,7 @@ TRUST = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/
 UV = $(TRUST) VIRTUAL_ENV=$(1) $(VENV)/bin/uv pip
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-search lint bench stack page lambda deploy-check tools
+.PHONY: help install demo test test-long test-search core-check lint bench stack page lambda deploy-check tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,10 @@ test-long: install ## run all tests, with each crash point and thousands of sche
 
 test-search: install ## try random schedules against the oracle: make test-search MINUTES=10
 	$(RUN) -m tests.schedules --minutes $(MINUTES) $(ARGS)
+
+core-check: install ## try releases of core aside, and print the lines that admit them: CORE=6.27.0
+	@test -n "$(CORE)" || { echo "which releases? make core-check CORE=6.27.0" >&2; exit 1; }
+	@$(TRUST) $(RUN) -m tests.core_check $(CORE) $(ARGS)
 
 lint: install ## check style and types
 	$(RUN) -m ruff check

@@ -2,13 +2,16 @@
 
 They repeat in bulk what core's importers do one by one. In a core whose importers have changed
 that may no longer be the same, so they refuse it; core's own importers then do the work.
+`make core-check CORE=…` tests them on another release and prints its line of `KNOWN`.
 """
 
 import hashlib
 from contextlib import suppress
 from functools import cache
-from importlib import import_module, metadata
+from importlib import metadata
 from pathlib import Path
+
+import openstates
 
 from realtime.errors import ConfigurationError
 
@@ -21,9 +24,11 @@ _MODULES = (
     "organizations",
     "vote_events",
 )
-# The sources of those modules, by the releases that carry them.
+# Digests of the sources of those modules, and the releases that carry them.
 KNOWN = {
-    "b07c76ef63a00631": "6.25.6, 6.26.0 to 6.26.4",
+    "582eee06423dfc35": "6.25.3",
+    "43762bc09336e829": "6.25.4, 6.25.5",
+    "b07c76ef63a00631": "6.25.6, 6.26.0, 6.26.1, 6.26.2, 6.26.3, 6.26.4",
 }
 
 
@@ -33,12 +38,16 @@ class UnknownCore(ConfigurationError):
 
 @cache
 def core_digest() -> str:
-    """What identifies the source of the installed core's importers; a module may be missing."""
+    """The digest of the installed core's importers."""
+    return digest_of(Path(openstates.__file__).parent / "importers")
+
+
+def digest_of(importers: Path) -> str:
+    """The digest of the importers in a folder; a module may be missing."""
     digest = hashlib.sha256()
     for name in _MODULES:
-        with suppress(ImportError, OSError):
-            path = import_module(f"openstates.importers.{name}").__file__
-            digest.update(Path(path or "").read_bytes())
+        with suppress(OSError):
+            digest.update((importers / f"{name}.py").read_bytes())
     return digest.hexdigest()[:16]
 
 

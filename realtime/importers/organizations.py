@@ -12,11 +12,19 @@ from openstates.importers import organizations as core
 
 from realtime.importers.tables import storable
 
-_NAME = core._NORMALIZE_SQL_TEMPLATE.format(column="o.name")
-_OTHER_NAME = core._NORMALIZE_SQL_TEMPLATE.format(column="other_name ->> 'name'")
+# Core normalizes names since 6.25.6. An older core compares them in ways of the database's own,
+# which memory cannot repeat.
+NORMALIZES = hasattr(core, "_normalize_name")
+_NAMES = "ARRAY[]::text[]"
+if NORMALIZES:
+    _NAME = core._NORMALIZE_SQL_TEMPLATE.format(column="o.name")
+    _OTHER_NAME = core._NORMALIZE_SQL_TEMPLATE.format(column="other_name ->> 'name'")
+    _NAMES = f"""ARRAY(
+        SELECT {_NAME}
+        UNION ALL SELECT {_OTHER_NAME} FROM jsonb_array_elements(o.other_names) AS other_name
+    )"""
 _QUERY = f"""
-SELECT o.id, o.classification, parent.classification, {_NAME},
-    ARRAY(SELECT {_OTHER_NAME} FROM jsonb_array_elements(o.other_names) AS other_name)
+SELECT o.id, o.classification, parent.classification, {_NAMES}
 FROM opencivicdata_organization o
 LEFT JOIN opencivicdata_organization parent ON parent.id = o.parent_id
 WHERE o.jurisdiction_id = %s
@@ -60,7 +68,8 @@ class Organizations(CoreOrganizations):  # type: ignore[misc]
     """Core's organization importer, which resolves from memory. Call `refresh` for each batch.
 
     Shares what was read with another one, but not what became of a pseudo id: core remembers that
-    none was found only where that is allowed.
+    none was found only where that is allowed. On a core that does not normalize names, each pseudo
+    id with a name is a query of core's own.
     """
 
     model_class = _Model
@@ -78,7 +87,8 @@ class Organizations(CoreOrganizations):  # type: ignore[misc]
         plain = spec.keys() <= {"name", "classification", "chamber"} and all(
             map(storable, spec.values())
         )
-        if not plain or spec.get("classification") == "party":
+        by_name = bool(spec.get("name"))
+        if not plain or spec.get("classification") == "party" or (by_name and not NORMALIZES):
             return super().limit_spec(spec)
         found = list(self._matching(**spec))
         if self._memory.stale and len(found) != 1:
@@ -104,7 +114,7 @@ class Organizations(CoreOrganizations):  # type: ignore[misc]
         with connection.cursor() as cursor:
             cursor.execute(_QUERY, [self.jurisdiction_id])
             self._memory.known = [
-                _Known(id, classification, parent, frozenset([name, *others]))
-                for id, classification, parent, name, others in cursor.fetchall()
+                _Known(id, classification, parent, frozenset(names))
+                for id, classification, parent, names in cursor.fetchall()
             ]
         self._memory.stale = False

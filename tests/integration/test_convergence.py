@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
+from realtime.config import BULK, CORE
 from realtime.devstack import DevStack
 from realtime.devstack.database import load_people, using_database
 from realtime.models import File
@@ -58,12 +59,20 @@ def deliver(mail: Mail, files: list[tuple[str, bytes]], rng: random.Random, run_
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("importer", [BULK, pytest.param(CORE, marks=pytest.mark.long)])
 def test_import__any_order_and_split__ends_as_cores_batch_import(
-    seed: int, stack: DevStack, seeded_template: str, aws: Aws, database: str, tmp_path: Path
+    importer: str,
+    seed: int,
+    stack: DevStack,
+    seeded_template: str,
+    aws: Aws,
+    database: str,
+    tmp_path: Path,
 ) -> None:
     rng = random.Random(seed)
     files = list(a_scrape(rng))
     mail = Mail(aws, database)
+    mail.importer = importer
     bodies = []
     for data in files:
         key = mail.key(data)

@@ -21,7 +21,7 @@ from openstates.data.models import (
 from openstates.exceptions import DataImportError
 
 from realtime import importers as ours
-from realtime.importers import BillImporter, VoteEventImporter
+from realtime.importers import BillImporter, VoteEventImporter, organizations
 from realtime.importers.items import Item
 from tests import rows, scrapes
 from tests.integration.importers.test_same_as_core import CORE, JURISDICTION, OURS
@@ -294,6 +294,61 @@ def test_votes__of_a_committee_that_a_sponsorship_named_in_vain__are_skipped_as_
     expected, got = both(act)
     assert got == expected
     assert got[0] == {"insert": [], "update": [], "noop": []}
+
+
+# Spellings that cores of different ages take for different committees.
+SPELLINGS = (
+    *("Roads & Bridges", "Roads and Bridges", "ROADS AND BRIDGES", "roads  and bridges"),
+    *("Roads, and Bridges", "Roads&Bridges", "Road's and Bridges", " Roads and Bridges "),
+    *("Bridges of the State", "bridges OF THE state", "Ponts & Chaussées", "PONTS AND CHAUSSÉES"),
+    *("Twins", "twins", "100% _", "back\\slash", ""),
+)
+
+
+@pytest.mark.parametrize("normalizes", [True, False])
+def test_committees__in_every_spelling__are_resolved_as_by_core(
+    normalizes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(organizations, "NORMALIZES", normalizes and organizations.NORMALIZES)
+    chambers = Organization.objects.filter(jurisdiction_id=JURISDICTION)
+    for name, others, chamber in (
+        ("Roads and Bridges", ["Bridges of the State", "Ponts and Chaussées"], "lower"),
+        ("Twins", [], "lower"),
+        ("Twins", ["Ponts and chaussées"], "upper"),
+    ):
+        Organization.objects.create(
+            name=name,
+            other_names=[{"name": other} for other in others],
+            classification="committee",
+            jurisdiction_id=JURISDICTION,
+            parent=chambers.get(classification=chamber),
+        )
+    committees = [
+        {"name": name, **more}
+        for name in SPELLINGS
+        for more in (
+            {},
+            {"chamber": "lower"},
+            {"chamber": "upper"},
+            {"classification": "committee"},
+        )
+    ]
+
+    def act(classes: Any) -> Any:
+        bill = scrapes.bill()
+        bill["sponsorships"] = [
+            {"name": str(number), "classification": "primary", "entity_type": "organization",
+             "primary": True, "organization_id": "~" + json.dumps(committee)}
+            for number, committee in enumerate(committees)
+        ]  # fmt: skip
+        classes[0](JURISDICTION).import_data([bill])
+        sponsors = Bill.objects.get().sponsorships
+        return sponsors.exclude(organization=None).count()
+
+    expected, got = both(act)
+    assert list(rows.differences(expected[1], got[1])) == []
+    assert got == expected
+    assert len(SPELLINGS) < got[0] < len(committees)
 
 
 @pytest.mark.parametrize("chamber", [None, "", "lower", "upper"])

@@ -1,8 +1,9 @@
-"""Core's own importer tests, with its importers replaced by ours."""
+"""Core's own importer tests, as they are and with its importers replaced by ours."""
 
-import importlib
+import importlib.util
 import inspect
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any
 
 import pytest
@@ -24,11 +25,21 @@ MODULES = (
 
 
 def core_tests() -> Iterator[Any]:
-    for name in MODULES:
-        module = importlib.import_module(f"openstates.importers.tests.test_{name}")
+    for name, (whose, importers) in product(MODULES, {"core": core, "ours": ours}.items()):
+        module = fresh(f"openstates.importers.tests.test_{name}")
         for test_name, function in inspect.getmembers(module, inspect.isfunction):
             if test_name.startswith("test_"):
-                yield pytest.param(module, function, id=f"{name}-{test_name}")
+                identifier = f"{name}-{test_name}-{whose}"
+                yield pytest.param(importers, module, function, id=identifier)
+
+
+def fresh(name: str) -> Any:
+    """The module, loaded anew: some of core's tests change what their modules hold."""
+    spec = importlib.util.find_spec(name)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
@@ -40,33 +51,37 @@ def empty_tables(bare_database: str) -> Iterator[None]:
 
 
 @pytest.fixture
-def ours_in_place_of_cores(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
-    def replace(module: Any) -> None:
+def use_importers(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, Any], None]:
+    """Has a module of core's tests use the importers of `core` or of `ours`."""
+
+    def use(importers: Any, module: Any) -> None:
         # Some of core's tests change its settings and leave them so.
         former = dict(core_settings.IMPORT_TRANSFORMERS)
         monkeypatch.setattr(core_settings, "IMPORT_TRANSFORMERS", former)
         for name in ours.__all__:
             if hasattr(module, name):
-                monkeypatch.setattr(module, name, getattr(ours, name))
+                monkeypatch.setattr(module, name, getattr(importers, name))
         if hasattr(module, "vei"):
-            bills = ours.BillImporter(module.jid)
+            # What these have looked up stays with them from test to test.
+            bills = importers.BillImporter(module.jid)
             monkeypatch.setattr(module, "bi", bills)
-            monkeypatch.setattr(module, "vei", ours.VoteEventImporter(module.jid, bills))
+            monkeypatch.setattr(module, "vei", importers.VoteEventImporter(module.jid, bills))
 
-    return replace
+    return use
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("module", "function"), core_tests())
-def test_cores_test__with_our_importers__passes(
+@pytest.mark.parametrize(("importers", "module", "function"), core_tests())
+def test_cores_test__with_these_importers__passes(
+    importers: Any,
     module: Any,
     function: Callable[[], None],
     empty_tables: None,
-    ours_in_place_of_cores: Callable[[Any], None],
+    use_importers: Callable[[Any, Any], None],
     settings: SettingsWrapper,
 ) -> None:
     settings.USE_TZ = False  # as in core's own settings for its tests
-    ours_in_place_of_cores(module)
+    use_importers(importers, module)
     function()
 
 

@@ -1,0 +1,1 @@
+"""What `make core-check` does: our importers against other releases of core."""
