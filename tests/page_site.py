@@ -145,6 +145,26 @@ def serving(environment: Mapping[str, str], aws: Aws) -> Iterator[Site]:
             process.wait()
 
 
+def in_process(site: Site, program: str, **environment: str) -> str:
+    """What a program prints that has a logged in `client` of the site, as Django's tests do."""
+    start = (
+        "import django; django.setup()\n"
+        "from django.conf import settings\n"
+        "from django.contrib.auth import get_user_model\n"
+        "from django.test import Client\n"
+        "settings.ALLOWED_HOSTS, client = ['testserver'], Client()\n"
+        f"client.force_login(get_user_model().objects.get(username='{OPERATOR}'))\n"
+    )
+    settings = {"DJANGO_SETTINGS_MODULE": "site_settings", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-c", start + program],
+        env={**site.environment, **settings, **environment},
+        text=True,
+        capture_output=True,
+        check=True,
+    ).stdout
+
+
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/login/", timeout=5):

@@ -12,6 +12,9 @@ from django.shortcuts import render
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.cache import add_never_cache_headers
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+
+from realtime.page import bodies
 
 View = Callable[..., HttpResponse]
 
@@ -27,10 +30,13 @@ def operators_only(view: View) -> View:
     When the database is away they are told so, by a 503. Its answers are never cached, and no
     script or style but the page's own runs in them: they show what strangers have written. Where a
     site makes each request a transaction, these are none: what a message speaks of must be
-    committed before it is sent.
+    committed before it is sent. Bodies that `bodies` refuses are not parsed.
     """
 
     @wraps(view)
+    def bounded(request: HttpRequest, **arguments: object) -> HttpResponse:
+        return bodies.refuse(request) or guarded(request, **arguments)
+
     def guarded(request: HttpRequest, **arguments: object) -> HttpResponse:
         if not all(map(_can_be_asked_for, arguments.values())):
             raise Http404
@@ -43,6 +49,7 @@ def operators_only(view: View) -> View:
             context = {"user": None, "messages": ()}
             return _guard(render(request, "realtime/unavailable.html", context, status=503))
 
+    @csrf_protect
     def answer(request: HttpRequest, **arguments: object) -> HttpResponse:
         if not request.user.is_authenticated:
             # A POST cannot be repeated after the login.
@@ -55,7 +62,9 @@ def operators_only(view: View) -> View:
             return _guard(render(request, "realtime/forbidden.html", status=403))
         return _guard(view(request, **arguments))
 
-    guarded_view: View = transaction.non_atomic_requests(guarded)
+    # Exempt from the site's CsrfViewMiddleware only, which would parse the body before `bounded`
+    # sees it; the same check is made by `answer`.
+    guarded_view: View = transaction.non_atomic_requests(csrf_exempt(bounded))
     return guarded_view
 
 

@@ -1,8 +1,6 @@
 """Who may see and do what on the operators' page, and what it says when something is away."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +8,15 @@ import pytest
 import requests
 
 from tests import page_site, scrapes
-from tests.page_site import JURISDICTION_PATH, OPERATOR, PASSWORD, UNREACHABLE, VISITOR, Site
+from tests.page_site import (
+    JURISDICTION_PATH,
+    OPERATOR,
+    PASSWORD,
+    UNREACHABLE,
+    VISITOR,
+    Site,
+    in_process,
+)
 from tests.support import ROOT, run_manage
 
 
@@ -188,26 +194,6 @@ def test_page__database_is_away__says_so_until_it_is_back(site: Site) -> None:
         assert answer.status_code == 503
         assert "The database does not answer" in answer.text
     assert operator.get("/").status_code == 200
-
-
-def in_process(site: Site, program: str, **environment: str) -> str:
-    """What a program prints that has a logged in `client` of the site, as Django's tests do."""
-    start = (
-        "import django; django.setup()\n"
-        "from django.conf import settings\n"
-        "from django.contrib.auth import get_user_model\n"
-        "from django.test import Client\n"
-        "settings.ALLOWED_HOSTS, client = ['testserver'], Client()\n"
-        f"client.force_login(get_user_model().objects.get(username='{OPERATOR}'))\n"
-    )
-    settings = {"DJANGO_SETTINGS_MODULE": "site_settings", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, "-c", start + program],
-        env={**site.environment, **settings, **environment},
-        text=True,
-        capture_output=True,
-        check=True,
-    ).stdout
 
 
 @pytest.mark.parametrize("path", ["/", JURISDICTION_PATH])
