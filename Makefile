@@ -38,7 +38,7 @@ TRUST = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/
 UV = $(TRUST) VIRTUAL_ENV=$(1) $(VENV)/bin/uv pip
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long test-search core-check lint bench stack page lambda deploy-check tools
+.PHONY: help install lock demo test test-long test-search core-check lint bench stack page lambda deploy-check tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,11 @@ help: ## list the targets
 install: $(INSTALLED) ## make the locked .venv, unless it is up to date
 	@# The account that runs the service may write nothing here, bytecode included.
 	@$(if $(COMPILE),$(RUN) -m compileall -q realtime settings.py)
+
+# --universal: one lock for every system and Python. What it has stays, unless ARGS has --upgrade.
+lock: install ## write requirements.lock anew, after a change of setup.cfg or requirements.overrides
+	@$(call UV,$(VENV)) compile setup.cfg --quiet --extra dev --universal --python-version 3.11 \
+		--generate-hashes --override requirements.overrides $(ARGS) -o requirements.lock
 
 demo: install ## import a scrape the whole way, on the embedded stack
 	$(RUN) manage.py demo_realtime $(ARGS)
