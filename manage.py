@@ -20,7 +20,7 @@ def main() -> None:
     from django.core.management import execute_from_command_line
     from django.db import OperationalError
 
-    from realtime.errors import ConfigurationError, Unavailable
+    from realtime.domain.errors import ConfigurationError, Unavailable
 
     # Our commands say so themselves; Django's own, migrate and dbshell, would print a traceback.
     try:

@@ -1,6 +1,6 @@
 """Django settings; every value comes from the environment (README, "The environment").
 
-`realtime.config` names, checks and explains the variables. The producing commands need
+`realtime.domain.config` names, checks and explains the variables. The producing commands need
 no database, so a missing `DATABASE_URL` is an error of the commands that do, not here.
 """
 
@@ -9,8 +9,9 @@ import sys
 
 import environ
 
-from realtime import config, logs
-from realtime.database import databases
+from realtime.backends.postgres.url import databases
+from realtime.domain import config
+from realtime.process import logs
 
 env = environ.Env()
 

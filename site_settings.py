@@ -4,8 +4,8 @@ Everything of `settings`, and Django's admin, auth, sessions and static files, w
 commands neither load nor have tables for. Raises ConfigurationError without SECRET_KEY.
 """
 
-from realtime.database import is_local
-from realtime.errors import ConfigurationError
+from realtime.backends.postgres.url import is_local
+from realtime.domain.errors import ConfigurationError
 from settings import *  # noqa: F403
 from settings import DATABASES, INSTALLED_APPS, REALTIME, env
 

@@ -11,9 +11,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from realtime.backends.s3 import S3Store
+from realtime.backends.sqs import BATCH, SqsQueue
 from realtime.devstack.aws import LocalAws
-from realtime.s3 import S3Store
-from realtime.sqs import BATCH, SqsQueue
 from tests.contracts.backends import MINISTACK, ministack
 
 

@@ -16,9 +16,9 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connections
 
-from realtime.errors import Unavailable
-from realtime.logs import said_of_all
-from realtime.sqs import SqsQueue
+from realtime.backends.sqs import SqsQueue
+from realtime.domain.errors import Unavailable
+from realtime.process.logs import said_of_all
 
 logger = logging.getLogger(__name__)
 

@@ -24,12 +24,13 @@ from typing import Any
 
 from openstates.utils import JSONEncoderPlus
 
-from realtime import aws, config, s3, sqs
-from realtime.errors import PoisonMessage, RealtimeError
-from realtime.producer import SPOOL_FOLDER, File, Jurisdiction, Producer
-from realtime.s3 import S3Store
-from realtime.scraped import parse_key
-from realtime.sqs import SqsQueue
+from realtime.backends import clients, s3, sqs
+from realtime.backends.s3 import S3Store
+from realtime.backends.sqs import SqsQueue
+from realtime.domain import config
+from realtime.domain.errors import PoisonMessage, RealtimeError
+from realtime.domain.scraped_object import parse_key
+from realtime.producer.producer import SPOOL_FOLDER, File, Jurisdiction, Producer
 
 VARIABLE = "SCRAPE_OUTPUT_HANDLER"
 # Seconds to go on publishing when the process ends without a word about success.
@@ -140,8 +141,8 @@ def _producer(run_id: uuid.UUID | None) -> Producer:
             "%s: publishing as this run", run_id, extra={"action": "run-started", "run_id": run_id}
         )
     # The producer retries by itself, and wants to know soon that it must.
-    store = S3Store(bucket.name, aws.client("s3", s3.THREADS, attempts=1))
-    queue = SqsQueue(queue_url, aws.client("sqs", sqs.THREADS, attempts=1))
+    store = S3Store(bucket.name, clients.client("s3", s3.THREADS, attempts=1))
+    queue = SqsQueue(queue_url, clients.client("sqs", sqs.THREADS, attempts=1))
     return Producer(store, queue, bucket, Path(SPOOL_FOLDER).absolute(), run_id)
 
 

@@ -15,7 +15,7 @@ from pytest_django.plugin import _DatabaseBlocker
 
 from realtime.devstack import DevStack
 from realtime.devstack.database import load_jurisdiction, migrate, using_database
-from realtime.importers import compatibility
+from realtime.importers.bulk import compatibility
 from tests import support
 from tests.support import Aws
 

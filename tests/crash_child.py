@@ -35,8 +35,8 @@ from django.db import connection, transaction  # noqa: E402
 from django.db.backends.base.base import BaseDatabaseWrapper  # noqa: E402
 from django.db.backends.utils import CursorWrapper  # noqa: E402
 
-from realtime.s3 import S3Store  # noqa: E402
-from realtime.sqs import SqsQueue  # noqa: E402
+from realtime.backends.s3 import S3Store  # noqa: E402
+from realtime.backends.sqs import SqsQueue  # noqa: E402
 
 ADAPTERS = {"s3": S3Store, "sqs": SqsQueue}
 _PACKAGE = f"{ROOT / 'realtime'}{os.sep}"
@@ -139,8 +139,8 @@ def _statement(watch: Watch, function: Callable[..., Any]) -> Any:
 
 if __name__ == "__main__":
     watch_everything(Watch(os.environ))  # type: ignore[arg-type]
-    from realtime import inbox
+    from realtime.consumer import sources
 
     # What is released comes again at once.
-    inbox.RELEASE_SECONDS = (0, 0)
+    sources.RELEASE_SECONDS = (0, 0)
     runpy.run_path(str(ROOT / "manage.py"), run_name="__main__")

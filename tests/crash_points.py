@@ -12,7 +12,7 @@ from tests.crash_child import ADAPTERS, ROOT
 
 COMMANDS = ("import_realtime", "archive_realtime", "retry_realtime", "finalize_realtime")
 # The sending side: the commands take values from these modules, but run nothing of them.
-SENDING = {"producer", "outbox", "publishing", "spool", "retrying"}
+SENDING = {"producer"}
 # How variables that hold an adapter are called everywhere.
 NAMES = {"s3": "store", "sqs": "queue"}
 
@@ -161,7 +161,7 @@ class _Finder(ast.NodeVisitor):
         holder = _tail(ast.unparse(node.value))
         for name, methods in _METHODS.items():
             # An adapter calls itself too.
-            held_as = "self" if self._module == name else NAMES[name]
+            held_as = "self" if self._module == f"backends.{name}" else NAMES[name]
             if holder == held_as and node.attr in methods:
                 self._add(f"{name}.{node.attr}")
         if node.attr == "atomic" and holder == "transaction":

@@ -15,11 +15,12 @@ from typing import Any
 from django.db import connection
 from openstates.data.models import Organization
 
-from realtime import archive, folder, resend
+from realtime.consumer import directory
+from realtime.domain.scraped_object import SCRAPED_AT_METADATA, ticks_of, time_of
+from realtime.files import archive, redrive
 from realtime.finalization.finalize import finalize_anyway, finalize_complete
-from realtime.finalization.steps import Means
+from realtime.finalization.state_machine import Means
 from realtime.models import File, ScrapeRun, Suspect
-from realtime.scraped import SCRAPED_AT_METADATA, ticks_of, time_of
 from tests import oracle, scrapes
 from tests.crash_child import ROOT
 from tests.oracle import ScrapedFile
@@ -341,10 +342,10 @@ class World:
         told: list[str] = []
 
         def done() -> bool:
-            counts = resend.retry(
+            counts = redrive.retry(
                 self.mail.store, self.mail.queue, self.mail.config, {}, self._refused, told.append
             )
-            return not counts[resend.LATER]
+            return not counts[redrive.LATER]
 
         assert wait_until(done, _PATIENCE), told
 
@@ -358,7 +359,7 @@ class World:
 
     def imported_by_hand(self) -> None:
         """Import the folder."""
-        folder.run(
+        directory.run(
             self.mail.config, self._folder, "wy", JURISDICTION, lambda: False, lambda failure: None
         )
 

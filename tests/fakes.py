@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
-from realtime.errors import RealtimeError, RetryLater, Unavailable
+from realtime.domain.errors import RealtimeError, RetryLater, Unavailable
 
 
 class MemoryStore:

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.test import override_settings
 
-from realtime.finalization import steps
+from realtime.finalization import state_machine
 from realtime.models import ScrapeRun
 from tests import scrapes
 from tests.scrapes import Mail
@@ -19,7 +19,7 @@ from tests.scrapes import Mail
 def import_only(mail: Mail) -> None:
     """One import run that finalizes nothing."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("realtime.ingest.finalize_complete", lambda means: [])
+        patch.setattr("realtime.consumer.run.finalize_complete", lambda means: [])
         mail.run()
 
 
@@ -72,5 +72,5 @@ def command(mail: Mail, name: str, *arguments: str) -> dict[str, Any]:
     return report
 
 
-def means_of(mail: Mail, **more: Any) -> steps.Means:
-    return steps.Means(mail.store, 10**6, lambda: None, lambda: False, **more)
+def means_of(mail: Mail, **more: Any) -> state_machine.Means:
+    return state_machine.Means(mail.store, 10**6, lambda: None, lambda: False, **more)

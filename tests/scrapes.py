@@ -8,13 +8,13 @@ from typing import Any
 from openstates.scrape import Bill, Event, State, VoteEvent
 from openstates.utils import JSONEncoderPlus
 
-from realtime.config import BULK, Config, load
-from realtime.inbox import QueueInbox
-from realtime.ingest import Limits, run
+from realtime.backends.s3 import S3Store
+from realtime.backends.sqs import SqsQueue
+from realtime.consumer.run import Limits, run
+from realtime.consumer.sources import QueueInbox
+from realtime.domain.config import BULK, Config, load
 from realtime.models import File
-from realtime.report import Report
-from realtime.s3 import S3Store
-from realtime.sqs import SqsQueue
+from realtime.monitoring.report import Report
 from tests.support import Aws, messages_in
 
 SESSION = "2031"

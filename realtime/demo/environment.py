@@ -7,8 +7,8 @@ from unittest.mock import patch
 
 from django.test import override_settings
 
-from realtime import config
 from realtime.devstack import database
+from realtime.domain import config
 
 # What a program needs in order to run; anything else could name somebody's real database, queue,
 # credentials or proxy.

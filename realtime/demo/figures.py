@@ -8,7 +8,7 @@ from django.db.models import Count
 from realtime.devstack import DevStack
 from realtime.devstack.stack import BUCKET
 from realtime.models import File, Outcome, ScrapeRun
-from realtime.report import percentile
+from realtime.monitoring.report import percentile
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType

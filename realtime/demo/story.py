@@ -15,7 +15,7 @@ from realtime.demo.site import Site
 from realtime.demo.view import Progress, View
 from realtime.devstack import DevStack, database
 from realtime.devstack.workspace import Workspace
-from realtime.errors import RealtimeError
+from realtime.domain.errors import RealtimeError
 
 # Seconds that the sample site takes for a page, as real ones do, and from one import run to the
 # next: cron would do it every minute.

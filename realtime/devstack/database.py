@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from yaml import YAMLError
 
-from realtime.database import settings_for
+from realtime.backends.postgres.url import settings_for
 from realtime.devstack.errors import StackError
 
 if TYPE_CHECKING:

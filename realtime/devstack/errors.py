@@ -1,6 +1,6 @@
 """What can go wrong in the embedded stack."""
 
-from realtime.errors import RealtimeError
+from realtime.domain.errors import RealtimeError
 
 
 class StackError(RealtimeError):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from realtime.messages import ReceivedMessage
-from realtime.ports import Gone, ObjectVersion, StoredFile
+from realtime.domain.interfaces import Gone, ObjectVersion, StoredFile
+from realtime.domain.messages import ReceivedMessage
 
 Clock = Callable[[], datetime]
 

@@ -9,10 +9,11 @@ from typing import Any
 from django.db import connection
 from django.db.models import F
 
-from realtime import ledger, runs
-from realtime.errors import RetryLater, Unavailable
-from realtime.finalization.steps import Finalization, Means, OutOfTime, Overtaken
-from realtime.importers.explain import interrupted
+from realtime.domain.errors import RetryLater, Unavailable
+from realtime.finalization.state_machine import Finalization, Means, OutOfTime, Overtaken
+from realtime.importers.diagnosis.explain import interrupted
+from realtime.ledger import files as ledger_files
+from realtime.ledger import scrape_runs
 from realtime.models import Closed, ScrapeRun
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def finalize_complete(means: Means, only: ScrapeRun | None = None) -> Iterator[F
     unable: set[str] = set()
     while not means.must_stop():
         # Asked anew for each, since each may take long enough for the world to change.
-        plans = runs.plans(ledger.database_now())
+        plans = scrape_runs.plans(ledger_files.database_now())
         if only is not None:
             plans = [plan for plan in plans if plan.run == only]
         plan = next((p for p in plans if p.run.jurisdiction_id not in unable), None)
@@ -76,23 +77,23 @@ def _about(run: ScrapeRun, action: str) -> dict[str, Any]:
 def _give_up(run: ScrapeRun) -> None:
     """Count a finalization that broke; after some, close the run, so that newer ones go on."""
     ScrapeRun.objects.filter(run_id=run.run_id).update(attempts=F("attempts") + 1)
-    now = ledger.database_now()
+    now = ledger_files.database_now()
     ScrapeRun.objects.filter(run_id=run.run_id, attempts__gte=ATTEMPTS).update(
         finalized_at=now, closed=Closed.BROKEN, closed_at=now, step="", cursor=None
     )
 
 
-def _carry_out(plan: runs.Plan, means: Means) -> Iterator[Finalized]:
+def _carry_out(plan: scrape_runs.Plan, means: Means) -> Iterator[Finalized]:
     for older in plan.closing:
         yield _finalize(older, means, partial(_why_closed, older))
     yield _finalize(plan.run, means, partial(_why_nothing_deleted, plan.run))
 
 
 def _why_nothing_deleted(run: ScrapeRun) -> str:
-    if waits := runs.why_not(run):
+    if waits := scrape_runs.why_not(run):
         # Complete when this began: a failed file is being tried again.
         raise RetryLater(f"run {run.run_id}: {waits}")
-    return Closed.FAILED if runs.failures(run) else ""
+    return Closed.FAILED if scrape_runs.failures(run) else ""
 
 
 def finalize_anyway(run: ScrapeRun, means: Means) -> Iterator[Finalized]:
@@ -103,10 +104,10 @@ def finalize_anyway(run: ScrapeRun, means: Means) -> Iterator[Finalized]:
     """
     older = [
         one
-        for one in runs.open_runs(run.jurisdiction_id)
+        for one in scrape_runs.open_runs(run.jurisdiction_id)
         if one.started_at < run.started_at and one != run
     ]
-    there = runs.arrivals(older)
+    there = scrape_runs.arrivals(older)
     for one in older:
         if one.run_id in there and there[one.run_id].complete:
             yield _finalize(one, means, partial(_why_nothing_deleted, one))

@@ -9,12 +9,12 @@ from uuid import UUID
 from django.db import connection
 from openstates.data.models import Event, VoteEvent
 
-from realtime import ledger
-from realtime.batch_import import bills_named, result_of, settle_references
-from realtime.batching import FetchedFile, Result, describe
-from realtime.errors import RetryLater
-from realtime.history import LedgerHistory
+from realtime.domain.errors import RetryLater
+from realtime.domain.results import FetchedFile, Result, describe
+from realtime.importers.batch_transaction import bills_named, result_of, settle_references
 from realtime.importers.choice import applier
+from realtime.ledger import files as ledger_files
+from realtime.ledger.history import LedgerHistory
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
 
 logger = logging.getLogger(__name__)
@@ -114,14 +114,14 @@ def apply_again(
     ]
     pairs = [(by_identity[result.identity], result) for result in results]
     _correct(pairs)
-    settle_references(jurisdiction_id, results, ledger.database_now())
+    settle_references(jurisdiction_id, results, ledger_files.database_now())
     return sum(result.outcome in (Outcome.INSERTED, Outcome.UPDATED) for result in results)
 
 
 def _correct(pairs: Sequence[tuple[File, Result]]) -> None:
     changed = []
     for row, result in pairs:
-        before = ledger.corrected_fields(row)
+        before = ledger_files.corrected_fields(row)
         if result.outcome == Outcome.SUPERSEDED and not row.row_id:
             row.outcome, row.row_id = result.outcome, result.row_id
         elif result.outcome in APPLIED and (
@@ -131,10 +131,10 @@ def _correct(pairs: Sequence[tuple[File, Result]]) -> None:
             row.reason = row.field = row.detail = row.traceback = ""
         elif result.outcome == Outcome.FAILED:
             _give_up(row, result)
-        ledger.describe_again(row, result)
-        if ledger.corrected_fields(row) != before:
+        ledger_files.describe_again(row, result)
+        if ledger_files.corrected_fields(row) != before:
             changed.append(row)
-    ledger.correct(changed)
+    ledger_files.correct(changed)
 
 
 def _give_up(row: File, result: Result) -> None:
@@ -168,7 +168,7 @@ def vacate(object_type: str, rows: Sequence[File]) -> None:
     withdraw(object_type, [row.row_id for row in rows], rows[0].run_id)
     for row in rows:
         row.row_id = ""
-    ledger.correct(rows)
+    ledger_files.correct(rows)
 
 
 def withdraw(object_type: str, row_ids: Collection[str], run_id: UUID | None) -> None:

@@ -8,10 +8,10 @@ from importlib import import_module
 from typing import Any
 
 _MODULES = {
-    "JurisdictionImporter": "jurisdictions",
-    "BillImporter": "bills",
-    "VoteEventImporter": "votes",
-    "EventImporter": "events",
+    "JurisdictionImporter": "bulk.jurisdictions",
+    "BillImporter": "bulk.bills",
+    "VoteEventImporter": "bulk.votes",
+    "EventImporter": "bulk.events",
 }
 __all__ = ["BillImporter", "EventImporter", "JurisdictionImporter", "VoteEventImporter"]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from openstates.data.models import LegislativeSession
 
-from realtime.batching import About
-from realtime.errors import PoisonMessage
-from realtime.importers.tables import storable
+from realtime.domain.errors import PoisonMessage
+from realtime.domain.results import About
+from realtime.importers.bulk.tables import storable
 
 # What an entity in a list may refer to.
 _MEMBERS = ("person_id", "organization_id")

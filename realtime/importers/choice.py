@@ -3,9 +3,9 @@
 import logging
 from functools import cache
 
-from realtime.config import BULK
-from realtime.importers.applying import Applier, OneByOne
-from realtime.importers.compatibility import UnknownCore, require_known_core
+from realtime.domain.config import BULK
+from realtime.importers.bulk.compatibility import UnknownCore, require_known_core
+from realtime.importers.core.one_by_one import Applier, OneByOne
 from realtime.importers.history import History
 
 logger = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ def applier(name: str, jurisdiction_id: str, history: History) -> Applier:
     """
     if name == BULK and _core_is_known():
         # It takes from core what one that is not known may lack.
-        from realtime.importers.in_bulk import InBulk
+        from realtime.importers.bulk.applier import InBulk
 
         return InBulk(jurisdiction_id, history)
     return OneByOne(jurisdiction_id, history)

@@ -3,8 +3,8 @@
 from collections.abc import Collection
 from typing import Protocol
 
-from realtime.batching import FetchedFile
-from realtime.scraped import ScrapeOrder
+from realtime.domain.results import FetchedFile
+from realtime.domain.scraped_object import ScrapeOrder
 
 
 class Newest(Protocol):

@@ -8,7 +8,7 @@ from django.core.exceptions import FieldDoesNotExist, FieldError, ValidationErro
 from django.db.models import Model
 from openstates.data import models
 
-from realtime.messages import is_storable
+from realtime.domain.messages import is_storable
 
 PERSON, ORGANIZATION, VOTE_EVENT = "person", "organization", "vote event"
 # What a vote event is about, by scrape id too; and what an agenda names, by its identifier only.

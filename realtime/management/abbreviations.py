@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from realtime.errors import ConfigurationError
-from realtime.fetching import jurisdiction_of
+from realtime.domain.errors import ConfigurationError
+from realtime.files.fetch import jurisdiction_of
 
 
 def jurisdictions(abbreviations: Iterable[str]) -> dict[str, str]:

@@ -9,10 +9,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError, connection
 
-from realtime.config import Config
-from realtime.errors import RealtimeError
+from realtime.consumer.context import database_needed
+from realtime.domain.config import Config
+from realtime.domain.errors import RealtimeError
 from realtime.management.limits import positive
-from realtime.work import database_needed
 
 
 class LedgerCommand(BaseCommand):

@@ -11,8 +11,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
-from realtime import failures, resend
-from realtime.errors import RealtimeError
+from realtime.domain.errors import RealtimeError
+from realtime.files import redrive
+from realtime.ledger import failures
 from realtime.models import File
 from realtime.page import audit, names, services
 from realtime.page.access import operators_only
@@ -22,10 +23,10 @@ _SECONDS = 20
 
 _SENT = "sent again"
 _TOLD = {
-    resend.RETRIED: _SENT,
-    resend.LATER: "can only be retried later",
-    resend.GONE: "gone from the bucket",
-    resend.REFUSED: "refused, since the message is what is wrong",
+    redrive.RETRIED: _SENT,
+    redrive.LATER: "can only be retried later",
+    redrive.GONE: "gone from the bucket",
+    redrive.REFUSED: "refused, since the message is what is wrong",
 }
 
 
@@ -93,7 +94,7 @@ def _send(request: HttpRequest, file: File, what: str, batches: Iterable[list[Fi
     try:
         config = services.config()
         for batch in batches:
-            done += resend.retry_files(
+            done += redrive.retry_files(
                 services.store(), services.queue(), config, [batch], told.append
             )
     except RealtimeError as exc:
@@ -103,7 +104,7 @@ def _send(request: HttpRequest, file: File, what: str, batches: Iterable[list[Fi
         summary = ", ".join(f"{n} {_TOLD[name]}" for name, n in done.items() if n)
         audit.note(request, file, f"{what}: {summary or 'nothing was sent'}")
     if summary:
-        level = messages.SUCCESS if set(+done) == {resend.RETRIED} else messages.WARNING
+        level = messages.SUCCESS if set(+done) == {redrive.RETRIED} else messages.WARNING
         messages.add_message(request, level, f"{summary[:1].upper()}{summary[1:]}.")
     if problem:
         messages.error(request, problem)

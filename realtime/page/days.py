@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from django.utils.safestring import SafeString
 
+from realtime.monitoring.status.lag import Lag
 from realtime.page import charts
 from realtime.page.words import duration
-from realtime.status.lag import Lag
 
 HOURS = 24
 

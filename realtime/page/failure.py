@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 
-from realtime.errors import RealtimeError
+from realtime.domain.errors import RealtimeError
+from realtime.domain.interfaces import Gone
 from realtime.models import File, Outcome
 from realtime.page import audit, names, services
 from realtime.page.access import operators_only
 from realtime.page.document import Document, document
-from realtime.ports import Gone
 
 # What a browser takes without effort; a larger file is for a better tool.
 MOST_BYTES = 1_000_000

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
-from realtime.status.lag import Lag
-from realtime.status.run_states import RunState, State
+from realtime.monitoring.status.lag import Lag
+from realtime.monitoring.status.run_states import RunState, State
 
 # Seconds from scraped to visible that nineteen of twenty files keep to.
 FRESH, SLOW = 10 * 60, 60 * 60

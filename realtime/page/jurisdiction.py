@@ -5,16 +5,16 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from realtime.ledger import database_now
+from realtime.ledger.files import database_now
 from realtime.models import File
+from realtime.monitoring.status import files, lag, run_states
+from realtime.monitoring.status.reading import reading
+from realtime.monitoring.status.sooner import sooner
 from realtime.page import charts, names
 from realtime.page.access import operators_only
 from realtime.page.days import day, hours_until
 from realtime.page.freshness import latest
 from realtime.page.progress import last_sent, progress
-from realtime.status import files, lag, run_states
-from realtime.status.reading import reading
-from realtime.status.sooner import sooner
 
 _FILES = 20
 _RUNS = 10

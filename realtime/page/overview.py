@@ -8,17 +8,17 @@ from datetime import datetime
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from realtime.ledger import database_now
+from realtime.ledger.files import database_now
+from realtime.monitoring.status import files, lag, run_states, workers
+from realtime.monitoring.status.files import Failures
+from realtime.monitoring.status.lag import Lag
+from realtime.monitoring.status.reading import reading
+from realtime.monitoring.status.received import received
 from realtime.page import names, services
 from realtime.page.access import operators_only
 from realtime.page.days import Day, day, hours_until
 from realtime.page.freshness import Freshness, Latest, latest
 from realtime.page.progress import Progress, last_sent, progress
-from realtime.status import files, lag, run_states, workers
-from realtime.status.files import Failures
-from realtime.status.lag import Lag
-from realtime.status.reading import reading
-from realtime.status.received import received
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from typing import cast
 from django.conf import settings
 from django.core.cache import cache
 
-from realtime import aws
-from realtime.config import Config
-from realtime.s3 import THREADS, S3Store
-from realtime.sqs import SqsQueue
-from realtime.status import queue as status_queue
+from realtime.backends import clients
+from realtime.backends.s3 import THREADS, S3Store
+from realtime.backends.sqs import SqsQueue
+from realtime.domain.config import Config
+from realtime.monitoring.status import queue as status_queue
 
 # Seconds that a page waits for each request, and that an answer about the queue is shown.
 _CONNECTING, _SILENCE = 2.0, 10.0
@@ -25,13 +25,13 @@ def config() -> Config:
 def store() -> S3Store:
     """The bucket. Raises ConfigurationError as `config().bucket` does."""
     name = config().bucket.name
-    client = aws.client("s3", THREADS, attempts=2, connecting=_CONNECTING, silence=_SILENCE)
+    client = clients.client("s3", THREADS, attempts=2, connecting=_CONNECTING, silence=_SILENCE)
     return S3Store(name, client)
 
 
 def queue() -> SqsQueue:
     """The queue. Raises ConfigurationError when none is named."""
-    client = aws.client("sqs", 1, attempts=2, connecting=_CONNECTING, silence=_SILENCE)
+    client = clients.client("sqs", 1, attempts=2, connecting=_CONNECTING, silence=_SILENCE)
     return SqsQueue(config().require_queue(), client)
 
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from realtime.status.behind import minutes
+from realtime.monitoring.status.behind import minutes
 
 NOTHING = "\N{EN DASH}"
 

@@ -16,11 +16,11 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from realtime.backends.s3 import S3Store
+from realtime.backends.sqs import SqsQueue
 from realtime.devstack import DevStack
 from realtime.devstack.memory import MemoryQueue, MemoryStore
-from realtime.ports import Queue, Store
-from realtime.s3 import S3Store
-from realtime.sqs import SqsQueue
+from realtime.domain.interfaces import Queue, Store
 from tests.support import ROOT, wait_until
 
 MINISTACK = ROOT / ".venv-emulator" / "bin" / "ministack"

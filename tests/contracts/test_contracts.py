@@ -1,4 +1,4 @@
-"""The contracts of `realtime.ports`, for each implementation there is."""
+"""The contracts of `realtime.domain.interfaces`, for each implementation there is."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from _pytest.fixtures import SubRequest
 
+from realtime.backends.s3 import S3Store
+from realtime.backends.sqs import SqsQueue
 from realtime.devstack import DevStack
-from realtime.errors import ConfigurationError
-from realtime.ports import Gone, Queue, Store
-from realtime.s3 import S3Store
-from realtime.sqs import SqsQueue
+from realtime.domain.errors import ConfigurationError
+from realtime.domain.interfaces import Gone, Queue, Store
 from tests.contracts import backends
 from tests.contracts.backends import Backend
 from tests.support import not_installed, wait_until

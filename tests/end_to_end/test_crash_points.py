@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 import pytest
 from pytest_django.plugin import _DatabaseBlocker
 
-from realtime import inbox
+from realtime.consumer import sources
 from realtime.devstack import DevStack
 from realtime.devstack.database import using_database
 from tests import crash_points, crash_scenario, rows
@@ -26,7 +26,7 @@ from tests.support import REAL_DATA
 SITES = crash_points.sites()
 # Places that the scenario does not come to, and why that is no gap.
 ELSEWHERE = {
-    Site("database", "failures.discard"): (
+    Site("database", "ledger.failures.discard"): (
         "only the page discards; one statement, which is all of its transaction"
     ),
     Site("database", "finalization.finalize._give_up"): (
@@ -37,12 +37,12 @@ ELSEWHERE = {
         "only where the files of one vote event are looked up in several ways; commits with the"
         " step of the finalization that it is part of"
     ),
-    Site("database", "importers.deleting.delete"): (
-        "only where something listens to core's signals; else what deletes is in importers.writing"
+    Site("database", "importers.bulk.deleting.delete"): (
+        "only where something listens to core's signals; else importers.bulk.writing deletes"
     ),
 }
 if (REAL_DATA / "wy").is_dir():
-    ELSEWHERE[Site("database", "importers.references._relink")] = (
+    ELSEWHERE[Site("database", "importers.linking._relink")] = (
         "Wyoming's vote events name no actions; the generated ones do"
     )
 Trace = dict[Site, list[Effect]]
@@ -88,7 +88,7 @@ def new_world(
     @contextmanager
     def new() -> Iterator[World]:
         with pytest.MonkeyPatch.context() as patch, new_database() as url:
-            patch.setattr(inbox, "RELEASE_SECONDS", (0, 0))
+            patch.setattr(sources, "RELEASE_SECONDS", (0, 0))
             yield World(material, fresh_aws(stack), url, tmp_path_factory.mktemp("by-hand"))
 
     return new

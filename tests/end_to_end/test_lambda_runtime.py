@@ -10,7 +10,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from realtime import locks
+from realtime.backends.postgres import locks
 from realtime.devstack import DevStack
 from realtime.devstack.lambda_runtime import LambdaRuntime
 from tests import scrapes

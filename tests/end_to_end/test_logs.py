@@ -99,7 +99,7 @@ def test_log_format__terminal_or_not__as_asked_or_as_suits_the_reader(
     if expected == "json":
         assert json.loads(line)["message"] == "import run ended"
     else:
-        assert " INFO realtime.work: import run ended " in line
+        assert " INFO realtime.consumer.context: import run ended " in line
 
 
 def test_commands__wrong_log_format__one_clear_line_and_status_1(

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from realtime import archive, whereabouts
+from realtime.domain.scraped_object import SCRAPED_AT_METADATA
+from realtime.files import archive
+from realtime.ledger import locations
 from realtime.models import File
-from realtime.scraped import SCRAPED_AT_METADATA
 from tests import scrapes
 from tests.scrapes import Mail
 from tests.support import Aws
@@ -167,7 +168,7 @@ def test_archive__prefix__files_stay_below_it(aws: Aws, database: str) -> None:
 def test_archive__file_moved_twice_by_two_calls__one_copy(mail: Mail) -> None:
     mail.publish(scrapes.jurisdiction())
     mail.run()
-    files = whereabouts.unsettled([], datetime.now(UTC), 0, 10)
+    files = locations.unsettled([], datetime.now(UTC), 0, 10)
     archive_all(mail)
     archive._settle(mail.store, mail.config, files)
     assert mail.keys() == [File.objects.get().settled_key]
@@ -178,7 +179,7 @@ def test_archive__two_calls_at_once_on_one_file__each_finds_the_copy_of_the_othe
 ) -> None:
     mail.publish(scrapes.jurisdiction())
     mail.run()
-    files = archive._plan(mail.config, whereabouts.unsettled([], datetime.now(UTC), 0, 10))
+    files = archive._plan(mail.config, locations.unsettled([], datetime.now(UTC), 0, 10))
     assert archive._move(mail.store, files[0]) == "archived"
     assert archive._move(mail.store, files[0]) == "archived"
     assert mail.keys() == [File.objects.get().settled_key]

@@ -13,8 +13,8 @@ from pytest_django.plugin import _DatabaseBlocker
 
 from realtime.devstack import DevStack
 from realtime.devstack.database import using_database
+from realtime.domain.scraped_object import SCRAPED_AT_METADATA
 from realtime.models import APPLIED, File
-from realtime.scraped import SCRAPED_AT_METADATA
 from tests import bad_input, scrapes
 from tests.bad_input import FILE_TYPES, Case
 from tests.conftest import fresh_aws
@@ -137,7 +137,7 @@ def _mail(stack: DevStack, template: str, blocker: _DatabaseBlocker) -> Iterator
 
 
 def _run(mail: Mail, bodies: Sequence[str], good_keys: Sequence[str]) -> Outcome:
-    logger, broken = logging.getLogger("realtime.jurisdiction_batches"), _Recorder()
+    logger, broken = logging.getLogger("realtime.consumer.batches"), _Recorder()
     logger.addHandler(broken)
     outcome = Outcome()
     try:

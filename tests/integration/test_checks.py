@@ -19,11 +19,11 @@ from django.core.checks import CheckMessage
 from django.core.checks.registry import registry
 from pytest_django.fixtures import SettingsWrapper
 
-from realtime import aws as clients
-from realtime import pooler
-from realtime.checks import TAG, files, postgres, queue
-from realtime.config import Config, load
+from realtime.backends import clients
+from realtime.backends.postgres import pooler_check
 from realtime.devstack.database import using_database
+from realtime.domain.config import Config, load
+from realtime.monitoring.checks import TAG, files, postgres, queue
 from tests.support import Aws, CompletedText, not_installed, wait_until
 
 # Debian's lies where only root looks.
@@ -181,7 +181,7 @@ def test_database__one_server_session_for_all_clients__is_a_pooler(
     database: str, config: Config, settings: SettingsWrapper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.REALTIME = load({"DATABASE_URL": database})
-    monkeypatch.setattr(pooler, "_backend", lambda of: 4711)
+    monkeypatch.setattr(pooler_check, "_backend", lambda of: 4711)
     assert ids(postgres.check_database()) == ["E023"]
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from realtime.config import BULK, CORE
 from realtime.devstack import DevStack
 from realtime.devstack.database import load_people, using_database
+from realtime.domain.config import BULK, CORE
 from realtime.models import File
 from tests import oracle, rows, scrapes
 from tests.scrapes import Mail

@@ -12,11 +12,11 @@ from botocore.exceptions import ClientError
 from django.db import connections
 from pytest_django.fixtures import SettingsWrapper
 
-from realtime import aws, database_secret
-from realtime.config import Secret, load
-from realtime.database import databases, settings_for
+from realtime.backends import clients, database_secret
+from realtime.backends.postgres.url import databases, settings_for
 from realtime.devstack import DevStack
-from realtime.errors import ConfigurationError
+from realtime.domain.config import Secret, load
+from realtime.domain.errors import ConfigurationError
 from tests.support import Aws, CompletedText, run_manage
 
 PASSWORD = "p@ss/w:rd %#[?'\""
@@ -159,7 +159,7 @@ def test_database_url__not_allowed__names_what_is_needed(
 
             return refuse
 
-    monkeypatch.setattr(aws, "client", lambda *_, **__: Refusing())
+    monkeypatch.setattr(clients, "client", lambda *_, **__: Refusing())
     variable = "DATABASE_URL_PARAMETER" if service == "ssm" else "DATABASE_URL_SECRET"
     action = "ssm:GetParameter" if service == "ssm" else "secretsmanager:GetSecretValue"
     with pytest.raises(ConfigurationError, match=f"{variable}: not allowed .* {action}"):

@@ -1,7 +1,7 @@
 """A run that is cut short: what it did not get to comes again."""
 
-from realtime.inbox import QueueInbox
-from realtime.ingest import Limits, run
+from realtime.consumer.run import Limits, run
+from realtime.consumer.sources import QueueInbox
 from tests import scrapes
 from tests.scrapes import Mail
 from tests.support import Aws

@@ -14,17 +14,18 @@ import pytest
 from botocore.config import Config as ClientConfig
 from pytest_django.plugin import _DatabaseBlocker
 
-from realtime import archive, inbox
-from realtime.config import Bucket
+from realtime.backends.s3 import S3Store
+from realtime.backends.sqs import SqsQueue
+from realtime.consumer import sources
 from realtime.devstack import DevStack
 from realtime.devstack.database import using_database
-from realtime.errors import RealtimeError, Unavailable
+from realtime.domain.config import Bucket
+from realtime.domain.errors import RealtimeError, Unavailable
+from realtime.files import archive
 from realtime.models import File
-from realtime.producer import File as ScrapedFile
-from realtime.producer import Jurisdiction, Producer
-from realtime.retrying import Patience
-from realtime.s3 import S3Store
-from realtime.sqs import SqsQueue
+from realtime.producer.producer import File as ScrapedFile
+from realtime.producer.producer import Jurisdiction, Producer
+from realtime.producer.retry import Patience
 from tests import oracle, rows, scrapes
 from tests.fault_proxy import (
     AwsProxy,
@@ -100,7 +101,7 @@ def through(proxy: AwsProxy, aws: Aws) -> Aws:
 @pytest.fixture
 def mail(proxy: AwsProxy, aws: Aws, database: str, monkeypatch: pytest.MonkeyPatch) -> Mail:
     """SCRAPE is published, and what is released comes again at once."""
-    monkeypatch.setattr(inbox, "RELEASE_SECONDS", (0, 0))
+    monkeypatch.setattr(sources, "RELEASE_SECONDS", (0, 0))
     mail = Mail(through(proxy, aws), database)
     mail.publish(*SCRAPE)
     return mail

@@ -9,12 +9,13 @@ from django.core.management import CommandError
 from django.db import connection
 from openstates.data.models import Bill, Event, RunPlan, VoteEvent
 
-from realtime import ledger, prune
-from realtime.config import BULK, CORE
-from realtime.finalization import steps
+from realtime.domain.config import BULK, CORE
+from realtime.files.refetch import read_again
+from realtime.finalization import state_machine
 from realtime.finalization.finalize import finalize_complete
+from realtime.ledger import files as ledger_files
+from realtime.ledger import retention
 from realtime.models import File, ScrapeRun
-from realtime.rereading import read_again
 from tests import scrapes
 from tests.scrape_runs import Run, command, import_only, means_of
 from tests.scrapes import Mail
@@ -216,11 +217,11 @@ def test_finalize__stopped_between_any_two_transactions__next_call_goes_on(mail:
     asked = 0
     for allowed in range(1, 40):
         stops = chain(repeat(False, allowed), repeat(True))
-        means = steps.Means(mail.store, 10**6, lambda: None, stops.__next__)
+        means = state_machine.Means(mail.store, 10**6, lambda: None, stops.__next__)
         try:
             if not list(finalize_complete(means)) and second.row.finalized_at:
                 break
-        except steps.OutOfTime:
+        except state_machine.OutOfTime:
             asked += 1
     assert asked > 3
     assert [v.motion_text for v in VoteEvent.objects.all()] == ["new"]
@@ -256,7 +257,7 @@ def test_finalize__archived_while_it_reads__files_found_where_they_went(mail: Ma
         return read_again(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("realtime.finalization.steps.read_again", read_late)
+        patch.setattr("realtime.finalization.state_machine.read_again", read_late)
         [one] = finalize_complete(means_of(mail))
     assert one.counts["replayed"] == 4, "jurisdiction, bill, and the event twice"
     assert Event.objects.get().agenda.get().related_entities.get().bill == Bill.objects.get()
@@ -341,14 +342,14 @@ def test_finalize__closing_an_older_run_breaks__that_one_counted_and_the_newer_d
     newer.started_at = datetime.now(UTC)
     newer.publish(scrapes.event("New"))
     newer.end()
-    finish = steps.Finalization.finish
+    finish = state_machine.Finalization.finish
 
-    def broken(one: steps.Finalization) -> None:
+    def broken(one: state_machine.Finalization) -> None:
         if str(one._run.run_id) == older.id:
             raise ValueError("no luck")
         finish(one)
 
-    monkeypatch.setattr(steps.Finalization, "finish", broken)
+    monkeypatch.setattr(state_machine.Finalization, "finish", broken)
     for _ in range(4):
         mail.run()
     assert (older.row.closed, newer.row.closed) == ("broken", "")
@@ -471,7 +472,7 @@ def test_ledger__every_question_of_an_import_and_a_finalization__answered_by_an_
     import_only(mail)
     with connection.execute_wrapper(note):
         list(finalize_complete(means_of(mail)))
-        prune.prune(ledger.database_now())
+        retention.prune(ledger_files.database_now())
     with connection.cursor() as cursor:
         cursor.execute("SET enable_seqscan = off")
         for sql, params in asked.items():

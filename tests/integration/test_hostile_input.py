@@ -9,13 +9,16 @@ import pytest
 from django.db import connection
 from openstates.data.models import Bill, Jurisdiction, VoteEvent
 
-from realtime import archive, jurisdiction_batches, ledger, locks
-from realtime.errors import Unavailable
-from realtime.inbox import QueueInbox
-from realtime.ingest import Limits, run
+from realtime.backends.postgres import locks
+from realtime.backends.s3 import S3Store
+from realtime.consumer import batches
+from realtime.consumer.run import Limits, run
+from realtime.consumer.sources import QueueInbox
+from realtime.domain.errors import Unavailable
+from realtime.domain.scraped_object import SCRAPED_AT_METADATA
+from realtime.files import archive
+from realtime.ledger import files as ledger_files
 from realtime.models import File, ScrapeRun
-from realtime.s3 import S3Store
-from realtime.scraped import SCRAPED_AT_METADATA
 from tests import scrapes
 from tests.scrapes import Mail
 from tests.support import Aws
@@ -185,7 +188,7 @@ def test_import__our_tables_missing__unavailable_and_says_what_to_run(mail: Mail
 def test_import__file_that_breaks_the_batch_as_a_whole__found_by_halving_and_fails_alone(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record = ledger.record
+    record = ledger_files.record
 
     def choke(results: Any, now: Any) -> Any:
         results = list(results)
@@ -193,7 +196,7 @@ def test_import__file_that_breaks_the_batch_as_a_whole__found_by_halving_and_fai
             raise TypeError("HB 13 cannot be recorded")
         return record(results, now)
 
-    monkeypatch.setattr(ledger, "record", choke)
+    monkeypatch.setattr(ledger_files, "record", choke)
     mail.publish(*[scrapes.bill(f"HB {number}") for number in range(10, 17)])
     report = mail.run()
     assert (report.outcomes["inserted"], report.outcomes["failed"]) == (6, 1)
@@ -217,7 +220,7 @@ def test_import__vote_that_is_rolled_back__leaves_its_action_to_the_next(
 def test_import__busy_jurisdiction_and_little_time__stops_in_time(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jurisdiction_batches, "PATIENT", 60)
+    monkeypatch.setattr(batches, "PATIENT", 60)
     other = psycopg2.connect(mail.config.database_url)
     with other, other.cursor() as cursor:
         number = locks.number(scrapes.WYOMING.jurisdiction_id)
@@ -248,7 +251,7 @@ def test_import__keys_that_s3_refuses__unavailable_and_messages_stay(mail: Mail)
 
 
 def test_import__message_text__may_hold_any_line_break(mail: Mail) -> None:
-    from realtime.inbox import read_given
+    from realtime.consumer.sources import read_given
 
     body = json.dumps({"file_path": "wy/bill_1.json", "note": "a\u2028b"}, ensure_ascii=False)
     inbox = read_given(f"{body}\n{body}\n")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from openstates.data.models import Bill, Person, VoteEvent
 
-from realtime import jurisdiction_batches
-from realtime.batching import FetchedFile
-from realtime.config import load
-from realtime.folder import run
+from realtime.consumer import batches
+from realtime.consumer.directory import run
+from realtime.domain.config import load
+from realtime.domain.results import FetchedFile
 from realtime.models import File
 from tests import scrapes
 from tests.support import CompletedText
@@ -128,10 +128,10 @@ def test_directory__larger_than_a_batch__imported_in_order_and_never_held_whole(
 
     def import_group(*arguments: Any) -> Any:
         held.append(sum(isinstance(one, FetchedFile) for one in gc.get_objects()))
-        return jurisdiction_batches.import_group(*arguments)
+        return batches.import_group(*arguments)
 
-    monkeypatch.setattr("realtime.folder.BATCH_SIZE", 4)
-    monkeypatch.setattr("realtime.folder.import_group", import_group)
+    monkeypatch.setattr("realtime.consumer.directory.BATCH_SIZE", 4)
+    monkeypatch.setattr("realtime.consumer.directory.import_group", import_group)
     gc.collect()
     config = load({"DATABASE_URL": database})
     report = run(config, folder, "wy", scrapes.WYOMING.jurisdiction_id, lambda: False, print)

@@ -11,11 +11,16 @@ from django.db import connection
 from openstates.data.models import Bill, BillAction, LegislativeSession, VoteEvent
 from openstates.importers import BillImporter
 
-from realtime import fetching, inbox, jurisdiction_batches, ledger, locks, runs, scraped
-from realtime.config import BULK, CORE
-from realtime.errors import Unavailable
+from realtime.backends.postgres import locks
+from realtime.consumer import batches, sources
+from realtime.domain import scraped_object
+from realtime.domain.config import BULK, CORE
+from realtime.domain.errors import Unavailable
+from realtime.domain.scraped_object import SCRAPED_AT_METADATA
+from realtime.files import fetch
+from realtime.ledger import files as ledger_files
+from realtime.ledger import scrape_runs
 from realtime.models import File, ScrapeRun, Suspect
-from realtime.scraped import SCRAPED_AT_METADATA
 from tests import scrapes
 from tests.scrapes import Mail
 from tests.support import Aws
@@ -106,7 +111,8 @@ def test_import__run_complete_but_for_a_parked_vote__vote_fails_as_unresolved(
 def test_import__parked_for_a_day_without_a_run__fails_as_unresolved(session: Mail) -> None:
     [key] = session.publish(scrapes.vote_event(scrapes.bill()))
     session.run()
-    File.objects.filter(key=key).update(received_at=ledger.database_now() - 1.1 * runs.PATIENCE)
+    long_ago = ledger_files.database_now() - 1.1 * scrape_runs.PATIENCE
+    File.objects.filter(key=key).update(received_at=long_ago)
     session.run()
     assert scrapes.outcomes()[key] == "failed"
 
@@ -424,7 +430,7 @@ def test_import__database_interrupts_one_object__all_released_nothing_committed(
 def test_import__jurisdiction_busy__released(
     session: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jurisdiction_batches, "PATIENT", 0.2)
+    monkeypatch.setattr(batches, "PATIENT", 0.2)
     other = psycopg2.connect(session.config.database_url)
     with other, other.cursor() as cursor:
         number = locks.number(scrapes.WYOMING.jurisdiction_id)
@@ -475,8 +481,8 @@ def test_import__message_that_kills_the_process__fails_after_three_attempts(
     mail = Mail(aws, database, REALTIME_MAX_RECEIVES="1")
     mail.publish(scrapes.jurisdiction(), scrapes.bill())
     mail.queue.change_visibility(mail.queue.receive(2, 300), lambda: 0)
-    monkeypatch.setattr(inbox, "RELEASE_SECONDS", (0, 0))
-    read = scraped.read
+    monkeypatch.setattr(sources, "RELEASE_SECONDS", (0, 0))
+    read = scraped_object.read
 
     def die_of_bills(object_type: str, *more: Any) -> Any:
         if object_type == "bill":
@@ -484,8 +490,8 @@ def test_import__message_that_kills_the_process__fails_after_three_attempts(
         return read(object_type, *more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fetching, "read", die_of_bills)
-        for attempt in range(1, ledger.ATTEMPTS + 1):
+        patch.setattr(fetch, "read", die_of_bills)
+        for attempt in range(1, ledger_files.ATTEMPTS + 1):
             with pytest.raises(Killed):
                 mail.run()
             assert Suspect.objects.get().attempts == attempt

@@ -9,9 +9,10 @@ from django.db import connection
 from openstates.data.models import Bill, VoteEvent
 from pytest_django.fixtures import SettingsWrapper
 
-from realtime import jurisdiction_batches, locks
+from realtime.backends.postgres import locks
+from realtime.consumer import batches
+from realtime.domain.scraped_object import OBJECT_TYPES
 from realtime.lambda_handler import handler
-from realtime.scraped import OBJECT_TYPES
 from tests import scrapes
 from tests.scrapes import Mail
 from tests.support import Aws
@@ -75,7 +76,7 @@ def test_handler__sqs_batch__imports_and_leaves_the_deleting_to_lambda(mail: Mai
 def test_handler__sqs_batch_of_a_busy_jurisdiction__names_what_must_come_again(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jurisdiction_batches, "PATIENT", 0.2)
+    monkeypatch.setattr(batches, "PATIENT", 0.2)
     key = mail.put(scrapes.bill())
     other = psycopg2.connect(mail.config.database_url)
     with other, other.cursor() as cursor:

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from realtime import locks
+from realtime.backends.postgres import locks
 from realtime.devstack import DevStack
 from tests import scrapes
 from tests.cloudformation import Deployed

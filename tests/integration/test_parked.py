@@ -9,9 +9,10 @@ import psycopg2
 import pytest
 from openstates.data.models import Bill, VoteEvent
 
-from realtime import locks, parked
-from realtime.config import BULK, CORE
-from realtime.fetching import fetch
+from realtime.backends.postgres import locks
+from realtime.consumer import resume_parked
+from realtime.domain.config import BULK, CORE
+from realtime.files.fetch import fetch
 from realtime.models import File
 from tests import scrapes
 from tests.scrape_runs import Run
@@ -91,7 +92,7 @@ def test_import__file_to_wake_while_others_are_woken__woken_by_the_same_run(
         monkeypatch.undo()
         return fetch(*args)
 
-    monkeypatch.setattr("realtime.parked.fetch", another_parks_it)
+    monkeypatch.setattr("realtime.consumer.resume_parked.fetch", another_parks_it)
     assert mail.run().resumed == 2
     assert takes_parked_files(other)
 
@@ -110,7 +111,7 @@ def test_import__parked_again_and_what_it_waits_for_comes_meanwhile__imported_by
     other.execute(
         "UPDATE realtime_file SET bill_scrape_id = '', bill_identifier = '' WHERE key = %s", [key]
     )
-    resume = parked.__dict__["_resume"]
+    resume = resume_parked.__dict__["_resume"]
 
     def another_brings_the_bill(*args: Any) -> Any:
         again = resume(*args)
@@ -120,7 +121,7 @@ def test_import__parked_again_and_what_it_waits_for_comes_meanwhile__imported_by
         assert (report["inserted"], report["resumed"]) == (1, 0), "it leaves the vote to this run"
         return again
 
-    monkeypatch.setattr(parked, "_resume", another_brings_the_bill)
+    monkeypatch.setattr(resume_parked, "_resume", another_brings_the_bill)
     assert mail.run().resumed == 1
     assert VoteEvent.objects.get().bill == Bill.objects.get()
 
@@ -137,8 +138,8 @@ def test_import__jurisdiction_busy_for_long__no_more_of_its_parked_files_are_rea
     mail.run()
     other.execute("SELECT pg_advisory_unlock_all()")
     other.execute("SELECT pg_advisory_lock(%s, %s)", [locks.JURISDICTIONS, number])
-    monkeypatch.setattr(parked, "PATIENT", 0.2)
-    monkeypatch.setattr(parked, "BATCH_SIZE", 1)
+    monkeypatch.setattr(resume_parked, "PATIENT", 0.2)
+    monkeypatch.setattr(resume_parked, "BATCH_SIZE", 1)
     read.clear()
     assert mail.run().resumed == 0
     assert len(read) == 1

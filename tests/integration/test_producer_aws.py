@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from realtime import messages
-from realtime.config import Bucket
-from realtime.errors import ConfigurationError
-from realtime.messages import FileMessage, RunFinished
-from realtime.producer import File, Jurisdiction, NotPublished, Producer
-from realtime.s3 import S3Store
-from realtime.sqs import SqsQueue
+from realtime.backends.s3 import S3Store
+from realtime.backends.sqs import SqsQueue
+from realtime.domain import messages
+from realtime.domain.config import Bucket
+from realtime.domain.errors import ConfigurationError
+from realtime.domain.messages import FileMessage, RunFinished
+from realtime.producer.producer import File, Jurisdiction, NotPublished, Producer
 from tests.support import Aws
 
 WYOMING = Jurisdiction("wy", "ocd-jurisdiction/country:us/state:wy/government", "Wyoming")

@@ -5,7 +5,8 @@ import uuid
 import pytest
 from openstates.data.models import Event
 
-from realtime import ledger, prune
+from realtime.ledger import files as ledger_files
+from realtime.ledger import retention
 from realtime.models import File, ScrapeRun
 from tests import scrapes
 from tests.scrape_runs import Run, command
@@ -35,7 +36,7 @@ def test_prune_realtime__old_final_runs__forgotten_and_nothing_else(mail: Mail) 
     mail.run()
     command(mail, "archive_realtime")
     assert command(mail, "prune_realtime") == {"files": 0, "runs": 0, "messages": 0}
-    prune.prune(ledger.database_now())
+    retention.prune(ledger_files.database_now())
     keys = set(File.objects.values_list("key", flat=True))
     assert parked in keys
     assert free not in keys
@@ -66,7 +67,7 @@ def test_prune_realtime__newer_runs_were_closed__last_final_one_still_tells_stra
         mail.run()
         assert run.row.closed == "failed-files"
     command(mail, "archive_realtime")
-    prune.prune(ledger.database_now())
+    retention.prune(ledger_files.database_now())
     left = {str(run_id) for run_id in ScrapeRun.objects.values_list("run_id", flat=True)}
     assert left == {final.id, closed[-1].id}
     mail.publish(late)

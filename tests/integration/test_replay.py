@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from openstates.data.models import Bill, Event, VoteEvent
 
-from realtime import batch_import, waiting
-from realtime.errors import PoisonMessage
+from realtime.domain.errors import PoisonMessage
+from realtime.files.refetch import read_again
 from realtime.finalization import replay
 from realtime.finalization.finalize import finalize_complete
+from realtime.importers import batch_transaction
+from realtime.ledger import parked as parked_files
 from realtime.models import File
-from realtime.rereading import read_again
 from tests import scrapes
 from tests.scrape_runs import Run, command, import_only, means_of
 from tests.scrapes import Mail
@@ -32,7 +33,7 @@ def test_finalize__file_retried_while_it_is_read__waits_for_it_and_begins_again(
     _, key = run.publish(scrapes.jurisdiction(), scrapes.vote_event(bill))
     mail.run()
     parked = File.objects.get(key=key)
-    waiting.fail_parked(parked.id, PoisonMessage("unresolved", "never came"))
+    parked_files.fail_parked(parked.id, PoisonMessage("unresolved", "never came"))
     File.objects.update(acknowledged_at=datetime.now(UTC))
     command(mail, "archive_realtime")
     run.publish(bill)
@@ -45,7 +46,7 @@ def test_finalize__file_retried_while_it_is_read__waits_for_it_and_begins_again(
         return read_again(store, max_bytes, rows)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("realtime.finalization.steps.read_again", read_late)
+        patch.setattr("realtime.finalization.state_machine.read_again", read_late)
         assert list(finalize_complete(means_of(mail))) == []
     assert (run.row.step, run.row.attempts) == ("", 0)
     mail.run()
@@ -67,7 +68,7 @@ def test_finalize__file_that_breaks_its_neighbours__stays_as_it_was_and_they_are
     mail.run()
     run.publish(scrapes.bill("HB 1"))
     run.end()
-    settle = batch_import.settle_references
+    settle = batch_transaction.settle_references
 
     def choke(jurisdiction_id: str, results: Any, now: Any) -> None:
         if any(r.file.content.data.get("name") == "Hearing 3" for r in results):

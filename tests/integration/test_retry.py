@@ -10,10 +10,12 @@ import pytest
 from django.db import connection
 from openstates.data.models import Bill, Person, VoteEvent
 
-from realtime import archive, failures, ledger, resend, runs, whereabouts
+from realtime.domain.interfaces import ObjectVersion
+from realtime.domain.scraped_object import RUN_ID_METADATA, SCRAPED_AT_METADATA
+from realtime.files import archive, redrive
+from realtime.ledger import failures, locations, scrape_runs
+from realtime.ledger import files as ledger_files
 from realtime.models import File, ScrapeRun
-from realtime.ports import ObjectVersion
-from realtime.scraped import RUN_ID_METADATA, SCRAPED_AT_METADATA
 from tests import scrapes
 from tests.scrapes import Mail
 from tests.support import Aws
@@ -52,7 +54,7 @@ def retry(
     mail: Mail, *keys: str, told: list[str] | None = None, **jurisdictions: str
 ) -> dict[str, int]:
     tell = (told if told is not None else []).append
-    counts = resend.retry(mail.store, mail.queue, mail.config, jurisdictions, keys, tell)
+    counts = redrive.retry(mail.store, mail.queue, mail.config, jurisdictions, keys, tell)
     return {name: n for name, n in counts.items() if n}
 
 
@@ -249,7 +251,8 @@ def test_retry__run_closed_for_its_failures__final_once_they_are_imported(mail: 
     assert ScrapeRun.objects.get().closed == "failed-files"
     mend()
     retry(mail)
-    assert runs.plans(ledger.database_now()) == [], "what is being tried again is not mended yet"
+    plans = scrape_runs.plans(ledger_files.database_now())
+    assert plans == [], "what is being tried again is not mended yet"
     assert mail.run().finalized == [RUN]
     assert ScrapeRun.objects.get().closed == ""
 
@@ -337,7 +340,7 @@ def test_retry__archive_slow_to_say_that_it_moved_the_file__leaves_the_root_all_
         [key] = mail.publish(scrapes.bill("HB 13"))
         assert mail.run().outcomes["failed"] == 1
     mend()
-    settled, asked = whereabouts.settled, count()
+    settled, asked = locations.settled, count()
 
     def settled_late(*arguments: Any) -> None:
         if next(asked) == 0:
@@ -345,7 +348,7 @@ def test_retry__archive_slow_to_say_that_it_moved_the_file__leaves_the_root_all_
             mail.run()
         settled(*arguments)
 
-    monkeypatch.setattr(whereabouts, "settled", settled_late)
+    monkeypatch.setattr(locations, "settled", settled_late)
     archive.archive(mail.store, mail.config)
     assert scrapes.outcomes([key]) == {key: "inserted"}
     archive.archive(mail.store, mail.config)

@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from realtime.backends.sqs import Depth
 from realtime.models import Closed, Outcome
-from realtime.sqs import Depth
-from realtime.status.behind import behind
-from realtime.status.overview import Status, status
-from realtime.status.queue import Answer
-from realtime.status.received import Received
+from realtime.monitoring.status.behind import behind
+from realtime.monitoring.status.overview import Status, status
+from realtime.monitoring.status.queue import Answer
+from realtime.monitoring.status.received import Received
 from tests.ledger_rows import before_now, file, run
 
 pytestmark = pytest.mark.usefixtures("database")

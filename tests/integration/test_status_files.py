@@ -5,12 +5,12 @@ from contextlib import closing
 import psycopg2
 import pytest
 
-from realtime import failures as failed_files
-from realtime import locks
+from realtime.backends.postgres import locks
+from realtime.ledger import failures as failed_files
 from realtime.models import File, Outcome
-from realtime.status import files
-from realtime.status.received import received
-from realtime.status.workers import busy
+from realtime.monitoring.status import files
+from realtime.monitoring.status.received import received
+from realtime.monitoring.status.workers import busy
 from tests.ledger_rows import NOW, OHIO, WYOMING, ago, file
 from tests.support import wait_until
 

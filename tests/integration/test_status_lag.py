@@ -6,8 +6,17 @@ from typing import Any
 import pytest
 
 from realtime.models import Outcome
-from realtime.status.lag import HOUR, JURISDICTION, TYPE, Lag, Spread, jurisdictions, lags, volumes
-from realtime.status.sooner import sooner
+from realtime.monitoring.status.lag import (
+    HOUR,
+    JURISDICTION,
+    TYPE,
+    Lag,
+    Spread,
+    jurisdictions,
+    lags,
+    volumes,
+)
+from realtime.monitoring.status.sooner import sooner
 from tests.ledger_rows import NOW, OHIO, WYOMING, ago, file, run
 
 pytestmark = pytest.mark.usefixtures("database")

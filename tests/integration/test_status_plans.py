@@ -8,10 +8,10 @@ import pytest
 from django.db import connection
 
 from bench import ledger as many
-from realtime import ledger
-from realtime.status import files, lag, run_states
-from realtime.status.overview import status
-from realtime.status.queue import Answer
+from realtime.ledger import files as ledger_files
+from realtime.monitoring.status import files, lag, run_states
+from realtime.monitoring.status.overview import status
+from realtime.monitoring.status.queue import Answer
 
 FILES = 100_000
 BUSIEST = "ocd-jurisdiction/country:us/state:00/government"
@@ -19,7 +19,7 @@ BUSIEST = "ocd-jurisdiction/country:us/state:00/government"
 
 @pytest.fixture
 def plans(database: str) -> Callable[[Callable[[], object]], list[str]]:
-    many.fill(FILES, ledger.database_now())
+    many.fill(FILES, ledger_files.database_now())
 
     def plans_of(look: Callable[[], object]) -> list[str]:
         found: list[str] = []
@@ -41,7 +41,7 @@ def plans(database: str) -> Callable[[Callable[[], object]], list[str]]:
 def test_status__of_a_large_ledger__reads_no_table_as_a_whole(
     plans: Callable[[Callable[[], object]], list[str]],
 ) -> None:
-    now = ledger.database_now()
+    now = ledger_files.database_now()
 
     def look() -> None:
         for whose in ("", BUSIEST):

@@ -9,10 +9,10 @@ import pytest
 from django.db import connection, transaction
 from openstates import importers as core
 
-from realtime.errors import PoisonMessage
-from realtime.importers import people
-from realtime.importers.explain import explain, problem_of
-from realtime.scraped import ScrapedObject, ScrapeOrder, read
+from realtime.domain.errors import PoisonMessage
+from realtime.domain.scraped_object import ScrapedObject, ScrapeOrder, read
+from realtime.importers.core import people
+from realtime.importers.diagnosis.explain import explain, problem_of
 from tests import scrapes
 from tests.bad_input import edit, remove
 from tests.full_scrapes import (

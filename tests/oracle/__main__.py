@@ -17,8 +17,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from realtime import config, inbox, ingest
-from realtime.config import BULK, CORE
+from realtime.backends.s3 import S3Store
+from realtime.backends.sqs import BATCH, SqsQueue
+from realtime.consumer import run as import_run
+from realtime.consumer import sources
 from realtime.devstack import DevStack
 from realtime.devstack.aws import LocalAws
 from realtime.devstack.database import (
@@ -30,10 +32,10 @@ from realtime.devstack.database import (
 )
 from realtime.devstack.memory import MemoryQueue, MemoryStore
 from realtime.devstack.stack import BUCKET
+from realtime.domain import config
+from realtime.domain.config import BULK, CORE
+from realtime.domain.scraped_object import RUN_ID_METADATA, SCRAPED_AT_METADATA, parse_key, time_of
 from realtime.models import File, Outcome, ScrapeRun
-from realtime.s3 import S3Store
-from realtime.scraped import RUN_ID_METADATA, SCRAPED_AT_METADATA, parse_key, time_of
-from realtime.sqs import BATCH, SqsQueue
 from tests import oracle, rows
 from tests.support import messages_in
 
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"seed {seed}", flush=True)
     logging.disable(logging.CRITICAL)
     # Released messages come again at once.
-    inbox.RELEASE_SECONDS = (0, 0)
+    sources.RELEASE_SECONDS = (0, 0)
     stack = DevStack()
     if options.endpoint:
         stack.aws = _Elsewhere(options.endpoint)
@@ -200,9 +202,9 @@ class _Bench:
         return problems
 
     def _import(self, run_size: int, place: "_Place") -> int:
-        messages = inbox.QueueInbox(place.queue, self._config.visibility_timeout)
-        limits = ingest.Limits(run_size, until_empty=False, must_stop=lambda: False)
-        report = ingest.run(self._config, messages, place.store, limits, self._options.importer)
+        messages = sources.QueueInbox(place.queue, self._config.visibility_timeout)
+        limits = import_run.Limits(run_size, until_empty=False, must_stop=lambda: False)
+        report = import_run.run(self._config, messages, place.store, limits, self._options.importer)
         assert report.received == sum(report.outcomes.values())
         return report.received
 

@@ -13,7 +13,7 @@ from typing import Any
 from openstates.scrape import Bill, Event, State, VoteEvent
 from openstates.utils import JSONEncoderPlus
 
-from realtime.scraped import time_of
+from realtime.domain.scraped_object import time_of
 
 JURISDICTION = "ocd-jurisdiction/country:us/state:wy/government"
 SESSION = "2031"

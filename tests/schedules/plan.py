@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from realtime.scraped import ticks_of
+from realtime.domain.scraped_object import ticks_of
 from tests.oracle import ScrapedFile
 from tests.schedules import content
 

@@ -12,13 +12,15 @@ from unittest import mock
 
 from openstates.data.models import Bill, Event, LegislativeSession, Person, VoteEvent
 
-from realtime import archive, inbox, ingest
-from realtime.config import BULK, CORE, Config, load
+from realtime.backends.s3 import S3Store
+from realtime.backends.sqs import SqsQueue
+from realtime.consumer import run as import_run
+from realtime.consumer import sources
+from realtime.domain.config import BULK, CORE, Config, load
+from realtime.domain.scraped_object import SCRAPED_AT_METADATA, time_of
+from realtime.files import archive
 from realtime.models import File, Outcome, ScrapeRun
-from realtime.report import Report
-from realtime.s3 import S3Store
-from realtime.scraped import SCRAPED_AT_METADATA, time_of
-from realtime.sqs import SqsQueue
+from realtime.monitoring.report import Report
 from tests.schedules import content
 from tests.schedules.crashes import Fragile, Fuse, burning, guarded_commits
 from tests.schedules.plan import BEFORE, Schedule, Step
@@ -47,7 +49,7 @@ class World:
 
     def carry_out(self) -> None:
         """Every step, then whatever is left, until nothing is."""
-        with guarded_commits(), mock.patch.object(inbox, "RELEASE_SECONDS", (0, 0)):
+        with guarded_commits(), mock.patch.object(sources, "RELEASE_SECONDS", (0, 0)):
             for step in self._schedule.steps:
                 self._take(step)
                 self._check_versions()
@@ -139,10 +141,10 @@ class World:
         self.tried["import runs"] += 1
         store = S3Store(self._aws.bucket, Fragile(self._aws.s3, fuse, self._handles))
         queue = SqsQueue(self._aws.queue_url, Fragile(self._aws.sqs, fuse, self._handles), wait=0)
-        held = inbox.QueueInbox(queue, self._config.visibility_timeout)
-        limits = ingest.Limits(limit, until_empty=False, must_stop=lambda: fuse.blown)
+        held = sources.QueueInbox(queue, self._config.visibility_timeout)
+        limits = import_run.Limits(limit, until_empty=False, must_stop=lambda: fuse.blown)
         with burning(fuse):
-            report = ingest.run(self._config, held, store, limits, next(self._importers))
+            report = import_run.run(self._config, held, store, limits, next(self._importers))
         fuse.check()
         figures = report.as_dict()
         assert figures["received"] == sum(figures[outcome] for outcome in Outcome.values)

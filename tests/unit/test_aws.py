@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from botocore.utils import parse_timestamp
 
-from realtime import aws
+from realtime.backends import clients
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,11 @@ from realtime import aws
     ],
 )
 def test_timestamp__in_any_form__as_botocore_reads_it(value: Any) -> None:
-    assert aws.timestamp(value) == parse_timestamp(value)
-    assert aws.timestamp(value).tzinfo or not parse_timestamp(value).tzinfo
+    assert clients.timestamp(value) == parse_timestamp(value)
+    assert clients.timestamp(value).tzinfo or not parse_timestamp(value).tzinfo
 
 
 @pytest.mark.parametrize("value", ["never", "never GMT"])
 def test_timestamp__none__refused_as_botocore_does(value: str) -> None:
     with pytest.raises(ValueError):
-        aws.timestamp(value)
+        clients.timestamp(value)

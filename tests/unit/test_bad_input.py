@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.errors import ConfigurationError, PoisonMessage
-from realtime.importers.explain import explain, problem_of
-from realtime.inbox import read_given
-from realtime.messages import parse
-from realtime.scraped import read
+from realtime.consumer.sources import read_given
+from realtime.domain.errors import ConfigurationError, PoisonMessage
+from realtime.domain.messages import parse
+from realtime.domain.scraped_object import read
+from realtime.importers.diagnosis.explain import explain, problem_of
 from tests import bad_input, full_scrapes
 
 STAMP = datetime(2031, 1, 1, tzinfo=UTC)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from realtime.config import VARIABLES, Bucket, load, parse_base
-from realtime.errors import ConfigurationError
+from realtime.domain.config import VARIABLES, Bucket, load, parse_base
+from realtime.domain.errors import ConfigurationError
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import openstates
 import pytest
 
-from realtime.importers import compatibility
+from realtime.importers.bulk import compatibility
 from tests.core_check import __main__ as core_check
 from tests.core_check import environment, releases
 from tests.core_check.changes import WATCHED, changes

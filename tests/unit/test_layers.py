@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,33 +13,40 @@ PACKAGE = Path(__file__).resolve().parents[2] / "realtime"
 
 # Lowest first; a module may import its own layer and those below it.
 LAYERS = (
-    {"aws", "errors", "config", "messages", "scraped", "batching", "database", "logs",
-     "ports", "threads", "apps", "pooler"},
+    {"process"},
+    {"domain"},
+    {"backends", "apps"},
     {"models"},
-    {"sqs", "s3", "database_secret", "backend", "locks", "ledger", "failures", "whereabouts",
-     "history", "report", "metrics", "fetching", "lease", "inbox", "outbox", "retrying", "spool",
-     "importers", "runs", "waiting", "rereading"},
-    {"work", "deliveries", "intake", "batch_import", "jurisdiction_batches", "parked", "archive",
-     "ingest", "finalization", "prune", "resend", "folder", "producer", "publishing", "existing",
-     "status"},
+    {"ledger"},
+    {"producer", "output_handler"},
+    {"files", "importers"},
+    {"finalization", "monitoring"},
+    {"consumer"},
     # The page's own files first: Django finds the others by their names.
     {"page"},
     {"templatetags", "admin", "urls"},
-    {"management", "checks", "lambda_handler", "output_handler", "update", "devstack", "demo"},
-)  # fmt: skip
+    {"devstack", "demo", "lambda_handler", "management"},
+)
 # What scrapers load, where neither our settings nor a database are.
-WITHOUT_DJANGO = ("output_handler", "update", "producer", "publishing", "sqs", "s3")
-MAY_USE_BOTO3 = {"aws", "devstack"}
+WITHOUT_DJANGO = (
+    *("output_handler", "producer.scrape", "producer.producer", "producer.publish_files"),
+    *("backends.sqs", "backends.s3"),
+)
+MAY_USE_BOTO3 = {"backends", "devstack"}
 MAY_READ_THE_ENVIRONMENT = {"output_handler", "lambda_handler", "devstack", "demo", "page"}
 # What is loaded where the page is served, and nowhere else.
 THE_PAGE = {"page", "templatetags", "admin", "urls"}
 
 
-def modules() -> Iterator[tuple[str, Path]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        if name not in ("__init__", "migrations"):
-            yield name, path
+def dotted(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {
+    dotted(path): path for path in sorted(PACKAGE.rglob("*.py")) if "migrations" not in path.parts
+}
+PACKAGES = sorted({name.split(".")[1] for name in MODULES if "." in name})
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -46,8 +54,9 @@ def imported(path: Path) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-            yield node.module
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in MODULES else node.module
 
 
 def layer(name: str) -> int:
@@ -56,23 +65,41 @@ def layer(name: str) -> int:
     return found[0]
 
 
-@pytest.mark.parametrize(("name", "path"), modules(), ids=lambda value: str(value))
-def test_imports__of_each_module__point_down(name: str, path: Path) -> None:
-    ours = {m.split(".")[1] for m in imported(path) if m.startswith("realtime.")}
-    too_high = {other for other in ours if layer(other) > layer(name)}
-    assert not too_high
-    if name not in ("devstack", "demo", "management"):
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports__of_each_package__point_down(package: str) -> None:
+    ours = {
+        name.split(".")[1]
+        for module, path in MODULES.items()
+        if module.split(".")[1:2] == [package]
+        for name in imported(path)
+        if name.startswith("realtime.")
+    }
+    assert not {other for other in ours if layer(other) > layer(package)}
+    if package not in ("devstack", "demo", "management"):
         assert not ours & {"devstack", "demo"}, "production code knows nothing of the demo"
-    if name not in THE_PAGE:
+    if package not in THE_PAGE:
         assert not ours & THE_PAGE, "what imports files does not load the page"
 
 
-@pytest.mark.parametrize(("name", "path"), modules(), ids=lambda value: str(value))
+def test_imports__of_all_modules__make_no_circle() -> None:
+    graph = {module: set(imported(path)) & MODULES.keys() for module, path in MODULES.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as exc:
+        raise AssertionError(" imports ".join(exc.args[1])) from exc
+
+
+def test_modules__directly_in_the_package__are_few() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= 12
+
+
+@pytest.mark.parametrize(("name", "path"), MODULES.items(), ids=lambda value: str(value))
 def test_boto3_and_environment__only_where_they_belong(name: str, path: Path) -> None:
+    package = [*name.split("."), ""][1]
     uses = {module.split(".")[0] for module in imported(path)}
-    assert "boto3" not in uses or name in MAY_USE_BOTO3
+    assert "boto3" not in uses or package in MAY_USE_BOTO3
     if "os.environ" in path.read_text():
-        assert name in MAY_READ_THE_ENVIRONMENT
+        assert package in MAY_READ_THE_ENVIRONMENT
 
 
 @pytest.mark.parametrize("name", WITHOUT_DJANGO)

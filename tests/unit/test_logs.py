@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from realtime import config, logs
+from realtime.consumer.visibility import Lease
 from realtime.devstack.memory import MemoryQueue
-from realtime.errors import ConfigurationError, Unavailable
-from realtime.lease import Lease
-from realtime.threads import Threads
+from realtime.domain import config
+from realtime.domain.errors import ConfigurationError, Unavailable
+from realtime.process import logs
+from realtime.process.threads import Threads
 
 
 @pytest.fixture(autouse=True)

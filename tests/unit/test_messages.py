@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.errors import PoisonMessage
-from realtime.messages import FileMessage, Ignored, RunFinished, parse
+from realtime.domain.errors import PoisonMessage
+from realtime.domain.messages import FileMessage, Ignored, RunFinished, parse
 
 RUN_ID = "4e4f3f0e-0000-4000-8000-000000000001"
 FILE = {

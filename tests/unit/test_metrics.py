@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from realtime.messages import ReceivedMessage
-from realtime.metrics import cloudwatch, declared
-from realtime.report import Report
+from realtime.domain.messages import ReceivedMessage
+from realtime.monitoring.metrics import cloudwatch, declared
+from realtime.monitoring.report import Report
 from tests import scrapes
 
 NOW = datetime(2031, 1, 2, tzinfo=UTC)

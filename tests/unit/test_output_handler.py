@@ -12,8 +12,8 @@ from openstates.scrape import Bill, Scraper, State
 from openstates.utils import JSONEncoderPlus
 
 from realtime import output_handler
-from realtime.config import Bucket
-from realtime.producer import Producer
+from realtime.domain.config import Bucket
+from realtime.producer.producer import Producer
 from tests.fakes import MemoryQueue, MemoryStore
 
 

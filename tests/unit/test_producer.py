@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from realtime import messages, scraped
-from realtime.config import Bucket
-from realtime.errors import ConfigurationError
-from realtime.messages import FileMessage, RunFinished, ScraperReport
-from realtime.producer import File, Jurisdiction, NotPublished, Producer
-from realtime.publishing import Published, publish_spool
-from realtime.retrying import Patience
+from realtime.domain import messages, scraped_object
+from realtime.domain.config import Bucket
+from realtime.domain.errors import ConfigurationError
+from realtime.domain.messages import FileMessage, RunFinished, ScraperReport
+from realtime.producer.producer import File, Jurisdiction, NotPublished, Producer
+from realtime.producer.publish_files import Published, publish_spool
+from realtime.producer.retry import Patience
 from tests.fakes import MemoryQueue, MemoryStore
 from tests.support import wait_until
 
@@ -384,7 +384,7 @@ def test_publish__an_id_other_scrapes_may_have__gets_a_key_of_its_own(
     second.close()
     assert len(set(keys)) == 2
     for key in keys:
-        assert scraped.parse_key(key.removeprefix("pre/")).object_type == object_type
+        assert scraped_object.parse_key(key.removeprefix("pre/")).object_type == object_type
 
 
 def test_finish__everything_sent__says_so_last(make: Make, queue: MemoryQueue) -> None:

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from realtime import messages, publishing
-from realtime.config import Bucket
-from realtime.errors import ConfigurationError
-from realtime.messages import FileMessage, RunFinished
-from realtime.producer import Jurisdiction, Producer
-from realtime.publishing import Published
-from realtime.retrying import Patience
-from realtime.scraped import ticks_of
+from realtime.domain import messages
+from realtime.domain.config import Bucket
+from realtime.domain.errors import ConfigurationError
+from realtime.domain.messages import FileMessage, RunFinished
+from realtime.domain.scraped_object import ticks_of
+from realtime.producer import publish_files
+from realtime.producer.producer import Jurisdiction, Producer
+from realtime.producer.publish_files import Published
+from realtime.producer.retry import Patience
 from tests.fakes import MemoryQueue, MemoryStore
 
-WYOMING = publishing.jurisdiction("wy")
+WYOMING = publish_files.jurisdiction("wy")
 RUN = uuid.UUID("01d5bf2e-3d0b-4b0c-9f4f-1f4f2ac6a111")
 SCRAPED = datetime(2026, 1, 6, 12, 0, 0, 250_000, UTC)
 CHANGED = datetime(2026, 3, 1, tzinfo=UTC)
@@ -71,9 +72,9 @@ def publish(
         uploaders=1,
         batch_age=0.02,
     )
-    publishing.publish(
+    publish_files.publish(
         producer,
-        publishing.select(paths, report).files,
+        publish_files.select(paths, report).files,
         whose,
         report,
         file_archiving_enabled=archive,
@@ -221,10 +222,10 @@ def test_publish__a_person_core_refuses__is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("abbr", ["us", "usa", "USA"])
 def test_jurisdiction__congress__is_known_by_both_of_its_names(abbr: str) -> None:
-    found = publishing.jurisdiction(abbr)
+    found = publish_files.jurisdiction(abbr)
     assert (found.abbr, found.id) == ("usa", "ocd-jurisdiction/country:us/government")
 
 
 def test_jurisdiction__unknown__is_named() -> None:
     with pytest.raises(ConfigurationError, match="'zz'"):
-        publishing.jurisdiction("zz")
+        publish_files.jurisdiction("zz")

@@ -8,8 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime.errors import PoisonMessage
-from realtime.scraped import OBJECT_TYPES, Key, is_settled, parse_key, read, ticks_of, time_of
+from realtime.domain.errors import PoisonMessage
+from realtime.domain.scraped_object import (
+    OBJECT_TYPES,
+    Key,
+    is_settled,
+    parse_key,
+    read,
+    ticks_of,
+    time_of,
+)
 
 STAMP = datetime(2031, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from realtime import archive
+from realtime.backends.s3 import S3Store
+from realtime.files import archive
 from realtime.management.abbreviations import jurisdictions
 from realtime.management.ledger_command import LedgerCommand
 from realtime.management.limits import deadline
-from realtime.s3 import S3Store
 
 _NAMES = (archive.ARCHIVED, archive.FAILED, archive.DELETED, archive.GONE, archive.LATER)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.commands import check
 
-from realtime import checks
+from realtime.monitoring import checks
 
 
 class Command(check.Command):

@@ -11,10 +11,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from realtime import logs
 from realtime.demo.story import Demo
 from realtime.demo.view import choose
-from realtime.errors import RealtimeError
+from realtime.domain.errors import RealtimeError
+from realtime.process import logs
 
 _INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM)
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from realtime import runs
+from realtime.backends.s3 import S3Store
 from realtime.finalization.finalize import Finalized, finalize_anyway, finalize_complete
-from realtime.finalization.steps import Means, OutOfTime
+from realtime.finalization.state_machine import Means, OutOfTime
+from realtime.ledger import scrape_runs
 from realtime.management.ledger_command import LedgerCommand
 from realtime.management.limits import deadline
 from realtime.models import ScrapeRun
-from realtime.s3 import S3Store
 
 
 class Command(LedgerCommand):
@@ -70,15 +70,15 @@ class Command(LedgerCommand):
             raise CommandError(f"--run {run_id}: the ledger knows no such run")
         if force:
             return finalize_anyway(run, means)
-        if run.finalized_at and not (run.closed and not runs.failures(run)):
+        if run.finalized_at and not (run.closed and not scrape_runs.failures(run)):
             self.stderr.write(f"{run_id} was finalized at {run.finalized_at:%Y-%m-%d %H:%M} UTC")
             return []
-        if waits := runs.why_not(run):
+        if waits := scrape_runs.why_not(run):
             raise CommandError(f"--run {run_id}: {waits}; --force finalizes it all the same")
         return self._only(run, means)
 
     def _only(self, run: ScrapeRun, means: Means) -> Iterable[Finalized]:
-        older = [one.run_id for one in runs.waited_for_by(run)]
+        older = [one.run_id for one in scrape_runs.waited_for_by(run)]
         if older:
             names = ", ".join(str(run_id) for run_id in older)
             raise CommandError(f"--run {run.run_id}: an older run comes first: {names}")

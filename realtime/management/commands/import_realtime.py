@@ -11,15 +11,15 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from realtime import ingest
-from realtime.config import BULK, CORE, Config
-from realtime.errors import RealtimeError
-from realtime.inbox import GivenInbox, Inbox, QueueInbox, read_given
+from realtime.backends.s3 import S3Store
+from realtime.backends.sqs import SqsQueue
+from realtime.consumer import run as import_run
+from realtime.consumer.sources import GivenInbox, Inbox, QueueInbox, read_given
+from realtime.domain.config import BULK, CORE, Config
+from realtime.domain.errors import RealtimeError
 from realtime.management.abbreviations import jurisdictions
 from realtime.management.limits import deadline, positive
-from realtime.report import Report
-from realtime.s3 import S3Store
-from realtime.sqs import SqsQueue
+from realtime.monitoring.report import Report
 
 
 class Command(BaseCommand):
@@ -98,12 +98,12 @@ class Command(BaseCommand):
             raise CommandError("--jurisdiction goes with --directory; messages name their own")
         inbox = self._inbox(config, options["messages"], options.get("stdin"))
         store = S3Store(config.bucket.name)
-        limits = ingest.Limits(
+        limits = import_run.Limits(
             max_messages=options["max_messages"] or config.max_messages,
             until_empty=options["until_empty"],
             must_stop=must_stop,
         )
-        report = ingest.run(config, inbox, store, limits, options["importer"])
+        report = import_run.run(config, inbox, store, limits, options["importer"])
         if isinstance(inbox, GivenInbox):
             report.released_messages = inbox.released
         return report
@@ -112,7 +112,7 @@ class Command(BaseCommand):
         self, config: Config, options: Mapping[str, Any], must_stop: Callable[[], bool]
     ) -> Report:
         # Only this needs what it loads.
-        from realtime import folder
+        from realtime.consumer import directory
 
         if options["messages"] or options["max_messages"] or options["until_empty"]:
             raise CommandError("--directory takes no messages: leave out the options about them")
@@ -120,12 +120,12 @@ class Command(BaseCommand):
             raise CommandError("--jurisdiction is missing: say whose files they are")
         [(abbr, jurisdiction_id)] = jurisdictions([options["jurisdiction"]]).items()
 
-        def tell(failure: folder.Failure) -> None:
+        def tell(failure: directory.Failure) -> None:
             self.stdout.write(str(failure))
             if failure.traceback and (options["traceback"] or options["verbosity"] > 1):
                 self.stdout.write(failure.traceback)
 
-        return folder.run(
+        return directory.run(
             config,
             options["directory"],
             abbr,

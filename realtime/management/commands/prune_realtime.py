@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from realtime import ledger, prune
+from realtime.ledger import files as ledger_files
+from realtime.ledger import retention
 from realtime.management.ledger_command import LedgerCommand
 from realtime.management.limits import deadline, positive
 
@@ -32,9 +33,9 @@ class Command(LedgerCommand):
     def handle(self, **options: Any) -> None:
         with self.database():
             try:
-                before = ledger.database_now() - timedelta(days=options["days"])
+                before = ledger_files.database_now() - timedelta(days=options["days"])
             except OverflowError as exc:
                 raise CommandError(f"--days {options['days']}: {exc}") from exc
-            counts = prune.prune(before, deadline(options["time_limit"]))
+            counts = retention.prune(before, deadline(options["time_limit"]))
         figures = {name: counts[name] for name in ("files", "runs", "messages")}
         self.print_counts(figures, options["json"], "nothing to forget", before="forgotten: ")

@@ -10,11 +10,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
-from realtime import publishing
-from realtime.errors import RealtimeError
-from realtime.producer import SPOOL_FOLDER, Producer
-from realtime.s3 import S3Store
-from realtime.sqs import SqsQueue
+from realtime.backends.s3 import S3Store
+from realtime.backends.sqs import SqsQueue
+from realtime.domain.errors import RealtimeError
+from realtime.producer import publish_files
+from realtime.producer.producer import SPOOL_FOLDER, Producer
 
 
 class Command(BaseCommand):
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         json: bool,
         **options: Any,
     ) -> None:
-        report = publishing.Published()
+        report = publish_files.Published()
         try:
             self._publish(report, paths, jurisdiction, run, archive, shuffle)
         except RealtimeError as exc:
@@ -62,7 +62,7 @@ class Command(BaseCommand):
 
     def _publish(
         self,
-        report: publishing.Published,
+        report: publish_files.Published,
         paths: list[Path],
         abbr: str | None,
         run: bool,
@@ -71,18 +71,18 @@ class Command(BaseCommand):
     ) -> None:
         base = settings.REALTIME.bucket
         store, queue = S3Store(base.name), SqsQueue(settings.REALTIME.require_queue())
-        whose = publishing.jurisdiction(abbr) if abbr else None
-        selection = publishing.select(paths, report)
+        whose = publish_files.jurisdiction(abbr) if abbr else None
+        selection = publish_files.select(paths, report)
         if selection.files and whose is None:
             raise CommandError("--jurisdiction is missing: say whose files they are")
         for folder in selection.spools:
-            publishing.publish_spool(store, queue, base, folder, report)
+            publish_files.publish_spool(store, queue, base, folder, report)
         if whose is None or not selection.files:
             return
         producer = Producer(
             store, queue, base, Path(SPOOL_FOLDER).absolute(), uuid.uuid4() if run else None
         )
-        publishing.publish(
+        publish_files.publish(
             producer,
             selection.files,
             whose,
@@ -92,7 +92,7 @@ class Command(BaseCommand):
             progress=_Progress(self.stderr, len(selection.files)),
         )
 
-    def _print(self, report: publishing.Published, as_json: bool) -> None:
+    def _print(self, report: publish_files.Published, as_json: bool) -> None:
         for path in report.skipped:
             self.stderr.write(f"{path} is skipped: it is no scraped file and no person")
         for problem in report.problems:

@@ -4,13 +4,13 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from realtime import resend
+from realtime.backends.s3 import S3Store
+from realtime.backends.sqs import SqsQueue
+from realtime.files import redrive
 from realtime.management.abbreviations import jurisdictions
 from realtime.management.ledger_command import LedgerCommand
-from realtime.s3 import S3Store
-from realtime.sqs import SqsQueue
 
-_NAMES = (resend.RETRIED, resend.LATER, resend.GONE, resend.REFUSED)
+_NAMES = (redrive.RETRIED, redrive.LATER, redrive.GONE, redrive.REFUSED)
 
 
 class Command(LedgerCommand):
@@ -34,7 +34,7 @@ class Command(LedgerCommand):
 
     def handle(self, **options: Any) -> None:
         with self.database() as config:
-            counts = resend.retry(
+            counts = redrive.retry(
                 S3Store(config.bucket.name),
                 SqsQueue(config.require_queue()),
                 config,

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from realtime import update
-from realtime.errors import RealtimeError
+from realtime.domain.errors import RealtimeError
+from realtime.producer import scrape
 
 
 class Command(BaseCommand):
@@ -18,13 +18,13 @@ class Command(BaseCommand):
 
     def run_from_argv(self, argv: list[str]) -> None:
         # Django's own options would take names that core's mean otherwise.
-        sys.exit(update.main(argv[2:], f"{argv[0]} {argv[1]}"))
+        sys.exit(scrape.main(argv[2:], f"{argv[0]} {argv[1]}"))
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("arguments", nargs=argparse.REMAINDER)
 
     def handle(self, *, arguments: list[str], **options: Any) -> None:
         try:
-            update.scrape(arguments, "scrape_realtime")
+            scrape.scrape(arguments, "scrape_realtime")
         except RealtimeError as exc:
             raise CommandError(str(exc)) from exc

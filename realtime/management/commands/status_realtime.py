@@ -10,20 +10,20 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
-from realtime.config import ONLOOKER_NAME, Config
-from realtime.errors import RealtimeError, Unavailable
-from realtime.locks import connect_as
+from realtime.backends.postgres.locks import connect_as
+from realtime.consumer.context import database_needed
+from realtime.domain.config import ONLOOKER_NAME, Config
+from realtime.domain.errors import RealtimeError, Unavailable
 from realtime.management.abbreviations import jurisdictions
 from realtime.management.limits import positive
-from realtime.status.as_json import as_dict
-from realtime.status.behind import behind
-from realtime.status.overview import Status, status
-from realtime.status.queue import ask
-from realtime.status.reading import reading
-from realtime.work import database_needed
+from realtime.monitoring.status.as_json import as_dict
+from realtime.monitoring.status.behind import behind
+from realtime.monitoring.status.overview import Status, status
+from realtime.monitoring.status.queue import ask
+from realtime.monitoring.status.reading import reading
 
 if TYPE_CHECKING:
-    from realtime.status.screen import Live
+    from realtime.monitoring.status.screen import Live
 
 _EVERY = 5
 
@@ -124,7 +124,7 @@ class Command(BaseCommand):
 
     def _live(self) -> "Live":
         # The other ways to look need none of it.
-        from realtime.status.screen import Live
+        from realtime.monitoring.status.screen import Live
 
         # Rich ends its lines itself.
         self.stdout.ending = ""

@@ -21,8 +21,9 @@ from openstates.data.models import (
 from openstates.exceptions import DataImportError
 
 from realtime import importers as ours
-from realtime.importers import BillImporter, VoteEventImporter, organizations
-from realtime.importers.items import Item
+from realtime.importers import BillImporter, VoteEventImporter
+from realtime.importers.bulk import organizations
+from realtime.importers.bulk.items import Item
 from tests import rows, scrapes
 from tests.integration.importers.test_same_as_core import CORE, JURISDICTION, OURS
 

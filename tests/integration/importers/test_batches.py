@@ -21,15 +21,10 @@ from openstates.data.models import (
 )
 from openstates.exceptions import DataImportError, DuplicateItemError, UnresolvedIdError
 
-from realtime.errors import Superseded
-from realtime.importers import (
-    BillImporter,
-    EventImporter,
-    JurisdictionImporter,
-    VoteEventImporter,
-    compatibility,
-)
-from realtime.importers.items import Item
+from realtime.domain.errors import Superseded
+from realtime.importers import BillImporter, EventImporter, JurisdictionImporter, VoteEventImporter
+from realtime.importers.bulk import compatibility
+from realtime.importers.bulk.items import Item
 from tests import scrapes
 
 # Core's message for what it cannot store shows the rows, for which it then asks a database that
@@ -205,7 +200,7 @@ def test_import_batch__database_interrupts__raises(
     def interrupted(*anything: Any) -> None:
         raise OperationalError("terminating connection")
 
-    monkeypatch.setattr("realtime.importers.writing.copy", interrupted)
+    monkeypatch.setattr("realtime.importers.bulk.writing.copy", interrupted)
     with pytest.raises(OperationalError):
         BillImporter(JURISDICTION).import_batch(items(scrapes.bill("HB 1")))
 

@@ -1,0 +1,257 @@
+"""The settings of this project: their names, defaults and meaning, checked once at start."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from realtime.domain.errors import ConfigurationError
+from realtime.process import logs
+
+# Working connections, the moment's connection that looks for a worker slot, and those of whoever
+# only looks on are told apart in pg_stat_activity by these names.
+APPLICATION_NAME = "openstates-realtime"
+SLOT_SEEKER_NAME = "openstates-realtime-slot"
+ONLOOKER_NAME = "openstates-realtime-status"
+
+# Which importers write the rows: the set-based ones, or core's own.
+BULK, CORE = "bulk", "core"
+
+DATABASE_SCHEMES = {"postgres", "postgresql", "pgsql", "psql", "postgis"}
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off", ""}
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One environment variable: its name, default as text, and what it is for."""
+
+    name: str
+    default: str
+    help: str
+
+
+VARIABLES = (
+    Variable("DATABASE_URL", "", "PostgreSQL database of core, postgres://user:password@host/name"),
+    Variable(
+        "DATABASE_URL_PARAMETER",
+        "",
+        "parameter of SSM's Parameter Store with the whole URL, or the password for DATABASE_URL",
+    ),
+    Variable(
+        "DATABASE_URL_SECRET",
+        "",
+        "the same in Secrets Manager, by name or ARN; what RDS keeps there is understood too",
+    ),
+    Variable("S3_REALTIME_BASE", "", "where files live: s3://bucket or s3://bucket/prefix"),
+    Variable("SQS_QUEUE_URL", "", "the queue that messages are sent to and received from"),
+    Variable(
+        "FILE_ARCHIVING_ENABLED",
+        "true",
+        "false: imported files are deleted instead of archived, unless a message asks for it",
+    ),
+    Variable("REALTIME_MAX_MESSAGES", "300", "messages that one import run takes at most"),
+    Variable("REALTIME_MAX_WORKERS", "10", "import runs that work at once, over all hosts"),
+    Variable(
+        "REALTIME_VISIBILITY_TIMEOUT",
+        "300",
+        "seconds a received message stays hidden from others; renewed while a run works",
+    ),
+    Variable(
+        "REALTIME_MAX_RECEIVES",
+        "10",
+        "receives without any outcome after which a message is tried alone",
+    ),
+    Variable("REALTIME_MAX_FILE_BYTES", "25000000", "a larger file fails, without being read"),
+    Variable("REALTIME_LOG_FORMAT", "", "json or text; by default text on a terminal, else json"),
+    Variable("REALTIME_LOG_LEVEL", "INFO", "what our log says; DEBUG: a line an outcome"),
+    Variable("OPENSTATES_LOG_LEVEL", "CRITICAL", "what the log of core's importers says"),
+    Variable("STATS_ENABLED", "False", "True: send metrics, as core's other STATS_ settings say"),
+)
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket and the prefix below it that belongs to us (empty, or ending in a slash)."""
+
+    name: str
+    prefix: str = ""
+
+    def strip(self, key: str) -> str | None:
+        """The key below the prefix, or None when the key is outside of it."""
+        return key[len(self.prefix) :] if key.startswith(self.prefix) else None
+
+
+@dataclass(frozen=True)
+class Secret:
+    """Where a value is kept that shall not stand in the environment.
+
+    `variable` is the setting that names it, `service` boto3's name of what keeps it.
+    """
+
+    variable: str
+    service: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Config:
+    """The settings of one process. Durations are seconds, sizes bytes.
+
+    With a `database_secret`, `database_url` is what is left for it to complete, or empty.
+    `stats_enabled` says whether metrics go to InfluxDB; `in_lambda` is what AWS says itself.
+    `log_format` is `logs.JSON`, `logs.TEXT`, or empty: as suits where the log goes.
+    """
+
+    database_url: str
+    database_secret: Secret | None
+    s3_base: str
+    queue_url: str
+    file_archiving_enabled: bool
+    max_messages: int
+    max_workers: int
+    visibility_timeout: int
+    max_receives: int
+    max_file_bytes: int
+    log_format: str
+    log_level: str
+    core_log_level: str
+    stats_enabled: bool
+    in_lambda: bool
+
+    @property
+    def bucket(self) -> Bucket:
+        """Where files live. Raises ConfigurationError when `S3_REALTIME_BASE` is missing or odd."""
+        return parse_base(self.s3_base)
+
+    def require_queue(self) -> str:
+        """The queue's URL. Raises ConfigurationError when `SQS_QUEUE_URL` is missing."""
+        if not self.queue_url:
+            raise ConfigurationError("SQS_QUEUE_URL is not set: name the queue of the imports")
+        return self.queue_url
+
+    @property
+    def has_database(self) -> bool:
+        """Whether a database is named, by its URL or by where that is kept."""
+        return bool(self.database_url or self.database_secret)
+
+    def require_database(self) -> None:
+        """Raises ConfigurationError when `DATABASE_URL` is missing."""
+        if not self.has_database:
+            raise ConfigurationError(
+                "DATABASE_URL is not set: name core's database, postgres://user:password@host/name"
+            )
+
+
+def parse_base(base: str) -> Bucket:
+    """`s3://bucket/prefix` as a Bucket.
+
+    A bare bucket name is accepted, as core accepted it. Raises ConfigurationError otherwise.
+    """
+    if not base:
+        raise ConfigurationError("S3_REALTIME_BASE is not set: name the bucket, s3://bucket/prefix")
+    name, _, prefix = base.removeprefix("s3://").partition("/")
+    prefix = prefix.strip("/")
+    if not name or "://" in base.removeprefix("s3://") or ":" in name:
+        raise ConfigurationError(
+            f"S3_REALTIME_BASE is {base!r}: write s3://bucket or s3://bucket/prefix"
+        )
+    return Bucket(name, f"{prefix}/" if prefix else "")
+
+
+def parse_database_url(variable: str, url: str) -> str:
+    """The database's URL with the scheme that we use; ConfigurationError naming `variable` when
+    it is no such URL."""
+    scheme, _, rest = url.partition("://")
+    # The value itself may be a password, and so may be what urllib would say of a wrong port.
+    wrong = ConfigurationError(
+        f"{variable} is no postgres://user:password@host/name: what is special in a user or"
+        " password, such as / ? # @, is written as %2F %3F %23 %40"
+    )
+    if scheme not in DATABASE_SCHEMES or not rest:
+        raise wrong
+    try:
+        parts = urlsplit(f"postgres://{rest}")
+        _ = parts.port
+    except ValueError:
+        raise wrong from None
+    if "@" in parts.path + parts.query:
+        raise wrong
+    # Core's own default asks for PostGIS, which core does not need.
+    return f"postgres://{rest}"
+
+
+def load(environ: Mapping[str, str]) -> Config:
+    """Read the settings from `environ` (see VARIABLES for names and defaults).
+
+    Raises ConfigurationError naming the variable and its value when one cannot be read; what is
+    merely missing is reported by the command that needs it.
+    """
+    values = {v.name: environ.get(v.name, "") or v.default for v in VARIABLES}
+    url = values["DATABASE_URL"]
+    return Config(
+        database_url=parse_database_url("DATABASE_URL", url) if url else "",
+        database_secret=_secret(values),
+        s3_base=values["S3_REALTIME_BASE"],
+        queue_url=values["SQS_QUEUE_URL"],
+        file_archiving_enabled=_boolean("FILE_ARCHIVING_ENABLED", values),
+        max_messages=_positive("REALTIME_MAX_MESSAGES", values),
+        max_workers=_positive("REALTIME_MAX_WORKERS", values),
+        visibility_timeout=_positive("REALTIME_VISIBILITY_TIMEOUT", values, at_most=43_200),
+        max_receives=_positive("REALTIME_MAX_RECEIVES", values),
+        max_file_bytes=_positive("REALTIME_MAX_FILE_BYTES", values),
+        log_format=_one_of("REALTIME_LOG_FORMAT", values, (logs.JSON, logs.TEXT), str.lower),
+        log_level=_one_of("REALTIME_LOG_LEVEL", values, _LOG_LEVELS, str.upper),
+        core_log_level=_one_of("OPENSTATES_LOG_LEVEL", values, _LOG_LEVELS, str.upper),
+        # As core spells it, which cannot read any other word.
+        stats_enabled=_one_of("STATS_ENABLED", values, ("True", "False", "1", "0"), str)
+        in ("True", "1"),
+        in_lambda=bool(environ.get("AWS_LAMBDA_FUNCTION_NAME")),
+    )
+
+
+def _secret(values: Mapping[str, str]) -> Secret | None:
+    parameter, secret = values["DATABASE_URL_PARAMETER"], values["DATABASE_URL_SECRET"]
+    if parameter and secret:
+        raise ConfigurationError(
+            "DATABASE_URL_PARAMETER and DATABASE_URL_SECRET are both set: name one of them"
+        )
+    if parameter:
+        return Secret("DATABASE_URL_PARAMETER", "ssm", parameter)
+    if secret:
+        return Secret("DATABASE_URL_SECRET", "secretsmanager", secret)
+    return None
+
+
+def _boolean(name: str, values: Mapping[str, str]) -> bool:
+    value = values[name].strip().lower()
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise ConfigurationError(f"{name} is {values[name]!r}: write true or false")
+
+
+def _one_of(
+    name: str,
+    values: Mapping[str, str],
+    choices: Sequence[str],
+    spelled: Callable[[str], str],
+) -> str:
+    value = spelled(values[name].strip())
+    if value and value not in choices:
+        raise ConfigurationError(f"{name} is {values[name]!r}: write {' or '.join(choices)}")
+    return value
+
+
+def _positive(name: str, values: Mapping[str, str], at_most: int | None = None) -> int:
+    try:
+        number = int(values[name])
+    except ValueError:
+        number = 0
+    if number < 1 or (at_most is not None and number > at_most):
+        limit = f" of at most {at_most}" if at_most is not None else ""
+        raise ConfigurationError(
+            f"{name} is {values[name]!r}: write a positive whole number{limit}"
+        )
+    return number

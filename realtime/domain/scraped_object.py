@@ -1,0 +1,194 @@
+"""What a scraped file is: its key, its content, and its place in the scrape order."""
+
+import json
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from realtime.domain.errors import PoisonMessage
+from realtime.domain.messages import as_utc
+
+# In the order in which a batch imports them: what is named comes before what names it.
+IMPORTED_TYPES = ("jurisdiction", "person", "bill", "vote_event", "event")
+# Core's batch import never reads these.
+IGNORED_TYPES = ("organization",)
+OBJECT_TYPES = IMPORTED_TYPES + IGNORED_TYPES
+# "archive" is where the predecessor of this project moved its files.
+SETTLED_FOLDERS = ("archived", "archive", "failed")
+
+# Metadata that our producer stamps on each S3 object.
+RUN_ID_METADATA = "run-id"
+SCRAPED_AT_METADATA = "scraped-at"
+
+_KEY = re.compile(
+    rf"(?P<abbr>[A-Za-z0-9][\w.-]*)/(?P<file>(?P<type>{'|'.join(OBJECT_TYPES)})_[^/\\]+\.json)"
+)
+_LONGEST_ID = 300
+_UUID_EPOCH = datetime(1582, 10, 15, tzinfo=UTC)
+
+
+class ScrapeOrder(NamedTuple):
+    """Where a file stands among the scraped versions of one object; the greatest is the newest.
+
+    `ticks` are 100 ns since 1582-10-15 UTC, the clock of UUIDv1, from the file's `_id` where that
+    carries a time and else from `stamp_ticks`, which come from the upload or the first message.
+    """
+
+    ticks: int
+    scrape_id: str
+    stamp_ticks: int
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key relative to the prefix: `{abbr}/{object_type}_{id}.json`."""
+
+    abbr: str
+    object_type: str
+    file: str
+
+
+@dataclass(frozen=True)
+class ScrapedObject:
+    """The content of one file.
+
+    `data` is what json.loads gave; core's importers change what they are given, so take a fresh
+    one from `body` for each import.
+    """
+
+    object_type: str
+    scrape_id: str
+    order: ScrapeOrder
+    scraped_at: datetime
+    jurisdiction_id: str
+    body: bytes
+    data: Mapping[str, Any]
+
+    def fresh(self) -> dict[str, Any]:
+        """The content again, the caller's to change."""
+        content: dict[str, Any] = json.loads(self.body)
+        return content
+
+
+def parse_key(key: str) -> Key:
+    """The parts of `key`, which must be relative to the prefix.
+
+    Raises PoisonMessage (`bad-key`, `unknown-type`) for one that no scraper would have written.
+    """
+    if not key.isprintable() or "\\" in key or key.startswith("/"):
+        raise PoisonMessage("bad-key", f"{key[:200]!r} is not a key of a scraped file", "file_path")
+    if any(part in ("", ".", "..") for part in key.split("/")):
+        raise PoisonMessage("bad-key", f"{key[:200]!r} has an empty or dotted part", "file_path")
+    match = _KEY.fullmatch(key)
+    if match:
+        return Key(match["abbr"], match["type"], match["file"])
+    if key.count("/") == 1 and key.endswith(".json"):
+        raise PoisonMessage(
+            "unknown-type",
+            f"{key[:200]!r} names none of the types {', '.join(OBJECT_TYPES)}",
+            "file_path",
+        )
+    raise PoisonMessage(
+        "bad-key", f"{key[:200]!r} is not {{abbr}}/{{type}}_{{id}}.json", "file_path"
+    )
+
+
+def is_settled(key: str) -> bool:
+    """Whether `key`, relative to the prefix, is where archived or failed files are kept."""
+    return key.split("/", 1)[0] in SETTLED_FOLDERS and "/" in key
+
+
+def ticks_of(time: datetime) -> int:
+    """An aware time in the ticks of ScrapeOrder."""
+    return (time - _UUID_EPOCH) // timedelta(microseconds=1) * 10
+
+
+def time_of(ticks: int) -> datetime:
+    """The aware UTC time of `ticks`, to the microsecond."""
+    return _UUID_EPOCH + timedelta(microseconds=ticks // 10)
+
+
+def read(object_type: str, body: bytes, stamped_at: datetime) -> ScrapedObject:
+    """The scraped object in a file's `body`.
+
+    `stamped_at` (aware UTC) orders objects whose `_id` carries no time. Raises PoisonMessage
+    (`bad-json`, `bad-id`) naming the field.
+    """
+    data = _load(body)
+    stamp_ticks = ticks_of(stamped_at)
+    ticks = stamp_ticks
+    name = "id" if object_type == "person" else "_id"
+    scrape_id = data.get(name)
+    if not isinstance(scrape_id, str) or not 0 < len(scrape_id) <= _LONGEST_ID:
+        raise PoisonMessage("bad-id", f"{name} is missing, no text or too long", name)
+    if not scrape_id.isascii() or not scrape_id.isprintable():
+        raise PoisonMessage("bad-id", f"{name} has odd characters: {scrape_id[:100]!a}", name)
+    if object_type in ("bill", "vote_event", "event"):
+        _refuse_row_id(data)
+    if object_type in ("bill", "vote_event", "event", "organization"):
+        ticks = _uuid_ticks(scrape_id, default=stamp_ticks)
+    return ScrapedObject(
+        object_type=object_type,
+        scrape_id=scrape_id,
+        order=ScrapeOrder(ticks, scrape_id, stamp_ticks),
+        scraped_at=_scraped_at(data, stamped_at if ticks == stamp_ticks else time_of(ticks)),
+        jurisdiction_id=_jurisdiction_id(object_type, data),
+        body=body,
+        data=data,
+    )
+
+
+def _load(body: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(body)
+    except RecursionError as exc:
+        raise PoisonMessage("bad-json", "the file is nested too deeply") from exc
+    except ValueError as exc:
+        raise PoisonMessage("bad-json", f"the file is not JSON: {exc}") from exc
+    if not isinstance(data, dict):
+        raise PoisonMessage("bad-json", "the file is not a JSON object")
+    return data
+
+
+def _refuse_row_id(data: Mapping[str, Any]) -> None:
+    # Core would write to the row of that id, be it another object's or another state's.
+    for name in ("id", "pk"):
+        if name in data:
+            raise PoisonMessage("bad-id", f"{name} names a row, which no scraper knows", name)
+
+
+def _uuid_ticks(scrape_id: str, default: int) -> int:
+    try:
+        value = uuid.UUID(scrape_id)
+    except ValueError as exc:
+        raise PoisonMessage("bad-id", f"_id is not a UUID: {scrape_id[:100]!r}", "_id") from exc
+    return value.time if value.version == 1 else default
+
+
+def _scraped_at(data: Mapping[str, Any], default: datetime) -> datetime:
+    value = data.get("scraped_at")
+    return parse_time(value if isinstance(value, str) else None, default)
+
+
+def parse_time(text: str | None, default: datetime) -> datetime:
+    """The time that `text` says, in UTC; `default` when it says none that UTC has."""
+    try:
+        return as_utc(datetime.fromisoformat(text)) if text else default
+    except (ValueError, OverflowError):
+        return default
+
+
+def _jurisdiction_id(object_type: str, data: Mapping[str, Any]) -> str:
+    if object_type == "jurisdiction":
+        value = data.get("id", data.get("_id"))
+    else:
+        value = data.get("jurisdiction")
+        value = value.get("id") if isinstance(value, Mapping) else value
+    if not isinstance(value, str):
+        return ""
+    if len(value) > _LONGEST_ID or not value.isascii() or not value.isprintable():
+        raise PoisonMessage("bad-id", f"no jurisdiction has the id {value[:100]!a}", "jurisdiction")
+    return value

@@ -1,0 +1,1 @@
+"""The life of a stored file: fetched, archived, fetched again, sent again."""

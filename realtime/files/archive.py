@@ -1,0 +1,180 @@
+"""Moves what is done with out of the bucket's root: to `archived/`, or to `failed/`."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, timedelta
+from uuid import UUID
+
+from django.db import transaction
+
+from realtime.backends.postgres.locks import lock_archive
+from realtime.backends.s3 import THREADS
+from realtime.domain.config import Config
+from realtime.domain.errors import ConfigurationError, RealtimeError, Unavailable
+from realtime.domain.interfaces import Gone, ObjectVersion, Store
+from realtime.ledger import files as ledger_files
+from realtime.ledger import locations
+from realtime.models import File, Outcome
+from realtime.process.threads import Threads
+
+logger = logging.getLogger(__name__)
+
+BATCH_SIZE = 200
+ARCHIVED, FAILED, DELETED, GONE, LATER = "archived", "failed", "deleted", "gone", "later"
+
+
+def archive(
+    store: Store,
+    config: Config,
+    jurisdiction_ids: Sequence[str] = (),
+    must_stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[Counter[str]], None] = lambda counts: None,
+) -> Counter[str]:
+    """Move every file that may leave the root; returns how many were archived, failed, deleted,
+    gone already, or must be tried later.
+
+    A file may leave once its import is committed and its message acknowledged. The original is
+    deleted only after its copy is proven, and only the version that was imported. Killed at any
+    point, the next call goes on. `jurisdiction_ids` limits it, empty means all; `must_stop` is
+    asked between batches of 200 files. Raises Unavailable or ConfigurationError, with what was
+    moved written down, when S3 cannot be used at all.
+    """
+    counts: Counter[str] = Counter()
+    before = ledger_files.database_now() - timedelta(seconds=2 * config.visibility_timeout)
+    after = 0
+    while not must_stop():
+        files = locations.unsettled(jurisdiction_ids, before, after, BATCH_SIZE)
+        if not files:
+            break
+        after = files[-1].id
+        counts += _settle(store, config, files)
+        progress(counts)
+    return counts
+
+
+def settle(store: Store, config: Config, row_ids: Sequence[int]) -> Counter[str]:
+    """Move the files of these rows of the ledger, as `archive` does, but leave what cannot be
+    moved now to its next call."""
+    before = ledger_files.database_now() - timedelta(seconds=2 * config.visibility_timeout)
+    try:
+        return _settle(store, config, locations.unsettled_of(row_ids, before))
+    except RealtimeError as exc:
+        about = {"action": LATER, "files": len(row_ids), "cause": exc}
+        logger.warning("files stay for now", extra=about)
+        return Counter()
+
+
+def _settle(store: Store, config: Config, files: Sequence[File]) -> Counter[str]:
+    ours = [file for file in files if file.bucket == store.bucket and file.version]
+    # What was never read has nothing to move: a message without a file, a bucket not ours.
+    nowhere = {file: "" for file in files if file not in ours}
+    ours = _plan(config, ours)
+
+    outages: list[RealtimeError] = []
+    causes: dict[str, str] = {}
+
+    def move(file: File) -> tuple[File, str]:
+        if outages:
+            return file, LATER
+        try:
+            return file, _move(store, file)
+        except (Unavailable, ConfigurationError) as exc:
+            outages.append(exc)
+        except RealtimeError as exc:
+            causes.setdefault(_cause(file, exc), str(exc))
+        return file, LATER
+
+    with Threads(THREADS, "s3-move") as threads:
+        moved = list(threads.map(move, ours))
+    left = {file: "" if what == GONE else file.settled_key for file, what in moved if what != LATER}
+    locations.settled({**left, **nowhere}, ledger_files.database_now())
+    counts = Counter(what for _, what in moved)
+    if outages:
+        raise outages[0]
+    if causes and counts[LATER] == len(ours):
+        raise Unavailable(f"no file can be moved: {next(iter(causes.values()))}")
+    for cause in causes.values():
+        logger.warning("files stay for now", extra={"action": LATER, "cause": cause})
+    return counts
+
+
+def _cause(file: File, exc: RealtimeError) -> str:
+    return str(exc).replace(file.key, "").replace(file.settled_key, "")
+
+
+def _plan(config: Config, seen: Sequence[File]) -> list[File]:
+    """Decide, and write down before anything is moved, where each file goes.
+
+    A call that is killed half way, or one beside it, then finds the copy where this one made it.
+    """
+    with transaction.atomic():
+        lock_archive()
+        files = locations.still_unsettled(seen)
+        finals = locations.final_runs({file.run_id for file in files if file.run_id})
+        taken = locations.settled_keys(
+            {file.bucket for file in files}, {file.key for file in files}
+        )
+        planned = [
+            file for file in files if not file.settled_key and _is_kept(config, file, finals)
+        ]
+        for file in planned:
+            target = _target(config, file)
+            if target in taken:
+                # Older scrapers reuse keys, so two versions may meet in one folder.
+                target = f"{target.removesuffix('.json')}.{file.id}.json"
+            taken.add(target)
+            file.settled_key = target
+        locations.plan(planned)
+    return files
+
+
+def _is_kept(config: Config, file: File, finals: Collection[UUID]) -> bool:
+    # Finalizing reads the files of a run once more.
+    needed = file.run_id is not None and file.run_id not in finals
+    wanted = config.file_archiving_enabled or file.file_archiving
+    return file.outcome == Outcome.FAILED or wanted or needed
+
+
+def _target(config: Config, file: File) -> str:
+    prefix = config.bucket.prefix
+    abbr, _, name = file.key.removeprefix(prefix).rpartition("/")
+    if file.outcome == Outcome.FAILED:
+        return f"{prefix}failed/{abbr}/{name}"
+    assert file.imported_at is not None
+    return f"{prefix}archived/{file.imported_at.astimezone(UTC):%Y-%m-%d}/{abbr}/{name}"
+
+
+def _move(store: Store, file: File) -> str:
+    original = ObjectVersion(
+        key=file.key,
+        etag=file.etag,
+        version_id=file.version_id,
+        last_modified=file.last_modified,
+        size=file.size,
+        metadata={},
+    )
+    if not file.settled_key:
+        store.delete(original)
+        return DELETED
+    try:
+        store.copy(original, file.settled_key)
+    except Gone:
+        if _holds(store, original, file.key, original.version):
+            raise
+        # Moved by a call that was killed before it could say so or by one beside this one; or
+        # overwritten before its time.
+        if not _holds(store, original, file.settled_key):
+            return GONE
+    else:
+        store.delete(original)
+    return FAILED if file.outcome == Outcome.FAILED else ARCHIVED
+
+
+def _holds(store: Store, original: ObjectVersion, key: str, version: str = "") -> bool:
+    """Whether the original, or a copy of it, is under `key`."""
+    try:
+        found = store.head(key, original.version_id if version else "")
+    except Gone:
+        return False
+    return found.version == version if version else found.size == original.size

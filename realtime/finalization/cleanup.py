@@ -1,0 +1,87 @@
+"""What core does after an import, over all that a run has seen, in bounded pieces."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+from openstates.data.models import VoteEvent
+
+from realtime.domain.scraped_object import ticks_of
+from realtime.importers.batch_transaction import relink
+from realtime.importers.linking import link_all_related_bills
+from realtime.models import APPLIED, File, Outcome, ScrapeRun
+
+PAGE = 300
+_SEEN = [outcome.value for outcome in (*APPLIED, Outcome.SUPERSEDED)]
+
+# What the run has not seen, and nothing scraped since its start either.
+_UNSEEN = """
+    NOT EXISTS (
+      SELECT 1 FROM realtime_file AS file
+      WHERE file.row_id = core.id AND file.row_id <> '' AND file.outcome = ANY(%(seen)s)
+        AND (file.run_id = %(run)s OR file.order_ticks >= %(began)s))
+"""
+_STALE_VOTE_EVENTS = f"""
+    SELECT core.id FROM opencivicdata_voteevent AS core
+    WHERE core.bill_id = ANY(%(bills)s) AND {_UNSEEN}
+"""
+_MARK_EVENTS = f"""
+    UPDATE opencivicdata_event AS core SET deleted = true
+    WHERE core.jurisdiction_id = %(jurisdiction)s AND NOT core.deleted AND {_UNSEEN}
+"""
+
+
+def bills_with_votes(run: ScrapeRun, after: str) -> list[str]:
+    """The next bills, by id, of which the run has at least one vote event."""
+    files = _files(run, "vote_event").filter(bill_id__gt=after)
+    bills = files.exclude(row_id="").order_by("bill_id").values_list("bill_id", flat=True)
+    return list(bills.distinct()[:PAGE])
+
+
+def delete_stale_vote_events(run: ScrapeRun, bill_ids: Sequence[str]) -> int:
+    """Delete the vote events of these bills that the run has not seen; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STALE_VOTE_EVENTS, {**_words(run), "bills": list(bill_ids)})
+        stale = [row[0] for row in cursor.fetchall()]
+    VoteEvent.objects.filter(id__in=stale).delete()
+    return len(stale)
+
+
+def link_votes(run: ScrapeRun, bill_ids: Sequence[str], final: bool) -> None:
+    """Tie the vote events of these bills to the actions that the files say they are.
+
+    A run that is becoming final decides over older ones. One that is closed without all of its
+    files does not: it would decide one way now, and another way once a late file of it is in.
+    """
+    relink(bill_ids, finalizing=run.run_id if final else None)
+
+
+def mark_missing_events(run: ScrapeRun) -> int:
+    """If the run has an event, mark those it has not seen as deleted; returns how many."""
+    if not _has(run, "event"):
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(_MARK_EVENTS, {**_words(run), "jurisdiction": run.jurisdiction_id})
+        marked: int = cursor.rowcount
+    return marked
+
+
+def resolve_related_bills(run: ScrapeRun) -> None:
+    """If the run has a bill, resolve what relationships of bills can be."""
+    if _has(run, "bill"):
+        link_all_related_bills(run.jurisdiction_id)
+
+
+def _has(run: ScrapeRun, object_type: str) -> bool:
+    return _files(run, object_type).exclude(row_id="").exists()
+
+
+def _files(run: ScrapeRun, object_type: str) -> "QuerySet[File]":
+    return File.objects.filter(
+        run_id=run.run_id, object_type=object_type, jurisdiction_id=run.jurisdiction_id
+    )
+
+
+def _words(run: ScrapeRun) -> dict[str, Any]:
+    return {"run": run.run_id, "began": ticks_of(run.started_at), "seen": _SEEN}

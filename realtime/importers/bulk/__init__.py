@@ -1,0 +1,1 @@
+"""Set-based importers: a fixed handful of statements for a batch."""

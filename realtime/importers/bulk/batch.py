@@ -1,0 +1,222 @@
+"""A batch in memory: the rows it touches, as they are and as they will be, written as a set."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db import connection, models
+from django.utils import timezone
+
+from realtime.importers.bulk import deleting, writing
+from realtime.importers.bulk.related_rows import Branch, Item, Rows, walk
+from realtime.importers.bulk.tables import Hidden, NeedsCore, Row, Table, table
+
+
+class Record:
+    """One row of the importer's model. `values` are by column name, as they would be read."""
+
+    __slots__ = ("changed", "id", "keys", "new", "touched", "values")
+
+    def __init__(self, row_id: str, values: dict[str, Any], *, new: bool) -> None:
+        self.id = row_id
+        self.values = values
+        self.new = new
+        self.touched = new
+        self.changed: set[str] = set()
+        self.keys: Sequence[Any] = ()
+
+
+class Batch:
+    """Collects what applying objects changes, in order; `write` then makes it so.
+
+    Objects of one batch may be the same row: each sees what the ones before it left.
+    """
+
+    def __init__(
+        self, model: type[models.Model], tree: Sequence[Branch], *, keep_links: bool
+    ) -> None:
+        self.model = model
+        self.table: Table = table(model)
+        self.tree = tree
+        self.rows = Rows()
+        self.records: dict[str, Record] = {}
+        self._keep_links = keep_links
+        self._by_key: dict[Any, list[Record]] = defaultdict(list)
+        # The importer's own notes on the batch.
+        self.state: Any = None
+        self._made: dict[Branch, dict[str, Row]] = defaultdict(dict)
+        self._gone: dict[Branch, list[str]] = defaultdict(list)
+        self._loose: dict[Branch, list[str]] = defaultdict(list)
+
+    def read(self, condition: str, params: Sequence[Any], joins: str = "") -> list[Record]:
+        """The records that a condition on `t` finds; those known already as they are now."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT {self.table.select_list()} FROM {self.table.sql} t{joins}"
+                f" WHERE {condition}",
+                params,
+            )
+            rows = self.table.read(cursor.fetchall())
+        names = [column.name for column in self.table.columns]
+        found = []
+        for row in rows:
+            if row[0] not in self.records:
+                self.records[row[0]] = Record(row[0], dict(zip(names, row, strict=True)), new=False)
+            found.append(self.records[row[0]])
+        return found
+
+    def index(self, record: Record, keys: Sequence[Any]) -> None:
+        """Let the record be found by these keys, and no more by those it had."""
+        for key in record.keys:
+            self._by_key[key].remove(record)
+        for key in keys:
+            self._by_key[key].append(record)
+        record.keys = keys
+
+    def set(self, record: Record, values: Mapping[str, Any]) -> None:
+        """Set columns to values as they would be read."""
+        for name, value in values.items():
+            if record.values[name] != value:
+                record.values[name] = value
+                record.changed.add(name)
+
+    def known(self, key: Any) -> list[Record]:
+        return self._by_key.get(key, [])
+
+    def only(self, key: Any) -> Record | None:
+        """The record with this key, if there is any. Several are for core to refuse: NeedsCore."""
+        records = self.known(key)
+        if len(records) > 1:
+            raise NeedsCore
+        return records[0] if records else None
+
+    def load_related(self, ids: Iterable[str]) -> None:
+        wanted = list(ids)
+        if wanted:
+            self.rows.load(self.tree, wanted)
+
+    def insert(self, data: Item, related: Mapping[str, list[Item]]) -> Record:
+        """Add a row as core's `Model(**data).save()` would. Raises NeedsCore."""
+        values = self.table.defaults()
+        for name, value in data.items():
+            column, plain = self._column(name, value)
+            values[column] = self.table.column[column].stored(plain)
+        record = Record(values[self.table.pk.name], values, new=True)
+        self.records[record.id] = record
+        for branch in self.tree:
+            self._add(self.rows.grow(branch, related[branch.name], record.id))
+        return record
+
+    def update(self, record: Record, data: Item, related: Mapping[str, list[Item]]) -> bool:
+        """Change what differs, by core's rules; returns whether anything did.
+
+        Raises NeedsCore; Hidden when what an object of this batch brought might not be storable,
+        and would never be tried.
+        """
+        changed = False
+        for name, value in data.items():
+            column, plain = self._column(name, value)
+            if record.values[column] != plain:
+                if record.touched and not self.table.column[column].accepts(record.values[column]):
+                    raise Hidden
+                record.values[column] = self.table.column[column].stored(plain)
+                record.changed.add(column)
+                changed = True
+        for branch in self.tree:
+            if self.rows.differs(branch, related[branch.name], record.id):
+                self._replace(branch, related[branch.name], record.id)
+                changed = True
+        record.touched = record.touched or changed
+        return changed
+
+    def _column(self, name: str, value: Any) -> tuple[str, Any]:
+        if name in self.table.relations:
+            if isinstance(value, models.Model):
+                value = value.pk
+            elif value is not None:
+                raise NeedsCore
+            name = self.table.relations[name]
+        if name not in self.table.column or name == self.table.pk.name:
+            raise NeedsCore
+        return name, value
+
+    def _replace(self, branch: Branch, items: list[Item], parent: str) -> None:
+        kept = 0
+        old = self.rows.of(branch, parent)
+        if branch.numbered and items and old and _stands_alone(branch):
+            kept = self.rows.unchanged_head(branch, items, parent)
+        if not self._keep_links:
+            self._loose[branch] += [row[0] for row in old[:kept]]
+        for child, row in self.rows.below(branch, old[kept:]):
+            if self._made[child].pop(row[0], None):
+                if not child.table.accepts(row):
+                    raise Hidden
+            elif child is branch:
+                self._gone[branch].append(row[0])
+        self._add(self.rows.grow(branch, items, parent, kept))
+
+    def _add(self, made: Iterable[tuple[Branch, list[Row]]]) -> None:
+        for branch, rows in made:
+            self._made[branch].update((row[0], row) for row in rows)
+
+    def write(self) -> None:
+        """Bring the database to what was decided.
+
+        Core's foreign keys are deferred: a bad one would pass here and fail the commit. Checked at
+        once, they cost a third less, too; afterwards they are deferred again.
+        """
+        statements: list[deleting.Statement] = []
+        for branch in self.tree:
+            if self._loose[branch]:
+                statements += deleting.unlink(branch.table.model, self._loose[branch])
+            if self._gone[branch]:
+                statements += deleting.delete(branch.table.model, self._gone[branch])
+        statements += self._changed_records(timezone.now())
+        new = [record for record in self.records.values() if record.new]
+        if not (statements or new or any(self._made.values())):
+            return
+        writing.execute([writing.CHECK_AT_ONCE, *statements])
+        self._add_records(new)
+        for branch in walk(self.tree):
+            if self._made[branch]:
+                writing.copy(branch.table, list(self._made[branch].values()))
+        writing.execute([writing.CHECK_AT_COMMIT])
+
+    def _changed_records(self, now: Any) -> list[deleting.Statement]:
+        touched = [record for record in self.records.values() if record.touched]
+        for record in touched:
+            for column in self.table.columns:
+                if getattr(column.field, "auto_now", False) or (
+                    record.new and getattr(column.field, "auto_now_add", False)
+                ):
+                    record.values[column.name] = now
+                    record.changed.add(column.name)
+        old = [record for record in touched if not record.new]
+        if not old:
+            return []
+        changed = set().union(*(record.changed for record in old))
+        columns = [column for column in self.table.columns if column.name in changed]
+        return [writing.update(self.table, columns, [self._parameters(r, columns) for r in old])]
+
+    def _add_records(self, new: Sequence[Record]) -> None:
+        if new:
+            names = [column.name for column in self.table.columns]
+            writing.copy(self.table, [tuple(map(r.values.__getitem__, names)) for r in new])
+
+    def _parameters(self, record: Record, columns: Sequence[Any]) -> tuple[Any, ...]:
+        return (
+            record.id,
+            *(
+                column.field.get_db_prep_save(record.values[column.name], connection)
+                for column in columns
+            ),
+        )
+
+
+def _stands_alone(branch: Branch) -> bool:
+    """Whether leaving a row in place differs from replacing it in nothing but its links."""
+    ours = {child.table.model for child in branch.branches}
+    return all(
+        relation.on_delete is models.SET_NULL or relation.related_model in ours
+        for relation in deleting.referrers(branch.table.model)
+    )

@@ -1,0 +1,101 @@
+"""Who a name means: core's rules, over one query for all the names of a batch."""
+
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from django.db import connection
+
+from realtime.importers.bulk.tables import storable
+from realtime.importers.pseudo_ids import spec_of
+
+_CHAMBERS = ("upper", "lower", "legislature")
+# Everyone who ever sat in the jurisdiction, then who of them bears one of the names.
+_QUERY = """
+WITH wanted AS (
+    SELECT name, UPPER(name) AS upper FROM UNNEST(%s::text[]) AS name
+), seat AS (
+    SELECT m.person_id, m.start_date, m.end_date, o.classification
+    FROM opencivicdata_membership m JOIN opencivicdata_organization o ON o.id = m.organization_id
+    WHERE o.jurisdiction_id = %s AND m.person_id IS NOT NULL
+), person AS (
+    SELECT p.id, p.name, p.family_name, COALESCE(p.current_role, 'null') <> 'null' AS active
+    FROM opencivicdata_person p WHERE p.id IN (SELECT person_id FROM seat)
+), called AS (
+    SELECT id, UPPER(name::text) AS upper FROM person
+    UNION SELECT id, UPPER(family_name::text) FROM person
+    UNION SELECT n.person_id, UPPER(n.name::text)
+    FROM opencivicdata_personname n WHERE n.person_id IN (SELECT id FROM person)
+)
+SELECT wanted.name, person.id, person.active, seat.classification, seat.start_date, seat.end_date
+FROM wanted
+JOIN called USING (upper)
+JOIN person ON person.id = called.id
+JOIN seat ON seat.person_id = person.id
+"""
+
+
+class Name(NamedTuple):
+    """What a pseudo id says of a person. A `chamber` may be said and be none."""
+
+    name: str
+    chamber: str | None
+    says_chamber: bool
+
+
+class Persons:
+    """Answers from memory for the names that were loaded."""
+
+    def __init__(self, jurisdiction_id: str) -> None:
+        self._jurisdiction_id = jurisdiction_id
+        self._seats: dict[str, list[Any]] = {}
+        self._names: dict[str, Name | None] = {}
+
+    def load(self, pseudo_ids: Iterable[Any]) -> None:
+        """Ask for all names that these describe and that were not asked for before, at once."""
+        described = {self.described(one) for one in set(filter(storable, pseudo_ids))}
+        names = {d.name for d in described if d and storable(d.name)} - self._seats.keys()
+        if not names:
+            return
+        self._seats.update((name, []) for name in names)
+        with connection.cursor() as cursor:
+            cursor.execute(_QUERY, [sorted(names), self._jurisdiction_id])
+            for name, *seat in cursor.fetchall():
+                self._seats[name].append(seat)
+
+    def described(self, pseudo_id: str) -> Name | None:
+        """Who is named by a pseudo id; None when it describes someone otherwise."""
+        if pseudo_id not in self._names:
+            self._names[pseudo_id] = _parse(pseudo_id)
+        return self._names[pseudo_id]
+
+    def find(
+        self, name: str, start: Any, end: Any, chamber: str | None
+    ) -> tuple[set[str], set[str]] | None:
+        """Who may be meant, and who of them is in office; None when the name was not loaded.
+
+        `start` and `end` are the session's, and exclude who was certainly not serving in it.
+        """
+        seats = self._seats.get(name)
+        if seats is None:
+            return None
+        chambers = (chamber,) if chamber else _CHAMBERS
+        meant = [
+            (person, active)
+            for person, active, classification, since, until in seats
+            if classification in chambers
+            and (not start or until == "" or until > start)
+            and (not end or since == "" or since < end)
+        ]
+        return {person for person, _ in meant}, {person for person, active in meant if active}
+
+
+def _parse(pseudo_id: str) -> Name | None:
+    spec = spec_of(pseudo_id)
+    if spec is None or not isinstance(spec.get("name"), str):
+        return None
+    says_chamber = "chamber" in spec
+    name, chamber = spec.pop("name"), spec.pop("chamber", None)
+    if spec or not (chamber is None or isinstance(chamber, str)):
+        return None
+    return Name(re.sub(r"\s+", " ", name).strip(), chamber, says_chamber)

@@ -1,0 +1,1 @@
+"""Core's own importers, adapted to scrapes that come in pieces."""

@@ -1,0 +1,1 @@
+"""Says which field of a file is wrong."""

@@ -1,0 +1,1 @@
+"""What operators look at: reports, status, metrics and checks."""

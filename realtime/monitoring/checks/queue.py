@@ -1,0 +1,56 @@
+"""The queue, and where it gives messages up."""
+
+import json
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning
+
+from realtime.backends import clients
+from realtime.domain.config import Config
+from realtime.domain.errors import ConfigurationError
+from realtime.monitoring.checks.answers import Finding, ask
+
+SETTING = "SQS_QUEUE_URL"
+# Receiving a message often is no evidence against it: outages and busy jurisdictions count too.
+_FEW_RECEIVES = 100
+
+
+def check_queue(**arguments: Any) -> list[CheckMessage]:
+    """Whether the queue is there, and gives nothing up lightly."""
+    config: Config = settings.REALTIME
+    try:
+        url = config.require_queue()
+        client = clients.client("sqs", threads=1, attempts=2)
+        found = ask(
+            SETTING,
+            f"queue {url}",
+            "sqs:GetQueueAttributes",
+            lambda: client.get_queue_attributes(
+                QueueUrl=url, AttributeNames=["RedrivePolicy", "QueueArn"]
+            ),
+        )
+    except ConfigurationError as exc:
+        return [Error(str(exc), id="realtime.E001")]
+    except Finding as finding:
+        return [finding.message]
+    redrive = json.loads(found.get("Attributes", {}).get("RedrivePolicy", "{}"))
+    if not redrive:
+        return [
+            Warning(
+                f"{SETTING}: the queue has no redrive policy",
+                hint="Give it a dead-letter queue with a maxReceiveCount of 1000, a last net for"
+                " messages that no run can finish.",
+                id="realtime.W011",
+            )
+        ]
+    if int(redrive["maxReceiveCount"]) < _FEW_RECEIVES:
+        return [
+            Warning(
+                f"{SETTING}: messages are given up after {redrive['maxReceiveCount']} receives",
+                hint="Outages and busy jurisdictions count as receives: set maxReceiveCount to"
+                " 1000.",
+                id="realtime.W012",
+            )
+        ]
+    return []

@@ -1,0 +1,112 @@
+"""The metrics there are, and what a run makes of them."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from openstates import metadata
+
+from realtime.models import APPLIED, Outcome
+from realtime.monitoring.report import Report, Share, percentile
+
+# What no jurisdiction that core knows is named by: nobody may make up values of a tag.
+UNKNOWN = "unknown"
+RESUMED = "resumed"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measurement, with all of its fields and tags."""
+
+    name: str
+    fields: tuple[str, ...]
+    tags: tuple[str, ...]
+    help: str
+
+
+OBJECTS = Metric(
+    "objects",
+    ("realtime_import",),
+    ("jurisdiction",),
+    "objects that a run has imported, changed or not",
+)
+LAG = Metric(
+    "realtime_lag",
+    ("p50", "p95"),
+    ("jurisdiction",),
+    "seconds from scraped to visible, of a run's objects that are new or changed",
+)
+FILES = Metric(
+    "realtime_files",
+    (*(outcome.value for outcome in Outcome), RESUMED),
+    ("jurisdiction", "object_type"),
+    "files by what became of them",
+)
+QUEUE = Metric(
+    "realtime_queue",
+    ("oldest_received",),
+    (),
+    "seconds since it was first sent, of the oldest message that a run received",
+)
+METRICS = (OBJECTS, LAG, FILES, QUEUE)
+
+
+@dataclass(frozen=True)
+class Point:
+    """Values of one metric at one time, for one set of tags."""
+
+    metric: Metric
+    values: Mapping[str, int | float]
+    tags: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        undeclared = set(self.values) - set(self.metric.fields)
+        if undeclared or set(self.tags) != set(self.metric.tags):
+            raise ValueError(f"{self.metric.name} is not declared so: {self}")
+
+
+def points(report: Report) -> list[Point]:
+    """What a run comes to."""
+    found = [one for name, share in shares(report).items() for one in _points_of(name, share)]
+    if report.oldest_received is not None:
+        oldest = round(float(report.oldest_received), 3)
+        found.append(Point(QUEUE, {"oldest_received": oldest}, {}))
+    return found
+
+
+def shares(report: Report) -> dict[str, Share]:
+    """The shares of a run by the name of their jurisdiction, as core's metrics give it."""
+    named: dict[str, Share] = {}
+    for jurisdiction_id, share in sorted(report.shares.items()):
+        into = named.setdefault(name_of(jurisdiction_id), Share())
+        into.lags.extend(share.lags)
+        for object_type, counts in share.types.items():
+            into.types[object_type] += counts
+    return named
+
+
+def name_of(jurisdiction_id: str) -> str:
+    """The name of a jurisdiction that core knows, UNKNOWN for any other."""
+    try:
+        return str(metadata.lookup(jurisdiction_id=jurisdiction_id).name)
+    except (KeyError, ValueError):
+        return UNKNOWN
+
+
+def imported(share: Share) -> int:
+    """Objects that are in the database because of this run."""
+    total = sum(share.types.values(), Counter[str]())
+    return sum(total[name] for name in (*APPLIED, RESUMED))
+
+
+def _points_of(name: str, share: Share) -> Iterator[Point]:
+    tags = {"jurisdiction": name}
+    if count := imported(share):
+        yield Point(OBJECTS, {"realtime_import": count}, tags)
+    p50, p95 = percentile(share.lags, 50), percentile(share.lags, 95)
+    if p50 is not None and p95 is not None:
+        # A field of InfluxDB keeps the type that it first had.
+        yield Point(LAG, {"p50": float(p50), "p95": float(p95)}, tags)
+    for object_type, counts in sorted(share.types.items()):
+        values = {str(outcome): count for outcome, count in counts.items() if count}
+        yield Point(FILES, values, {**tags, "object_type": object_type})

@@ -1,0 +1,148 @@
+"""What one import run did, as numbers that add up."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import ceil
+from time import perf_counter
+from typing import Any
+
+from realtime.domain.messages import ReceivedMessage
+from realtime.models import Outcome
+
+# What a message is that speaks of no file.
+CONTROL = "control"
+UNKNOWN = "unknown"
+
+
+@dataclass
+class Share:
+    """What of a run concerns one jurisdiction: files by type and outcome (`resumed` is one of
+    these), and the lag of each, in seconds."""
+
+    types: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    lags: list[float] = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    """The figures of a run, filled in while it works.
+
+    `received` counts files and equals the sum of all outcomes. `lags` are seconds from scraped to
+    visible; `seconds` are those of each stage; `finalized` are the ids of the scrape runs that
+    were finalized or closed. `shares` are those of each jurisdiction, by its id, empty for what
+    names none. `oldest_received` is how long ago, in seconds when it was received, the oldest
+    message was first sent.
+    """
+
+    received: int = 0
+    resumed: int = 0
+    statements: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    types: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    lags: list[float] = field(default_factory=list)
+    shares: dict[str, Share] = field(default_factory=lambda: defaultdict(Share))
+    oldest_received: float | None = None
+    released_messages: list[str] = field(default_factory=list)
+    finalized: list[str] = field(default_factory=list)
+    note: str = ""
+
+    def count(self, object_type: str, outcome: str, *, jurisdiction_id: str = "") -> None:
+        """A received file ended as `outcome`."""
+        self.received += 1
+        self.outcomes[outcome] += 1
+        self.types[object_type]["received"] += 1
+        self.types[object_type][outcome] += 1
+        self.shares[jurisdiction_id].types[object_type][outcome] += 1
+
+    def count_resumed(self, object_type: str, jurisdiction_id: str) -> None:
+        """A file that was parked has been imported now."""
+        self.resumed += 1
+        self.types[object_type]["resumed"] += 1
+        self.shares[jurisdiction_id].types[object_type]["resumed"] += 1
+
+    def add_lag(self, seconds: float, jurisdiction_id: str) -> None:
+        """An object became visible so long after it was scraped."""
+        self.lags.append(seconds)
+        self.shares[jurisdiction_id].lags.append(seconds)
+
+    def took(self, messages: Sequence[ReceivedMessage], now: datetime) -> None:
+        """The run has received `messages` at `now` (aware)."""
+        ages = [(now - message.sent_at).total_seconds() for message in messages]
+        known = [] if self.oldest_received is None else [self.oldest_received]
+        # The queue's clock may be ahead of ours.
+        self.oldest_received = max([*known, *(max(age, 0.0) for age in ages)], default=None)
+
+    def count_statement(self, execute: Callable[..., Any], *arguments: Any) -> Any:
+        """For `connection.execute_wrapper`: counts each statement and executes it."""
+        self.statements += 1
+        return execute(*arguments)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Count the seconds of the block towards the stage."""
+        start = perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += perf_counter() - start
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as `--json` prints it."""
+        names = [outcome.value for outcome in Outcome]
+        report: dict[str, Any] = {
+            "received": self.received,
+            **{name: self.outcomes[name] for name in names},
+            "resumed": self.resumed,
+            "types": {
+                object_type: {n: counts[n] for n in ["received", *names, "resumed"] if counts[n]}
+                for object_type, counts in sorted(self.types.items())
+            },
+            "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "lag_seconds": {"p50": percentile(self.lags, 50), "p95": percentile(self.lags, 95)},
+            "statements": self.statements,
+            "finalized": self.finalized,
+        }
+        if self.released_messages:
+            report["released_messages"] = self.released_messages
+        return report
+
+    def as_fields(self) -> dict[str, Any]:
+        """The report as the fields of a log line; what is zero is left out."""
+        outcomes = {outcome.value: self.outcomes[outcome] or None for outcome in Outcome}
+        oldest = self.oldest_received
+        return {
+            "received": self.received,
+            **outcomes,
+            "resumed": self.resumed or None,
+            "finalized": len(self.finalized) or None,
+            "seconds": round(self.seconds["total"], 3),
+            "lag_p50_seconds": percentile(self.lags, 50),
+            "lag_p95_seconds": percentile(self.lags, 95),
+            "oldest_received_seconds": None if oldest is None else round(oldest, 3),
+            "statements": self.statements,
+            "note": self.note,
+        }
+
+    def summary(self) -> str:
+        """The report as one line for people."""
+        if self.note:
+            return self.note
+        parts = [f"{self.outcomes[o]} {o.value}" for o in Outcome if self.outcomes[o]]
+        if self.resumed:
+            parts.append(f"{self.resumed} resumed")
+        if self.finalized:
+            parts.append(f"{len(self.finalized)} scrape runs finalized")
+        told = ", ".join(parts) if parts else "nothing to do"
+        return f"{self.received} received: {told} ({self.seconds['total']:.1f} s)"
+
+
+def percentile(values: Sequence[float] | Iterable[float], percent: int) -> float | None:
+    """The nearest-rank percentile, to the millisecond; None when there are no values."""
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    return round(ordered[max(ceil(len(ordered) * percent / 100) - 1, 0)], 3)

@@ -1,0 +1,189 @@
+"""What state each scrape run is in, and what keeps it from being final."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Q
+
+from realtime.ledger import scrape_runs
+from realtime.ledger.scrape_runs import Arrival
+from realtime.models import Outcome, ScrapeRun
+
+# Answered by the index realtime_file_run_types. Our producer never uses a key twice; whether a run
+# is complete is not for these figures to say.
+_COUNTS = """
+    SELECT run_id, object_type, outcome, count(*)
+    FROM realtime_file WHERE run_id = ANY(%(runs)s) GROUP BY 1, 2, 3
+"""
+_HARMLESS = """
+    SELECT run_id, count(*) FROM realtime_file
+    WHERE run_id = ANY(%(runs)s) AND outcome = 'failed' AND reason = %(harmless)s GROUP BY 1
+"""
+_NEWEST = """
+    SELECT run_id, (
+      SELECT imported_at FROM realtime_file AS file
+      WHERE file.jurisdiction_id = run.jurisdiction_id AND file.run_id = run.run_id
+        AND imported_at >= run.started_at
+      ORDER BY imported_at DESC LIMIT 1)
+    FROM realtime_run AS run WHERE run_id = ANY(%(runs)s)
+"""
+# Final and closed runs that are listed beside the open ones, at most.
+_RECENT = 500
+
+
+class State(StrEnum):
+    """Where a scrape run is on its way."""
+
+    OPEN = "open"  # it goes on: it has not said that it ended
+    BLOCKED = "blocked"  # it has ended, and something keeps it from being finalized
+    COMPLETE = "complete"  # the next import_realtime or finalize_realtime finalizes it
+    FINAL = "final"
+    CLOSED = "closed"  # over, and nothing was deleted for it
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A scrape run and where it is.
+
+    `came` of the `sent` files (by type; `sent` is empty until the run has ended) have an outcome,
+    `parked` of these one that is not final, and `failed` could not be imported, so that it will
+    delete nothing; `newest` is when the last of them was imported. `why` says in words what blocks
+    it, why it was closed, or how far finalizing it is. Of a run that is final or closed nothing is
+    counted.
+    """
+
+    run: ScrapeRun
+    state: State
+    why: str = ""
+    sent: Mapping[str, int] = field(default_factory=dict)
+    came: Mapping[str, int] = field(default_factory=dict)
+    parked: int = 0
+    failed: int = 0
+    newest: datetime | None = None
+    older: UUID | None = None
+
+    @property
+    def missing(self) -> dict[str, int]:
+        """How many files of each type have not come, of a run that has ended."""
+        lacking = {name: count - self.came.get(name, 0) for name, count in self.sent.items()}
+        return {name: count for name, count in lacking.items() if count > 0}
+
+
+def open_states(now: datetime, jurisdiction_id: str = "") -> list[RunState]:
+    """The runs that are open, blocked or complete, by start; `now` is the database's time."""
+    found = scrape_runs.open_runs(jurisdiction_id)
+    there = scrape_runs.arrivals(found)
+    live = [run for run in found if not run.closed_at or _is_complete(run, there)]
+    counts = _counts(live)
+    older: dict[str, ScrapeRun] = {}
+    states = []
+    for run in live:
+        counted = counts[run.run_id]
+        arrival = there.get(run.run_id)
+        blocker = older.get(run.jurisdiction_id)
+        state, why = _state(run, arrival, blocker, counted)
+        waits = state == State.BLOCKED and not _is_complete(run, there)
+        if waits and blocker is None and scrape_runs.is_waited_for(run, now):
+            older[run.jurisdiction_id] = run
+        states.append(
+            RunState(
+                run,
+                state,
+                why,
+                sent=run.objects_sent,
+                came=counted.came,
+                parked=counted.parked,
+                failed=counted.failed,
+                newest=counted.newest,
+                older=blocker.run_id if blocker and _is_complete(run, there) else None,
+            )
+        )
+    return states
+
+
+def recent_states(
+    since: datetime, jurisdiction_id: str = "", limit: int = _RECENT
+) -> list[RunState]:
+    """The runs that became final or were closed since then (database time), newest first."""
+    over = ScrapeRun.objects.filter(Q(finalized_at__gte=since) | Q(closed_at__gte=since))
+    if jurisdiction_id:
+        over = over.filter(jurisdiction_id=jurisdiction_id)
+    return [_over(run) for run in over.order_by("-started_at")[:limit]]
+
+
+def latest_states(now: datetime, jurisdiction_id: str, limit: int = 20) -> list[RunState]:
+    """The newest runs of a jurisdiction in whatever state, newest first."""
+    open_ones = {one.run.run_id: one for one in open_states(now, jurisdiction_id)}
+    found = ScrapeRun.objects.filter(jurisdiction_id=jurisdiction_id).order_by("-started_at")
+    return [open_ones.get(run.run_id) or _over(run) for run in found[:limit]]
+
+
+@dataclass
+class _Counted:
+    came: Counter[str] = field(default_factory=Counter)
+    parked: int = 0
+    failed: int = 0
+    newest: datetime | None = None
+
+
+def _counts(found: Sequence[ScrapeRun]) -> defaultdict[UUID, _Counted]:
+    counts: defaultdict[UUID, _Counted] = defaultdict(_Counted)
+    values: dict[str, Any] = {
+        "runs": [run.run_id for run in found],
+        "harmless": scrape_runs.HARMLESS,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_COUNTS, values)
+        for run_id, object_type, outcome, files in cursor.fetchall():
+            one = counts[run_id]
+            one.came[object_type] += files
+            one.parked += files if outcome == Outcome.DEFERRED else 0
+            one.failed += files if outcome == Outcome.FAILED else 0
+        cursor.execute(_HARMLESS, values)
+        for run_id, files in cursor.fetchall():
+            counts[run_id].failed -= files
+        cursor.execute(_NEWEST, values)
+        for run_id, newest in cursor.fetchall():
+            counts[run_id].newest = newest
+    return counts
+
+
+def _state(
+    run: ScrapeRun, arrival: Arrival | None, blocker: ScrapeRun | None, counted: _Counted
+) -> tuple[State, str]:
+    if arrival is None:
+        return State.OPEN, ""
+    if not arrival.complete:
+        return State.BLOCKED, _lacking(run, arrival, counted)
+    if blocker is not None:
+        return State.BLOCKED, f"the older run {blocker.run_id} comes first"
+    if run.attempts:
+        return State.BLOCKED, f"finalizing it broke {run.attempts} times, the log says why"
+    why = f"being finalized: {run.step}" if run.step else ""
+    if counted.failed and not why:
+        why = f"{counted.failed} failed files: nothing will be deleted"
+    return State.COMPLETE, why
+
+
+def _lacking(run: ScrapeRun, arrival: Arrival, counted: _Counted) -> str:
+    missing = RunState(run, State.BLOCKED, sent=run.objects_sent, came=counted.came).missing
+    told = [f"{count} {name} files have not come" for name, count in sorted(missing.items())]
+    if arrival.parked:
+        told.append(f"{arrival.parked} files are parked")
+    return ", ".join(told)
+
+
+def _is_complete(run: ScrapeRun, there: Mapping[UUID, Arrival]) -> bool:
+    return run.run_id in there and there[run.run_id].complete
+
+
+def _over(run: ScrapeRun) -> RunState:
+    if run.closed_at:
+        return RunState(run, State.CLOSED, run.get_closed_display(), sent=run.objects_sent)
+    return RunState(run, State.FINAL, sent=run.objects_sent)

@@ -1,0 +1,272 @@
+"""Status as one screen, or as plain text where there is no terminal."""
+
+from datetime import datetime
+from typing import Self, TextIO
+
+import rich.live
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from realtime.files.fetch import abbreviation_of
+from realtime.monitoring.status.behind import minutes
+from realtime.monitoring.status.files import AT_MOST, Failures, Parked
+from realtime.monitoring.status.lag import Lag
+from realtime.monitoring.status.overview import Status
+from realtime.monitoring.status.run_states import RunState, State
+
+_PLAIN_WIDTH = 120
+# Rows of a list where there is no screen to fit.
+_ROWS = 20
+# Lines that are always there: the heading, the figures, and the heads of three tables.
+_FIXED = 20
+_COLOURS = {
+    State.OPEN: "cyan",
+    State.BLOCKED: "yellow",
+    State.COMPLETE: "cyan",
+    State.FINAL: "green",
+    State.CLOSED: "red",
+}
+
+
+class Live:
+    """Shows status on `stream`. Within the `with` block, a terminal's screen is its own, and left
+    as it was before; anything that is no terminal gets plain text, one status after the other."""
+
+    def __init__(self, stream: TextIO) -> None:
+        width = None if stream.isatty() else _PLAIN_WIDTH
+        self._console = Console(file=stream, highlight=False, width=width)
+        self._live: rich.live.Live | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = rich.live.Live(console=self._console, screen=True, auto_refresh=False)
+            self._live.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, status: Status | None, problem: str = "") -> None:
+        """The status; `problem` says why it is not newer, or is not there at all."""
+        if self._live is None:
+            self._console.print(_screen(status, _ROWS, problem))
+        else:
+            rows = max((self._console.height - _FIXED) // 3, 1)
+            self._live.update(_screen(status, rows, problem), refresh=True)
+
+
+def _screen(status: Status | None, rows: int, problem: str) -> RenderableType:
+    said = [Text(_clean(problem), style="bold red")] if problem else []
+    if status is None:
+        return Group(*said)
+    return Group(
+        _heading(status),
+        *said,
+        _figures(status),
+        _runs(status, rows),
+        _waiting(status, rows),
+        _lags(status, rows),
+    )
+
+
+def _heading(status: Status) -> RenderableType:
+    whose = abbreviation_of(status.jurisdiction_id) if status.jurisdiction_id else "all"
+    hours = status.window.total_seconds() / 3600
+    return Text.assemble(
+        ("Open States realtime imports", "bold"),
+        f"  {_clean(whose)}  {status.at:%Y-%m-%d %H:%M:%S} UTC  (lag: last {hours:g} h)",
+    )
+
+
+def _figures(status: Status) -> RenderableType:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column()
+    grid.add_row("queue", _queue(status))
+    grid.add_row("workers", _workers(status))
+    grid.add_row("lag", _lag_text(status.lag))
+    grid.add_row("sooner", _sooner(status))
+    grid.add_row("runs", _run_counts(status))
+    grid.add_row("files", _file_counts(status))
+    return grid
+
+
+def _queue(status: Status) -> Text:
+    depth = status.queue.depth
+    if depth is None:
+        return Text(f"unknown: {_clean(status.queue.problem)}", style="red")
+    told = f"{depth.visible} visible, {depth.in_flight} in flight, {depth.delayed} delayed"
+    seconds, source = status.oldest_message
+    if source == "cloudwatch":
+        told += f", the oldest waits for {minutes(seconds or 0)}"
+    elif source == "ledger":
+        told += f", waits lately of up to {minutes(seconds or 0)}"
+    elif depth.visible or depth.in_flight:
+        told += ", age unknown"
+    return Text(told)
+
+
+def _workers(status: Status) -> Text:
+    told = f"{len(status.workers)} of {status.slots} busy"
+    busy = sorted(
+        {abbreviation_of(one) for each in status.workers for one in each.jurisdiction_ids}
+    )
+    return Text(f"{told}: {', '.join(map(_clean, busy))}" if busy else told)
+
+
+def _lag_text(lag: Lag | None) -> Text:
+    if lag is None or not lag.measured:
+        return Text("nothing became visible")
+    told = (
+        f"p50 {_time(lag.total.p50)}, p95 {_time(lag.total.p95)}, max {_time(lag.total.max)}"
+        f" over {lag.measured:,} files (p50 of its parts: to queue {_time(lag.to_queue.p50)},"
+        f" to receive {_time(lag.to_receive.p50)}, to commit {_time(lag.to_commit.p50)})"
+    )
+    apart = [f"{n:,} {name}" for name in ("late", "retried", "skewed") if (n := getattr(lag, name))]
+    return Text(f"{told}; {', '.join(apart)}" if apart else told)
+
+
+def _sooner(status: Status) -> Text:
+    found = [
+        f"{one.object_type} files {minutes(abs(one.sooner))}"
+        f" {'sooner' if one.sooner >= 0 else 'later'}"
+        for one in status.sooner
+    ]
+    if not found:
+        return Text("no run has ended")
+    return Text(f"than batch import, median: {', '.join(found)}", style="green")
+
+
+def _run_counts(status: Status) -> Text:
+    counts = status.run_counts
+    told = Text()
+    for state in State:
+        told.append(f"{counts[state]} {state}", _COLOURS[state] if counts[state] else "")
+        told.append("  ")
+    return told
+
+
+def _file_counts(status: Status) -> Text:
+    parked = sum(one.files for one in status.parked)
+    failed = sum(one.files for one in status.failures)
+    unarchived = sum(one.files for one in status.unsettled)
+    many = "at least " if unarchived >= AT_MOST else ""
+    told = Text.assemble(
+        f"{parked:,} parked, ",
+        (f"{failed:,} failed", "red" if failed else ""),
+        f", {many}{unarchived:,} not yet archived",
+    )
+    if status.unsettled:
+        told.append(f" (oldest {_ago(status.at, min(one.since for one in status.unsettled))})")
+    return told
+
+
+def _runs(status: Status, rows: int) -> RenderableType:
+    table = _table("run", "of", "state", "began", "files", "what is in the way")
+    shown = status.runs[:rows]
+    for one in shown:
+        _add(
+            table,
+            str(one.run.run_id)[:8],
+            _clean(abbreviation_of(one.run.jurisdiction_id)),
+            Text(one.state.value, style=_COLOURS[one.state]),
+            _ago(status.at, one.run.started_at),
+            _progress(one),
+            _clean(one.why),
+        )
+    return _with_rest(table, len(status.runs) - len(shown))
+
+
+def _progress(one: RunState) -> str:
+    sent, came = sum(one.sent.values()), sum(one.came.values())
+    if one.state in (State.FINAL, State.CLOSED):
+        return f"{sent:,}" if sent else ""
+    return f"{came:,} of {sent:,}" if sent else f"{came:,} so far"
+
+
+def _waiting(status: Status, rows: int) -> RenderableType:
+    table = _table("what waits or failed", "of", "files", "since, newest")
+    failed = _failed(status)
+    parked = [_parked(status, one) for one in status.parked]
+    # Each half of the list may use what the other leaves.
+    first = parked[: max(rows // 2, rows - len(failed))]
+    shown = [*first, *failed[: rows - len(first)]]
+    for row in shown:
+        _add(table, *row)
+    return _with_rest(table, len(parked) + len(failed) - len(shown))
+
+
+def _parked(status: Status, one: Parked) -> tuple[str, str, str, str]:
+    what = f"waits for {one.waiting_for}" if one.waiting_for else "was sent again"
+    whose = _clean(abbreviation_of(one.jurisdiction_id))
+    since = f"since {_ago(status.at, one.since)}"
+    return _clean(f"{one.object_type} {what}"), whose, f"{one.files:,}", since
+
+
+def _failed(status: Status) -> list[tuple[str, str, str, str]]:
+    by_reason: dict[str, list[Failures]] = {}
+    for one in status.failures:
+        by_reason.setdefault(one.reason, []).append(one)
+    rows = []
+    for reason, some in sorted(by_reason.items(), key=lambda item: -sum(f.files for f in item[1])):
+        whose = f"{len(some)} jurisdictions"
+        if len(some) == 1:
+            whose = _clean(abbreviation_of(some[0].jurisdiction_id))
+        count = f"{sum(one.files for one in some):,}"
+        newest = _ago(status.at, max(one.newest for one in some))
+        rows.append((_clean(f"failed: {reason}"), whose, count, newest))
+    return rows
+
+
+def _lags(status: Status, rows: int) -> RenderableType:
+    table = _table("lag of", "files", "p50", "p95", "max", "to queue", "to receive", "to commit")
+    by_jurisdiction = sorted(
+        status.lag_by_jurisdiction, key=lambda one: one.total.p95 or 0, reverse=True
+    )
+    shown = by_jurisdiction[:rows]
+    named = [(one.object_type, one) for one in status.lag_by_type]
+    for name, one in [*named, *((abbreviation_of(one.jurisdiction_id), one) for one in shown)]:
+        _add(
+            table,
+            _clean(name),
+            f"{one.measured:,}",
+            *map(_time, (one.total.p50, one.total.p95, one.total.max)),
+            *(_time(part.p50) for part in (one.to_queue, one.to_receive, one.to_commit)),
+        )
+    return _with_rest(table, len(by_jurisdiction) - len(shown))
+
+
+def _table(*titles: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for number, title in enumerate(titles):
+        table.add_column(title, no_wrap=number < len(titles) - 1, overflow="ellipsis")
+    return table
+
+
+def _add(table: Table, *cells: str | Text) -> None:
+    # What is scraped is text, whatever Rich would make of its brackets.
+    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+
+
+def _with_rest(table: Table, rest: int) -> RenderableType:
+    if not table.row_count:
+        return Text()
+    return Group(Text(), table, *([Text(f"and {rest} more", style="dim")] if rest > 0 else []))
+
+
+def _time(seconds: float | None) -> str:
+    return "" if seconds is None else minutes(seconds)
+
+
+def _ago(now: datetime, then: datetime) -> str:
+    return f"{minutes(max((now - then).total_seconds(), 0))} ago"
+
+
+def _clean(text: str) -> str:
+    # Scraped text may hold what moves a terminal's cursor.
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )

@@ -1,0 +1,46 @@
+"""Which worker slots are taken, and what each worker is doing."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connection
+
+from realtime.backends.postgres import locks
+
+# What another user's session does is hidden from us, but not its locks.
+_BUSY = """
+    SELECT slot.objid::int, activity.backend_start,
+           array(SELECT held.objid::bigint FROM pg_locks AS held
+                 WHERE held.pid = slot.pid AND held.locktype = 'advisory' AND held.granted
+                   AND held.database = slot.database
+                   AND held.classid = %(jurisdictions)s AND held.objsubid = 2)
+    FROM pg_locks AS slot
+    LEFT JOIN pg_stat_activity AS activity ON activity.pid = slot.pid
+    WHERE slot.locktype = 'advisory' AND slot.granted AND slot.classid = %(slots)s
+      AND slot.objsubid = 2
+      AND slot.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    ORDER BY 1
+"""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A taken slot, since when (None when that is hidden from us), and the jurisdictions that its
+    transaction imports at this moment."""
+
+    slot: int
+    since: datetime | None
+    jurisdiction_ids: tuple[str, ...]
+
+
+def busy(jurisdiction_ids: Collection[str]) -> list[Worker]:
+    """The taken worker slots; of the jurisdictions under way, those among `jurisdiction_ids`."""
+    # PostgreSQL shows the number of a lock without its sign.
+    names = {locks.number(one) % 2**32: one for one in jurisdiction_ids}
+    with connection.cursor() as cursor:
+        cursor.execute(_BUSY, {"slots": locks.SLOTS, "jurisdictions": locks.JURISDICTIONS})
+        return [
+            Worker(slot, since, tuple(names[held] for held in sorted(hold) if held in names))
+            for slot, since, hold in cursor.fetchall()
+        ]

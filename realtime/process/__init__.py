@@ -1,0 +1,1 @@
+"""What every process of ours sets up: its log lines and its threads."""

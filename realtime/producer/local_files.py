@@ -1,0 +1,149 @@
+"""Files that exist already: what core scraped into a folder, and people's YAML."""
+
+import json
+import re
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from realtime.domain import scraped_object
+from realtime.domain.errors import PoisonMessage, RealtimeError
+from realtime.producer.producer import File
+
+PEOPLE_FOLDERS = ("executive", "legislature", "retired")
+# Parts of the people repository that hold no people.
+NOT_PEOPLE = ("committees", "municipalities", "municipalities.yml")
+
+_SCRAPED = re.compile(rf"(?P<type>{'|'.join(scraped_object.OBJECT_TYPES)})_(?P<id>.+)\.json")
+_YAML = (".yml", ".yaml")
+
+
+class NotPublishable(RealtimeError):
+    """A path is not, or does not hold, what can be published."""
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A file on disk. `ticks` are those of the UUIDv1 in its name, None when there is none."""
+
+    path: Path
+    object_type: str
+    ticks: int | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files found, in order of their names, and the entries passed over."""
+
+    files: list[Existing]
+    skipped: list[Path]
+
+
+def find(path: Path) -> Found:
+    """The files to publish at `path`: a file, a folder of scraped files, or one of people's YAML.
+
+    A folder of people is one of PEOPLE_FOLDERS, or a jurisdiction's that holds them. Raises
+    NotPublishable when there is nothing.
+    """
+    if path.is_file():
+        existing = _existing(path)
+        if existing is None:
+            raise NotPublishable(f"{path} is neither {{type}}_{{id}}.json nor a person's YAML")
+        return Found([existing], [])
+    if not path.is_dir():
+        raise NotPublishable(f"{path} does not exist")
+    files: list[Existing] = []
+    skipped: list[Path] = []
+    for entry in sorted(path.iterdir()):
+        if entry.is_dir() and entry.name in PEOPLE_FOLDERS:
+            inner = _people(entry)
+            files += inner.files
+            skipped += inner.skipped
+        elif entry.is_file() and (existing := _existing(entry)) is not None:
+            files.append(existing)
+        else:
+            skipped.append(entry)
+    if not files:
+        raise NotPublishable(f"{path} holds no scraped files and no people")
+    return Found(files, skipped)
+
+
+def read(existing: Existing, stamp: datetime | None) -> tuple[File, int | None]:
+    """The file to publish, and the ticks of the UUIDv1 in it, if any.
+
+    `scraped_at` is the file's own, else the time in its `_id`, else `stamp`, else the time of its
+    last change; of people, now. Raises NotPublishable when it cannot be read or is not what its
+    name says.
+    """
+    try:
+        content = existing.path.read_bytes()
+        if existing.path.suffix in _YAML:
+            content = person_json(content)
+        if existing.object_type == "person":
+            stamp = datetime.now(UTC)
+        stamp = stamp or datetime.fromtimestamp(existing.path.stat().st_mtime, UTC)
+        found = scraped_object.read(existing.object_type, content, stamp)
+    except (OSError, PoisonMessage, NotPublishable) as exc:
+        raise NotPublishable(f"{existing.path}: {exc}") from exc
+    file = File(existing.object_type, found.scrape_id, content, found.scraped_at.astimezone(UTC))
+    return file, found.order.ticks if found.order.ticks != found.order.stamp_ticks else None
+
+
+def earliest(files: list[Existing]) -> dict[Path, datetime]:
+    """The earliest time in the names of each folder's files: when that folder's scrape began."""
+    first: dict[Path, int] = {}
+    for file in files:
+        if file.ticks is not None:
+            first[file.path.parent] = min(file.ticks, first.get(file.path.parent, file.ticks))
+    return {folder: scraped_object.time_of(ticks) for folder, ticks in first.items()}
+
+
+def person_json(content: bytes) -> bytes:
+    """One person's YAML as the JSON that core's Person loads the same from.
+
+    Raises NotPublishable when it is not YAML, or no person.
+    """
+    from openstates.models.people import Person
+
+    try:
+        body = yaml_json(content)
+        Person(**json.loads(body))
+    except (yaml.YAMLError, ValueError, TypeError) as exc:
+        raise NotPublishable(f"not a person: {exc}") from exc
+    return body
+
+
+def yaml_json(content: bytes) -> bytes:
+    """YAML as JSON, its dates as text. Raises YAMLError, ValueError or TypeError."""
+    return json.dumps(yaml.safe_load(content), default=_date).encode()
+
+
+def _people(folder: Path) -> Found:
+    entries = sorted(folder.iterdir())
+    files = [found for entry in entries if (found := _existing(entry)) is not None]
+    return Found(files, [entry for entry in entries if _existing(entry) is None])
+
+
+def _existing(path: Path) -> Existing | None:
+    if path.suffix in _YAML and path.name not in NOT_PEOPLE:
+        return None if path.parent.name in NOT_PEOPLE else Existing(path, "person")
+    match = _SCRAPED.fullmatch(path.name)
+    return Existing(path, match["type"], _ticks(match["id"])) if match else None
+
+
+def _ticks(text: str) -> int | None:
+    try:
+        value = uuid.UUID(text[:36])
+    except ValueError:
+        return None
+    return value.time if value.version == 1 else None
+
+
+def _date(value: Any) -> str:
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no form in JSON")

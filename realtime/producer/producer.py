@@ -1,0 +1,288 @@
+"""The sending side: scraped objects become files in S3 with a message each."""
+
+import json
+import logging
+import re
+import secrets
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from realtime.domain.config import Bucket
+from realtime.domain.errors import ConfigurationError, RealtimeError, RetryLater
+from realtime.domain.interfaces import Sends, Uploads
+from realtime.domain.messages import ScraperReport
+from realtime.domain.scraped_object import RUN_ID_METADATA, SCRAPED_AT_METADATA, parse_key
+from realtime.producer.outbox import Outbox, Outgoing
+from realtime.producer.retry import Patience, Retrying
+from realtime.producer.spool import Spool
+
+logger = logging.getLogger(__name__)
+
+SPOOL_FOLDER = "_realtime_spool"
+# More names would only hide the sentence around them.
+_NAMED = 10
+_UNFIT_FOR_KEYS = re.compile(r"[^A-Za-z0-9_.:-]+")
+
+
+class NotPublished(RealtimeError):
+    """Some files were scraped but could not be published; `folder` keeps them.
+
+    `keys` names them, `lost` counts those that could not even be kept.
+    """
+
+    def __init__(self, keys: list[str], folder: Path, reason: str, lost: int = 0) -> None:
+        names = ", ".join(key.rpartition("/")[2] for key in keys[:_NAMED])
+        more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+        what = f"{len(keys)} files ({names}{more})" if keys else "the end of the run"
+        text = f"not published: {what}, kept in {folder} for publish_realtime: {reason}"
+        super().__init__(f"{text}; {lost} could not be kept and are lost" if lost else text)
+        self.keys = keys
+        self.folder = folder
+        self.lost = lost
+
+
+@dataclass(frozen=True)
+class Jurisdiction:
+    """Whose files they are: `abbr` as keys have it (`usa` for Congress), core's id and name."""
+
+    abbr: str
+    id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class File:
+    """One scraped object: its JSON in `body`, `scraped_at` aware UTC."""
+
+    object_type: str
+    scrape_id: str
+    body: bytes
+    scraped_at: datetime
+
+
+class Producer:
+    """Publishes the files of one run, or of none when `run_id` is None. Thread-safe.
+
+    A message is sent only once its file is stored. Failures are retried with growing waits; what
+    still cannot be published is kept in `spool` and named by NotPublished at the end, so that
+    nothing scraped is lost. A key is never used twice.
+    """
+
+    def __init__(
+        self,
+        store: Uploads,
+        queue: Sends,
+        base: Bucket,
+        spool: Path,
+        run_id: uuid.UUID | None = None,
+        *,
+        patience: Patience | None = None,
+        capacity: int = 100,
+        uploaders: int = 8,
+        batch_age: float = 1.0,
+    ) -> None:
+        self.run_id = run_id
+        self._queue = queue
+        self._base = base
+        self._spool = Spool(spool / (str(run_id) if run_id else f"no-run-{secrets.token_hex(4)}"))
+        self._patience = patience or Patience()
+        self._lock = threading.Lock()
+        self._keys: set[str] = set()
+        self._handed_over: Counter[str] = Counter()
+        self._sent: Counter[str] = Counter()
+        self._unsent: list[str] = []
+        self._lost = 0
+        self._reason = ""
+        self._misconfigured: ConfigurationError | None = None
+        self._outbox = Outbox(
+            store,
+            queue,
+            sent=self._note_sent,
+            unsent=self._keep,
+            patience=self._patience,
+            capacity=capacity,
+            uploaders=uploaders,
+            batch_age=batch_age,
+        )
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many files have been sent so far, by type."""
+        with self._lock:
+            return dict(self._sent)
+
+    def publish(
+        self,
+        jurisdiction: Jurisdiction,
+        file: File,
+        *,
+        file_archiving_enabled: bool,
+        fresh_id: bool = True,
+    ) -> str:
+        """Hand over a file and return its key; waits while too many are on their way.
+
+        With `fresh_id` a UUIDv1 `scrape_id` names the key as it is, since no other scrape has it;
+        otherwise something random is added. Raises ConfigurationError, after keeping the file,
+        when bucket or queue do not exist and nothing could be sent yet.
+        """
+        key = self._new_key(jurisdiction, file, fresh_id)
+        metadata = {
+            SCRAPED_AT_METADATA: file.scraped_at.astimezone(UTC).isoformat(timespec="microseconds")
+        }
+        message: dict[str, Any] = {
+            "file_path": key,
+            "bucket": self._base.name,
+            "jurisdiction_id": jurisdiction.id,
+            "jurisdiction_name": jurisdiction.name,
+            "file_archiving_enabled": file_archiving_enabled,
+        }
+        if self.run_id:
+            metadata[RUN_ID_METADATA] = message["run_id"] = str(self.run_id)
+        outgoing = Outgoing(key, file.body, metadata, json.dumps(message))
+        if self._misconfigured and not self.counts:
+            self._keep(outgoing, self._misconfigured)
+            raise self._misconfigured
+        self._outbox.put(outgoing)
+        return key
+
+    def close(self, timeout: float | None = None) -> None:
+        """Wait for everything handed over, at most `timeout` seconds, and keep the rest.
+
+        Raises NotPublished when something was kept. No end of the run is sent.
+        """
+        self._outbox.close(timeout)
+        with self._lock:
+            if self._unsent:
+                raise NotPublished(self._unsent, self._spool.folder, self._reason, self._lost)
+
+    def finish(
+        self,
+        jurisdiction: Jurisdiction,
+        started_at: datetime,
+        finished_at: datetime | None = None,
+        scrapers: Mapping[str, ScraperReport] | None = None,
+    ) -> None:
+        """Wait for everything, then say that the run ended well.
+
+        The message is sent only when every file of the run was; else it is kept beside the files,
+        and NotPublished raised. `finished_at` is now by default.
+        """
+        end = self._end(jurisdiction, started_at, finished_at or datetime.now(UTC), scrapers or {})
+        try:
+            self.close()
+            send_end(self._queue, end, self._patience)
+        except NotPublished:
+            self._keep_end(end)
+            raise
+        except RealtimeError as exc:
+            self._keep_end(end)
+            raise NotPublished([], self._spool.folder, str(exc)) from exc
+        except BaseException:
+            # Interrupted: what is left of the files is kept by whoever closes, and belongs to this.
+            self._keep_end(end)
+            raise
+
+    def _new_key(self, jurisdiction: Jurisdiction, file: File, fresh_id: bool) -> str:
+        scrape_id = file.scrape_id.removeprefix("ocd-person/")
+        if file.object_type == "jurisdiction" and fresh_id:
+            scrape_id = str(uuid.uuid1())
+        stem = f"{self._base.prefix}{jurisdiction.abbr}/{file.object_type}_"
+        name = stem + _UNFIT_FOR_KEYS.sub("-", scrape_id)
+        with self._lock:
+            key = f"{name}.json" if fresh_id and _is_uuid1(scrape_id) else ""
+            while not key or key in self._keys:
+                key = f"{name}_{secrets.token_hex(4)}.json"
+            self._keys.add(key)
+            self._handed_over[file.object_type] += 1
+        return key
+
+    def _end(
+        self,
+        jurisdiction: Jurisdiction,
+        started_at: datetime,
+        finished_at: datetime,
+        scrapers: Mapping[str, ScraperReport],
+    ) -> str:
+        return json.dumps(
+            {
+                "run_id": str(self.run_id),
+                "bucket": self._base.name,
+                "jurisdiction_id": jurisdiction.id,
+                "jurisdiction_name": jurisdiction.name,
+                "run_finished": {
+                    "started_at": started_at.isoformat(),
+                    "finished_at": finished_at.isoformat(),
+                    "objects": dict(self._handed_over),
+                    "scrapers": {
+                        name: {
+                            "args": scraper.args,
+                            "started_at": scraper.started_at.isoformat(),
+                            "finished_at": scraper.finished_at.isoformat(),
+                            "objects": dict(scraper.objects),
+                        }
+                        for name, scraper in scrapers.items()
+                    },
+                },
+            }
+        )
+
+    def _note_sent(self, outgoing: Outgoing) -> None:
+        logger.debug("%s published", outgoing.key, extra={"action": "published"})
+        object_type = parse_key(self._base.strip(outgoing.key) or "").object_type
+        with self._lock:
+            self._sent[object_type] += 1
+
+    def _keep(self, outgoing: Outgoing, reason: Exception) -> None:
+        try:
+            self._spool.keep(outgoing)
+        except OSError:
+            logger.exception("%s could not be kept", outgoing.key, extra={"action": "lost"})
+            with self._lock:
+                self._lost += 1
+        else:
+            # An outage keeps thousands; NotPublished counts them in the end.
+            logger.log(
+                logging.DEBUG if self._unsent else logging.WARNING,
+                "%s not published, kept in %s: %s",
+                outgoing.key,
+                self._spool.folder,
+                reason,
+                extra={"action": "kept"},
+            )
+        with self._lock:
+            self._unsent.append(outgoing.key)
+            self._reason = str(reason)
+            if isinstance(reason, ConfigurationError):
+                self._misconfigured = reason
+
+    def _keep_end(self, message: str) -> None:
+        if self._lost:
+            return
+        try:
+            self._spool.keep_end(message)
+        except OSError:
+            about = {"action": "lost", "run_id": self.run_id}
+            logger.exception("%s: the end of the run could not be kept", self.run_id, extra=about)
+
+
+def send_end(queue: Sends, message: str, patience: Patience) -> None:
+    """Send the message that ends a run; raises RealtimeError when patience is over."""
+
+    def attempt() -> None:
+        if queue.send([message]):
+            raise RetryLater("the queue refused the message")
+
+    Retrying(patience, threading.Event())("the end of the run", attempt)
+
+
+def _is_uuid1(text: str) -> bool:
+    try:
+        return uuid.UUID(text).version == 1
+    except ValueError:
+        return False
