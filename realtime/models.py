@@ -115,7 +115,10 @@ class File(models.Model):
 
     # What became of it
     outcome = models.TextField(choices=Outcome.choices)
-    row_id = models.TextField(blank=True, help_text="the row of core's table it was applied to")
+    # The columns whose names are given here had these before the fields did.
+    core_id = models.TextField(
+        blank=True, db_column="row_id", help_text="the row of core's table it was applied to"
+    )
     reason = models.TextField(blank=True, help_text="short word, for grouping")
     field = models.TextField(blank=True)
     detail = models.TextField(blank=True)
@@ -131,8 +134,12 @@ class File(models.Model):
 
     # Where it is
     file_archiving = models.BooleanField(default=False, help_text="a message asked for archiving")
-    settled_at = models.DateTimeField(null=True, help_text="moved, deleted or found gone")
-    settled_key = models.TextField(blank=True, help_text="where it was moved; empty: nowhere")
+    archived_at = models.DateTimeField(
+        null=True, db_column="settled_at", help_text="moved, deleted or found gone"
+    )
+    archived_key = models.TextField(
+        blank=True, db_column="settled_key", help_text="where it was moved; empty: nowhere"
+    )
     message = models.TextField(blank=True, help_text="body of the message, for failed files")
 
     # What people did about it
@@ -159,7 +166,7 @@ class File(models.Model):
                 condition=models.Q(object_type="bill"),
             ),
             models.Index(
-                fields=["row_id"], name="realtime_file_row", condition=~models.Q(row_id="")
+                fields=["core_id"], name="realtime_file_row", condition=~models.Q(core_id="")
             ),
             models.Index(
                 fields=["run_id", "object_type", "outcome"], name="realtime_file_run_types"
@@ -178,7 +185,7 @@ class File(models.Model):
             models.Index(
                 fields=["imported_at"],
                 name="realtime_file_unsettled",
-                condition=models.Q(settled_at=None, imported_at__isnull=False),
+                condition=models.Q(archived_at=None, imported_at__isnull=False),
             ),
             models.Index(fields=["jurisdiction_id", "imported_at"], name="realtime_file_imported"),
             models.Index(

@@ -303,7 +303,7 @@ class World:
         lost = self.key(self.material.made["lost event"])
         self.mail.aws.s3.delete_object(Bucket=self._aws.bucket, Key=lost)
         found = self.key(self.material.made["event often received"])
-        File.objects.filter(key=found).update(settled_at=datetime.now(UTC))
+        File.objects.filter(key=found).update(archived_at=datetime.now(UTC))
         self.mail.send(self.mail.message(found))
 
     def mend(self) -> None:
@@ -333,7 +333,7 @@ class World:
 
         def done() -> bool:
             archive.archive(self.mail.store, self.mail.config)
-            return not File.objects.filter(settled_at=None, imported_at__isnull=False).exists()
+            return not File.objects.filter(archived_at=None, imported_at__isnull=False).exists()
 
         assert wait_until(done, _PATIENCE), "files stay in the root"
 
@@ -422,8 +422,8 @@ class World:
         rows = list(File.objects.all())
         odd = [f"{row}: {row.reason}" for row in rows if row.outcome == "failed"
                and row.reason not in reasons]  # fmt: skip
-        odd += [str(row) for row in rows if row.outcome == "deferred" or not row.settled_at]
-        moved = sorted(row.settled_key for row in rows if row.settled_key)
+        odd += [str(row) for row in rows if row.outcome == "deferred" or not row.archived_at]
+        moved = sorted(row.archived_key for row in rows if row.archived_key)
         if self.mail.keys() != moved:
             odd.append(f"in the bucket {self.mail.keys()}, in the ledger {moved}")
         run = ScrapeRun.objects.get(run_id=RUN)

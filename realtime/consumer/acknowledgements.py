@@ -29,7 +29,7 @@ class Ticket:
     jurisdiction_id: str = ""
     run_id: UUID | None = None
     outcome: str = ""
-    row_id: int | None = None
+    ledger_id: int | None = None
 
 
 class Deliveries:
@@ -68,12 +68,12 @@ class Deliveries:
         self._tickets[message.message_id].append(ticket)
         return ticket
 
-    def finish(self, ticket: Ticket, outcome: str, row_id: int | None = None) -> None:
-        """Count the file; `row_id` is its committed row in the ledger, if it has one, and then
+    def finish(self, ticket: Ticket, outcome: str, ledger_id: int | None = None) -> None:
+        """Count the file; `ledger_id` is its committed row in the ledger, if it has one, and then
         its outcome has been logged."""
-        ticket.outcome, ticket.row_id = outcome, row_id
+        ticket.outcome, ticket.ledger_id = outcome, ledger_id
         self._report.count(ticket.object_type, outcome, jurisdiction_id=ticket.jurisdiction_id)
-        if row_id is None:
+        if ledger_id is None:
             logger.debug(
                 "file done",
                 extra={
@@ -104,4 +104,4 @@ class Deliveries:
 
     def _rows(self, message_ids: Iterable[str]) -> Iterable[int]:
         for message_id in message_ids:
-            yield from (t.row_id for t in self._tickets[message_id] if t.row_id is not None)
+            yield from (t.ledger_id for t in self._tickets[message_id] if t.ledger_id is not None)

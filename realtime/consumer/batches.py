@@ -45,7 +45,7 @@ def import_all(
                 for batch in import_group(work, jurisdiction_id, group, patience):
                     for result in batch.results:
                         ticket = tickets[id(result.file)]
-                        deliveries.finish(ticket, result.outcome, batch.row_ids[result.identity])
+                        deliveries.finish(ticket, result.outcome, batch.ledger_ids[result.identity])
                     deliveries.acknowledge()
             except Unavailable:
                 raise
@@ -104,7 +104,7 @@ def import_group(
         batch = fail_alone(group[0], broken, work.slot.verify)
     for result in batch.results:
         if result.outcome == Outcome.FAILED:
-            work.failed_rows.append(batch.row_ids[result.identity])
+            work.failed_ledger_ids.append(batch.ledger_ids[result.identity])
         if result.outcome in _VISIBLE and result.file:
             lag = batch.committed_at - result.file.content.scraped_at
             work.report.add_lag(lag.total_seconds(), jurisdiction_id)

@@ -26,7 +26,7 @@ class Importing(Protocol):
     slot: WorkerSlot
     report: Report
     importer: str
-    failed_rows: list[int]
+    failed_ledger_ids: list[int]
 
     @property
     def must_stop(self) -> Callable[[], bool]: ...
@@ -37,8 +37,8 @@ class Work:
     """One run's means and its findings.
 
     `importer` names the importers that write the rows. `must_stop` is asked between files.
-    `failed_rows` are the ledger's rows of files that failed; `unavailable` is what ends the run
-    with an error once what can be done is done.
+    `failed_ledger_ids` are the ledger's rows of files that failed; `unavailable` is what ends the
+    run with an error once what can be done is done.
     """
 
     config: Config
@@ -47,7 +47,7 @@ class Work:
     report: Report
     must_stop: Callable[[], bool]
     importer: str
-    failed_rows: list[int] = field(default_factory=list)
+    failed_ledger_ids: list[int] = field(default_factory=list)
     unavailable: Unavailable | None = None
 
 

@@ -46,7 +46,7 @@ class _Work:
     report: Report
     must_stop: Callable[[], bool]
     importer: str
-    failed_rows: list[int] = field(default_factory=list)
+    failed_ledger_ids: list[int] = field(default_factory=list)
 
 
 def run(
@@ -199,7 +199,7 @@ def _import(
 def _commit(work: _Work, jurisdiction_id: str, files: Sequence[FetchedFile]) -> list[Result]:
     with transaction.atomic():
         batches = list(import_group(work, jurisdiction_id, files, PATIENT))
-        rows = [id for batch in batches for id in batch.row_ids.values()]
+        rows = [id for batch in batches for id in batch.ledger_ids.values()]
         File.objects.filter(id__in=rows, outcome=Outcome.FAILED).delete()
-        File.objects.filter(id__in=rows).update(settled_at=datetime.now(UTC))
+        File.objects.filter(id__in=rows).update(archived_at=datetime.now(UTC))
     return [result for batch in batches for result in batch.results]

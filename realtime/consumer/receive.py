@@ -235,6 +235,6 @@ def _record(work: Work, deliveries: Deliveries, found: _Sorted) -> None:
             deliveries.finish(ticket, Outcome.IGNORED)
         for ticket, result in found.problems:
             log_result(result)
-            row_id = rows[result.identity]
-            work.failed_rows.append(row_id)
-            deliveries.finish(ticket, Outcome.FAILED, row_id)
+            ledger_id = rows[result.identity]
+            work.failed_ledger_ids.append(ledger_id)
+            deliveries.finish(ticket, Outcome.FAILED, ledger_id)

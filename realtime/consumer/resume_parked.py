@@ -125,7 +125,7 @@ def _import(
                     # The upload that took its place has an outcome of its own now.
                     parked.supersede_parked(overwritten[result.identity].id)
                 if result.outcome == Outcome.DEFERRED:
-                    again.add(batch.row_ids[result.identity])
+                    again.add(batch.ledger_ids[result.identity])
                 elif result.outcome != Outcome.FAILED and not result.repeated:
                     work.report.count_resumed(result.object_type, jurisdiction_id)
     except (Unavailable, Busy):
@@ -148,4 +148,4 @@ def _give_up(work: Work, row: File, problem: PoisonMessage) -> None:
         "run_id": row.run_id,
     }
     logger.warning("file failed", extra={**about, **describe(problem)})
-    work.failed_rows.append(row.id)
+    work.failed_ledger_ids.append(row.id)

@@ -89,8 +89,8 @@ def _passes(work: Work, inbox: Inbox, limits: Limits) -> None:
             break
     with work.report.stage("finalize"):
         _finalize(work)
-    if work.failed_rows:
-        archive.settle(work.store, work.config, work.failed_rows)
+    if work.failed_ledger_ids:
+        archive.archive_files(work.store, work.config, work.failed_ledger_ids)
 
 
 def _pass(work: Work, inbox: Inbox, messages: Sequence[ReceivedMessage]) -> None:

@@ -79,12 +79,3 @@ class PlainView:
     def _write(self, line: str) -> None:
         self._stream.write(f"{line}\n")
         self._stream.flush()
-
-
-def choose(stream: TextIO) -> View:
-    """The view that suits `stream`: live on a terminal, else plain lines."""
-    if not stream.isatty():
-        return PlainView(stream)
-    from realtime.demo.terminal import TerminalView
-
-    return TerminalView(stream)

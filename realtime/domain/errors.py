@@ -24,11 +24,11 @@ class Unavailable(RetryLater):
 
 
 class Superseded(RealtimeError):
-    """A newer scrape of the same object has already been applied to the row `row_id`."""
+    """A newer scrape of the same object has already been applied to the row `core_id`."""
 
-    def __init__(self, row_id: str) -> None:
-        super().__init__(f"a newer scrape of {row_id} is already in the database")
-        self.row_id = row_id
+    def __init__(self, core_id: str) -> None:
+        super().__init__(f"a newer scrape of {core_id} is already in the database")
+        self.core_id = core_id
 
 
 class PoisonMessage(RealtimeError):

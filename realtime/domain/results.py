@@ -49,7 +49,7 @@ class FetchedFile:
     """A file that was read, ready for import.
 
     `last_chance` marks one that has been parked as long as it may be: what it still cannot find
-    fails it. `row_id` is the row that it was applied to before, when it is imported once more.
+    fails it. `core_id` is the row that it was applied to before, when it is imported once more.
     """
 
     identity: FileIdentity
@@ -57,7 +57,7 @@ class FetchedFile:
     content: ScrapedObject
     delivery: Delivery
     last_chance: bool = False
-    row_id: str = ""
+    core_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Result:
     delivery: Delivery
     object_type: str
     file: FetchedFile | None = None
-    row_id: str = ""
+    core_id: str = ""
     bill_identifier: str = ""
     about: About = field(default_factory=About)
     problem: PoisonMessage | None = None

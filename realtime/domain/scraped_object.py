@@ -17,7 +17,7 @@ IMPORTED_TYPES = ("jurisdiction", "person", "bill", "vote_event", "event")
 IGNORED_TYPES = ("organization",)
 OBJECT_TYPES = IMPORTED_TYPES + IGNORED_TYPES
 # "archive" is where the predecessor of this project moved its files.
-SETTLED_FOLDERS = ("archived", "archive", "failed")
+ARCHIVED_FOLDERS = ("archived", "archive", "failed")
 
 # Metadata that our producer stamps on each S3 object.
 RUN_ID_METADATA = "run-id"
@@ -96,9 +96,9 @@ def parse_key(key: str) -> Key:
     )
 
 
-def is_settled(key: str) -> bool:
+def is_archived(key: str) -> bool:
     """Whether `key`, relative to the prefix, is where archived or failed files are kept."""
-    return key.split("/", 1)[0] in SETTLED_FOLDERS and "/" in key
+    return key.split("/", 1)[0] in ARCHIVED_FOLDERS and "/" in key
 
 
 def ticks_of(time: datetime) -> int:

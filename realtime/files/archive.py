@@ -44,28 +44,28 @@ def archive(
     before = ledger_files.database_now() - timedelta(seconds=2 * config.visibility_timeout)
     after = 0
     while not must_stop():
-        files = locations.unsettled(jurisdiction_ids, before, after, BATCH_SIZE)
+        files = locations.unarchived(jurisdiction_ids, before, after, BATCH_SIZE)
         if not files:
             break
         after = files[-1].id
-        counts += _settle(store, config, files)
+        counts += _archive_files(store, config, files)
         progress(counts)
     return counts
 
 
-def settle(store: Store, config: Config, row_ids: Sequence[int]) -> Counter[str]:
+def archive_files(store: Store, config: Config, ledger_ids: Sequence[int]) -> Counter[str]:
     """Move the files of these rows of the ledger, as `archive` does, but leave what cannot be
     moved now to its next call."""
     before = ledger_files.database_now() - timedelta(seconds=2 * config.visibility_timeout)
     try:
-        return _settle(store, config, locations.unsettled_of(row_ids, before))
+        return _archive_files(store, config, locations.unarchived_of(ledger_ids, before))
     except RealtimeError as exc:
-        about = {"action": LATER, "files": len(row_ids), "cause": exc}
+        about = {"action": LATER, "files": len(ledger_ids), "cause": exc}
         logger.warning("files stay for now", extra=about)
         return Counter()
 
 
-def _settle(store: Store, config: Config, files: Sequence[File]) -> Counter[str]:
+def _archive_files(store: Store, config: Config, files: Sequence[File]) -> Counter[str]:
     ours = [file for file in files if file.bucket == store.bucket and file.version]
     # What was never read has nothing to move: a message without a file, a bucket not ours.
     nowhere = {file: "" for file in files if file not in ours}
@@ -87,8 +87,10 @@ def _settle(store: Store, config: Config, files: Sequence[File]) -> Counter[str]
 
     with Threads(THREADS, "s3-move") as threads:
         moved = list(threads.map(move, ours))
-    left = {file: "" if what == GONE else file.settled_key for file, what in moved if what != LATER}
-    locations.settled({**left, **nowhere}, ledger_files.database_now())
+    left = {
+        file: "" if what == GONE else file.archived_key for file, what in moved if what != LATER
+    }
+    locations.archived({**left, **nowhere}, ledger_files.database_now())
     counts = Counter(what for _, what in moved)
     if outages:
         raise outages[0]
@@ -100,7 +102,7 @@ def _settle(store: Store, config: Config, files: Sequence[File]) -> Counter[str]
 
 
 def _cause(file: File, exc: RealtimeError) -> str:
-    return str(exc).replace(file.key, "").replace(file.settled_key, "")
+    return str(exc).replace(file.key, "").replace(file.archived_key, "")
 
 
 def _plan(config: Config, seen: Sequence[File]) -> list[File]:
@@ -110,13 +112,13 @@ def _plan(config: Config, seen: Sequence[File]) -> list[File]:
     """
     with transaction.atomic():
         lock_archive()
-        files = locations.still_unsettled(seen)
+        files = locations.still_unarchived(seen)
         finals = locations.final_runs({file.run_id for file in files if file.run_id})
-        taken = locations.settled_keys(
+        taken = locations.archived_keys(
             {file.bucket for file in files}, {file.key for file in files}
         )
         planned = [
-            file for file in files if not file.settled_key and _is_kept(config, file, finals)
+            file for file in files if not file.archived_key and _is_kept(config, file, finals)
         ]
         for file in planned:
             target = _target(config, file)
@@ -124,7 +126,7 @@ def _plan(config: Config, seen: Sequence[File]) -> list[File]:
                 # Older scrapers reuse keys, so two versions may meet in one folder.
                 target = f"{target.removesuffix('.json')}.{file.id}.json"
             taken.add(target)
-            file.settled_key = target
+            file.archived_key = target
         locations.plan(planned)
     return files
 
@@ -154,17 +156,17 @@ def _move(store: Store, file: File) -> str:
         size=file.size,
         metadata={},
     )
-    if not file.settled_key:
+    if not file.archived_key:
         store.delete(original)
         return DELETED
     try:
-        store.copy(original, file.settled_key)
+        store.copy(original, file.archived_key)
     except Gone:
         if _holds(store, original, file.key, original.version):
             raise
         # Moved by a call that was killed before it could say so or by one beside this one; or
         # overwritten before its time.
-        if not _holds(store, original, file.settled_key):
+        if not _holds(store, original, file.archived_key):
             return GONE
     else:
         store.delete(original)

@@ -19,7 +19,7 @@ from realtime.domain.scraped_object import (
     SCRAPED_AT_METADATA,
     Key,
     ScrapedObject,
-    is_settled,
+    is_archived,
     parse_key,
     parse_time,
     read,
@@ -65,7 +65,7 @@ def locate(message: FileMessage, bucket: Bucket) -> Key | None:
         raise PoisonMessage(
             "bad-key", f"{message.key[:200]!r} is not below {bucket.prefix!r}", "file_path"
         )
-    if is_settled(relative):
+    if is_archived(relative):
         return None
     key = parse_key(relative)
     expected = jurisdiction_of(key.abbr)

@@ -88,7 +88,7 @@ def _retry(
         except PoisonMessage as exc:
             problem(row, REFUSED, f"the message is what is wrong, publish the file anew: {exc}")
     # One that has not left the root yet goes the same way as the others.
-    archive.settle(store, config, list(messages))
+    archive.archive_files(store, config, list(messages))
     rows = failures.again(messages)
     versions = {}
     with Threads(THREADS, "s3-put-back") as threads:
@@ -141,9 +141,9 @@ def _put_back(store: Store, row: File) -> ObjectVersion:
     if row.outcome == Outcome.DEFERRED:
         # Put back by a call that was killed before it could send the message.
         return there or _gone(row)
-    if row.settled_at is None:
+    if row.archived_at is None:
         raise RetryLater("its message may still be in the queue, try again later")
-    aside = _head(store, row.settled_key) if row.settled_key else None
+    aside = _head(store, row.archived_key) if row.archived_key else None
     if aside is None:
         never_read = not row.version
         if there is None or not (never_read or there.metadata == _stamped(row, there)):
@@ -171,7 +171,7 @@ def _head(store: Store, key: str) -> ObjectVersion | None:
 
 
 def _gone(row: File) -> ObjectVersion:
-    raise Gone(f"neither {row.key} nor {row.settled_key or 'a copy of it'} is in the bucket")
+    raise Gone(f"neither {row.key} nor {row.archived_key or 'a copy of it'} is in the bucket")
 
 
 def _stamped(row: File, source: ObjectVersion) -> dict[str, str]:

@@ -80,12 +80,12 @@ def _read(store: Store, max_bytes: int, row: File) -> FetchedFile:
             run_id=row.run_id,
         ),
         last_chance=True,
-        row_id=row.row_id if row.outcome in APPLIED else "",
+        core_id=row.core_id if row.outcome in APPLIED else "",
     )
 
 
 def _stored(store: Store, max_bytes: int, row: File) -> StoredFile:
-    if row.settled_at is None:
+    if row.archived_at is None:
         try:
             stored = store.get(row.key, max_bytes, row.version_id)
             if stored.object.version == row.version:
@@ -93,6 +93,6 @@ def _stored(store: Store, max_bytes: int, row: File) -> StoredFile:
         except Gone:
             # A move may have been cut short before it was written down.
             pass
-    if not row.settled_key:
+    if not row.archived_key:
         raise Gone(f"s3://{row.bucket}/{row.key} is no longer there")
-    return store.get(row.settled_key, max_bytes)
+    return store.get(row.archived_key, max_bytes)

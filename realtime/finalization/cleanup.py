@@ -35,7 +35,7 @@ _MARK_EVENTS = f"""
 def bills_with_votes(run: ScrapeRun, after: str) -> list[str]:
     """The next bills, by id, of which the run has at least one vote event."""
     files = _files(run, "vote_event").filter(bill_id__gt=after)
-    bills = files.exclude(row_id="").order_by("bill_id").values_list("bill_id", flat=True)
+    bills = files.exclude(core_id="").order_by("bill_id").values_list("bill_id", flat=True)
     return list(bills.distinct()[:PAGE])
 
 
@@ -74,7 +74,7 @@ def resolve_related_bills(run: ScrapeRun) -> None:
 
 
 def _has(run: ScrapeRun, object_type: str) -> bool:
-    return _files(run, object_type).exclude(row_id="").exists()
+    return _files(run, object_type).exclude(core_id="").exists()
 
 
 def _files(run: ScrapeRun, object_type: str) -> "QuerySet[File]":

@@ -11,7 +11,7 @@ from openstates.data.models import Event, VoteEvent
 
 from realtime.domain.errors import RetryLater
 from realtime.domain.results import FetchedFile, Result, describe
-from realtime.importers.batch_transaction import bills_named, result_of, settle_references
+from realtime.importers.batch_transaction import bills_named, link_references, result_of
 from realtime.importers.choice import applier
 from realtime.ledger import files as ledger_files
 from realtime.ledger.history import LedgerHistory
@@ -114,7 +114,7 @@ def apply_again(
     ]
     pairs = [(by_identity[result.identity], result) for result in results]
     _correct(pairs)
-    settle_references(jurisdiction_id, results, ledger_files.database_now())
+    link_references(jurisdiction_id, results, ledger_files.database_now())
     return sum(result.outcome in (Outcome.INSERTED, Outcome.UPDATED) for result in results)
 
 
@@ -122,12 +122,12 @@ def _correct(pairs: Sequence[tuple[File, Result]]) -> None:
     changed = []
     for row, result in pairs:
         before = ledger_files.corrected_fields(row)
-        if result.outcome == Outcome.SUPERSEDED and not row.row_id:
-            row.outcome, row.row_id = result.outcome, result.row_id
+        if result.outcome == Outcome.SUPERSEDED and not row.core_id:
+            row.outcome, row.core_id = result.outcome, result.core_id
         elif result.outcome in APPLIED and (
-            row.row_id != result.row_id or row.outcome not in APPLIED
+            row.core_id != result.core_id or row.outcome not in APPLIED
         ):
-            row.outcome, row.row_id = result.outcome, result.row_id
+            row.outcome, row.core_id = result.outcome, result.core_id
             row.reason = row.field = row.detail = row.traceback = ""
         elif result.outcome == Outcome.FAILED:
             _give_up(row, result)
@@ -140,7 +140,7 @@ def _correct(pairs: Sequence[tuple[File, Result]]) -> None:
 def _give_up(row: File, result: Result) -> None:
     assert result.problem is not None
     problem = result.problem
-    if row.outcome in APPLIED and row.row_id:
+    if row.outcome in APPLIED and row.core_id:
         # Core, seeing everything at once, would have passed it over.
         logger.warning(
             "file does not fit any longer",
@@ -154,8 +154,8 @@ def _give_up(row: File, result: Result) -> None:
         )
         if problem.reason != "unresolved" or row.object_type not in _MODELS:
             return
-        withdraw(row.object_type, [row.row_id], row.run_id)
-        row.row_id = ""
+        withdraw(row.object_type, [row.core_id], row.run_id)
+        row.core_id = ""
     row.outcome = Outcome.FAILED
     row.reason, row.field, row.detail = problem.reason, problem.field, problem.detail
 
@@ -165,19 +165,19 @@ def vacate(object_type: str, rows: Sequence[File]) -> None:
 
     Rows that others have written too stay, for the files to find again.
     """
-    withdraw(object_type, [row.row_id for row in rows], rows[0].run_id)
+    withdraw(object_type, [row.core_id for row in rows], rows[0].run_id)
     for row in rows:
-        row.row_id = ""
+        row.core_id = ""
     ledger_files.correct(rows)
 
 
-def withdraw(object_type: str, row_ids: Collection[str], run_id: UUID | None) -> None:
+def withdraw(object_type: str, core_ids: Collection[str], run_id: UUID | None) -> None:
     """Delete those of core's rows that only this run has written."""
     # Said so that the index, which leaves empty ones out, serves any number of them.
-    written = File.objects.filter(row_id__in=row_ids, outcome__in=APPLIED).exclude(row_id="")
+    written = File.objects.filter(core_id__in=core_ids, outcome__in=APPLIED).exclude(core_id="")
     made = written.filter(run_id=run_id, outcome=Outcome.INSERTED)
     others = written.exclude(run_id=run_id)
-    only_ours = set(made.values_list("row_id", flat=True)) - set(
-        others.values_list("row_id", flat=True)
+    only_ours = set(made.values_list("core_id", flat=True)) - set(
+        others.values_list("core_id", flat=True)
     )
     _MODELS[object_type].objects.filter(id__in=only_ours).delete()

@@ -32,7 +32,7 @@ class Seen(NamedTuple):
     and what core can find that by, the way it does look first."""
 
     file_id: int
-    row_id: str
+    core_id: str
     keys: tuple[str, ...]
 
 
@@ -49,11 +49,11 @@ def misplaced(run: ScrapeRun, object_type: str) -> list[list[int]]:
         identity__isnull=False,
     )
     # What a newer run leaves no place for has no row at all.
-    files = files.exclude(outcome=Outcome.SUPERSEDED, row_id="")
+    files = files.exclude(outcome=Outcome.SUPERSEDED, core_id="")
     files = files.order_by("order_ticks", "scrape_id", "order_stamp")
     seen = (
-        Seen(file_id, row_id, tuple(identity["keys"]))
-        for file_id, row_id, identity in files.values_list("id", "row_id", "identity")
+        Seen(file_id, core_id, tuple(identity["keys"]))
+        for file_id, core_id, identity in files.values_list("id", "core_id", "identity")
         if identity
     )
     return [
@@ -109,8 +109,8 @@ def _same_partition(files: Sequence[Seen], rows: Sequence[int | None]) -> bool:
     there: dict[int, str] = {}
     for file, row in zip(files, rows, strict=True):
         if row is None:
-            if file.row_id:
+            if file.core_id:
                 return False
-        elif there.setdefault(row, file.row_id) != file.row_id or not file.row_id:
+        elif there.setdefault(row, file.core_id) != file.core_id or not file.core_id:
             return False
     return len(set(there.values())) == len(there)

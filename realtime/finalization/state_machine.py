@@ -80,7 +80,7 @@ class Finalization:
             "vote-event-rows": partial(self._replace, "vote_event"),
             "event": partial(self._replay, "event"),
             "event-rows": partial(self._replace, "event"),
-            "votes-of-bills": self._settle_votes,
+            "votes-of-bills": self._link_votes,
             # Once more, since an agenda may name a vote event that had a stale double.
             "event-again": partial(self._replay, "event"),
             "missing-events": lambda place: self._mark_events,
@@ -210,11 +210,11 @@ class Finalization:
 
         def anew() -> None:
             replay.vacate(object_type, rows)
-            self._import(rows, [replace(file, row_id="") for file in files])
+            self._import(rows, [replace(file, core_id="") for file in files])
 
         return piece
 
-    def _settle_votes(self, place: Place) -> Piece:
+    def _link_votes(self, place: Place) -> Piece:
         bills = cleanup.bills_with_votes(self._run, place.get("bill", ""))
 
         def piece() -> Place | None:

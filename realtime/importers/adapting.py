@@ -8,7 +8,7 @@ from openstates.data.models import LegislativeSession
 
 from realtime.domain.errors import PoisonMessage
 from realtime.domain.results import About
-from realtime.importers.bulk.tables import storable
+from realtime.importers.bulk.tables import is_storable
 
 # What an entity in a list may refer to.
 _MEMBERS = ("person_id", "organization_id")
@@ -42,7 +42,7 @@ def take_action(data: dict[str, Any]) -> str:
     if "bill_action" not in data:
         raise PoisonMessage("invalid", "bill_action is missing", "bill_action")
     action = data["bill_action"] or ""
-    if not storable(action):
+    if not is_storable(action):
         raise PoisonMessage(
             "invalid", f"bill_action is no text: {ascii(action)[:100]}", "bill_action"
         )

@@ -21,7 +21,7 @@ from realtime.importers.diagnosis.explain import explain, interrupted
 from realtime.importers.linking import bills_of_tied_votes, link_related_bills, link_votes
 from realtime.ledger import files as ledger_files
 from realtime.ledger import locations
-from realtime.ledger.history import LedgerHistory, named_actions, settled_bills
+from realtime.ledger.history import LedgerHistory, authoritative_runs, named_actions
 from realtime.models import APPLIED, File, Outcome
 
 # Anything else is no scrape id, and may be more than a query can hold.
@@ -37,7 +37,7 @@ class BatchResult:
     """
 
     results: Sequence[Result]
-    row_ids: dict[FileIdentity, int]
+    ledger_ids: dict[FileIdentity, int]
     committed_at: datetime
 
 
@@ -81,10 +81,10 @@ def fail_alone(file: FetchedFile, exc: Exception, before_commit: Callable[[], No
     result = replace(_failure(file, exc), file=None)
     with transaction.atomic():
         now = ledger_files.database_now()
-        row_ids = ledger_files.record([result], now)
+        ledger_ids = ledger_files.record([result], now)
         before_commit()
     log_result(result)
-    return BatchResult([replace(result, file=file)], row_ids, now)
+    return BatchResult([replace(result, file=file)], ledger_ids, now)
 
 
 class _Batch:
@@ -103,11 +103,11 @@ class _Batch:
         new, results = self._sort(known)
         for attempt in self._applier.apply(new, must_stop):
             results.append(result_of(attempt))
-        row_ids = self._record(results, known)
+        ledger_ids = self._record(results, known)
         # The repeat of a file that there was no time for must come again as well.
-        results = [result for result in results if result.identity in row_ids]
-        settle_references(self._jurisdiction_id, results, self._now)
-        return BatchResult(results, row_ids, self._now)
+        results = [result for result in results if result.identity in ledger_ids]
+        link_references(self._jurisdiction_id, results, self._now)
+        return BatchResult(results, ledger_ids, self._now)
 
     def _sort(self, known: Mapping[FileIdentity, File]) -> tuple[list[FetchedFile], list[Result]]:
         new, done = [], []
@@ -127,23 +127,27 @@ class _Batch:
     def _record(
         self, results: Sequence[Result], known: dict[FileIdentity, File]
     ) -> dict[FileIdentity, int]:
-        row_ids = {identity: row.id for identity, row in known.items()}
-        row_ids.update(ledger_files.record([r for r in results if not r.repeated], self._now))
-        locations.unsettle(
-            [row.id for row in known.values() if row.settled_at and row.outcome != Outcome.DEFERRED]
+        ledger_ids = {identity: row.id for identity, row in known.items()}
+        ledger_ids.update(ledger_files.record([r for r in results if not r.repeated], self._now))
+        locations.archive_again(
+            [
+                row.id
+                for row in known.values()
+                if row.archived_at and row.outcome != Outcome.DEFERRED
+            ]
         )
-        return row_ids
+        return ledger_ids
 
 
-def settle_references(jurisdiction_id: str, results: Sequence[Result], now: datetime) -> None:
+def link_references(jurisdiction_id: str, results: Sequence[Result], now: datetime) -> None:
     """Tie what `results`, which must be recorded, brought to what was there, and the other way."""
-    bills = [(r.row_id, r.outcome) for r in results if r.object_type == "bill"]
-    new = {row_id for row_id, outcome in bills if outcome == Outcome.INSERTED}
-    changed = new | {row_id for row_id, outcome in bills if outcome == Outcome.UPDATED}
+    bills = [(r.core_id, r.outcome) for r in results if r.object_type == "bill"]
+    new = {core_id for core_id, outcome in bills if outcome == Outcome.INSERTED}
+    changed = new | {core_id for core_id, outcome in bills if outcome == Outcome.UPDATED}
     votes = [r for r in results if r.object_type == "vote_event" and r.outcome in APPLIED]
     voted = {r.about.bill_id for r in votes if r.about.action}
     # A scrape that names no action any more gives up the one that an earlier scrape named.
-    voted |= bills_of_tied_votes([r.row_id for r in votes if not r.about.action])
+    voted |= bills_of_tied_votes([r.core_id for r in votes if not r.about.action])
     if changed or voted:
         relink((changed | voted) - {""})
     if changed:
@@ -158,14 +162,14 @@ def relink(bill_ids: Collection[str], finalizing: UUID | None = None) -> None:
     A bill whose votes a finalized run has scraped (or the run `finalizing`) is as that run and
     what was scraped since says.
     """
-    settled = settled_bills(bill_ids, finalizing)
-    link_votes(bill_ids, named_actions(bill_ids, settled), settled)
+    authoritative = authoritative_runs(bill_ids, finalizing)
+    link_votes(bill_ids, named_actions(bill_ids, authoritative), authoritative)
 
 
 def result_of(attempt: Attempt) -> Result:
     """The outcome that an attempt comes to. Raises RetryLater when the database interrupted it."""
     file, exc = attempt.file, attempt.error
-    about = {"about": attempt.about, "row_id": attempt.row_id}
+    about = {"about": attempt.about, "core_id": attempt.core_id}
     if exc is None:
         outcome = _OUTCOMES[attempt.what]
         return _result(file, outcome, bill_identifier=attempt.bill_identifier, **about)

@@ -10,14 +10,14 @@ from realtime.domain.scraped_object import ScrapeOrder
 class Newest(Protocol):
     """What has been applied so far, earlier batches and this one together."""
 
-    def newest(self, row_id: str) -> ScrapeOrder | None:
+    def newest(self, core_id: str) -> ScrapeOrder | None:
         """The scrape order of the file last applied to a row; None when none is known."""
 
 
 class History(Newest, Protocol):
     """All that the importers of a batch ask."""
 
-    def preload_newest(self, row_ids: Collection[str]) -> None:
+    def preload_newest(self, core_ids: Collection[str]) -> None:
         """Make `newest` know these rows, in one query."""
 
     def row_of(self, object_type: str, scrape_id: str) -> str | None:
@@ -26,11 +26,11 @@ class History(Newest, Protocol):
     def covered(self, bill_id: str, order: ScrapeOrder) -> bool:
         """Whether a finalized run that began after `order` has scraped the votes of that bill."""
 
-    def events_settled(self, order: ScrapeOrder) -> bool:
+    def events_authoritative(self, order: ScrapeOrder) -> bool:
         """Whether a finalized run that began after `order` has said which events there are."""
 
-    def applied(self, file: FetchedFile, row_id: str) -> None:
+    def applied(self, file: FetchedFile, core_id: str) -> None:
         """The file has been applied to the row."""
 
-    def identified(self, file: FetchedFile, row_id: str) -> None:
+    def identified(self, file: FetchedFile, core_id: str) -> None:
         """The file's scrape id names the row, though it was not applied."""

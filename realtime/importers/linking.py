@@ -23,13 +23,13 @@ def bills_of_tied_votes(vote_event_ids: Sequence[str]) -> set[str]:
 
 
 def link_votes(
-    bill_ids: Collection[str], named: Sequence[NamedAction], settled: Collection[str]
+    bill_ids: Collection[str], named: Sequence[NamedAction], authoritative: Collection[str]
 ) -> None:
     """Tie the vote events of these bills to the actions that `named`, in scrape order, says.
 
     Core's rule: the one action of that bill, description, date and organization, first come first
     served. Vote events that `named` knows nothing of keep the action they have and bar others from
-    it, but not those of the bills in `settled`. Only rows whose link changes are written.
+    it, but not those of the bills in `authoritative`. Only rows whose link changes are written.
     """
     votes = VoteEvent.objects.filter(bill_id__in=bill_ids)
     rows = {vote: (bill, action) for vote, bill, action in votes.values_list(*_VOTE)}
@@ -41,7 +41,7 @@ def link_votes(
         candidates[tuple(words)].append(action_id)
     known = {one.vote_event_id for one in named}
     links: dict[str, UUID | None] = {
-        vote: None if vote in known or bill in settled else action
+        vote: None if vote in known or bill in authoritative else action
         for vote, (bill, action) in rows.items()
     }
     taken = set(links.values())

@@ -35,7 +35,7 @@ def retryable(
         files = files.filter(reduce(or_, below, Q(jurisdiction_id__in=jurisdiction_ids)))
     if keys:
         named = [Q(key__endswith=f"/{key}") for key in keys if "/" not in key]
-        files = files.filter(reduce(or_, named, Q(key__in=keys) | Q(settled_key__in=keys)))
+        files = files.filter(reduce(or_, named, Q(key__in=keys) | Q(archived_key__in=keys)))
     return _batches(files)
 
 
@@ -77,8 +77,8 @@ def requeue(versions: Mapping[int, ObjectVersion]) -> Sequence[int]:
             if others.exclude(id=row.id).exists():
                 # A notification of S3 was faster than we are.
                 row.outcome = Outcome.SUPERSEDED
-                row.imported_at = row.settled_at = now
-                row.settled_key = ""
+                row.imported_at = row.archived_at = now
+                row.archived_key = ""
             else:
                 row.outcome = Outcome.DEFERRED
                 row.version, row.version_id = found.version, found.version_id
@@ -86,8 +86,8 @@ def requeue(versions: Mapping[int, ObjectVersion]) -> Sequence[int]:
                 row.last_modified = found.last_modified
                 # A file of no run may wait as long as it could the first time.
                 row.received_at = row.retried_at = now
-                row.imported_at = row.acknowledged_at = row.settled_at = None
-                row.settled_key = ""
+                row.imported_at = row.acknowledged_at = row.archived_at = None
+                row.archived_key = ""
                 waiting.append(row.id)
             row.save()
     return waiting
@@ -102,14 +102,14 @@ def discard(ids: Collection[int], by: str, note: str) -> int:
     """
     return File.objects.filter(id__in=ids, outcome=Outcome.FAILED, discarded_at=None).update(
         discarded_at=ledger_files.database_now(),
-        discarded_by=ledger_files.storable(by),
-        discard_note=ledger_files.storable(note),
+        discarded_by=ledger_files.sanitized(by),
+        discard_note=ledger_files.sanitized(note),
     )
 
 
-def _begin_again(row_ids: Collection[int]) -> None:
+def _begin_again(ledger_ids: Collection[int]) -> None:
     # Before the files, as everyone locks them.
-    run_ids = File.objects.filter(id__in=row_ids, run_id__isnull=False).values("run_id")
+    run_ids = File.objects.filter(id__in=ledger_ids, run_id__isnull=False).values("run_id")
     runs = ScrapeRun.objects.filter(run_id__in=run_ids).select_for_update().order_by("run_id")
     locked = list(runs.values_list("run_id", flat=True))
     ScrapeRun.objects.filter(run_id__in=locked).update(step="", cursor=None)

@@ -67,7 +67,7 @@ def record(results: Sequence[Result], now: datetime) -> dict[FileIdentity, int]:
 
 
 _CORRECTED = (
-    "outcome", "row_id", "reason", "field", "detail", "traceback",
+    "outcome", "core_id", "reason", "field", "detail", "traceback",
     "bill_id", "bill_identifier", "bill_action", "identity",
 )  # fmt: skip
 
@@ -81,7 +81,7 @@ def describe_again(row: File, result: Result) -> None:
     """Let the row say what an import of its file found out anew."""
     if result.about.keys:
         row.bill_id = result.about.bill_id
-        row.bill_action = storable(result.about.action)
+        row.bill_action = sanitized(result.about.action)
         row.identity = identity_of(result.about)
     row.bill_identifier = result.bill_identifier or row.bill_identifier
 
@@ -116,42 +116,42 @@ def _row(result: Result, now: datetime) -> File:
         version_id=result.identity.version_id,
         size=result.identity.size,
         last_modified=result.identity.last_modified,
-        jurisdiction_id=storable(delivery.jurisdiction_id),
+        jurisdiction_id=sanitized(delivery.jurisdiction_id),
         object_type=result.object_type,
         run_id=delivery.run_id,
         outcome=result.outcome,
-        row_id=result.row_id,
+        core_id=result.core_id,
         bill_identifier=result.bill_identifier,
         bill_id=result.about.bill_id,
-        bill_action=storable(result.about.action),
+        bill_action=sanitized(result.about.action),
         identity=identity_of(result.about),
         tried_at=now,
         queued_at=delivery.queued_at,
         received_at=now,
         imported_at=None if result.outcome == Outcome.DEFERRED else now,
         file_archiving=delivery.file_archiving,
-        traceback=storable(result.traceback),
+        traceback=sanitized(result.traceback),
     )
     if result.problem:
         row.reason = result.problem.reason
-        row.field = storable(result.problem.field)
-        row.detail = storable(result.problem.detail)
-        row.message = storable(delivery.message)
+        row.field = sanitized(result.problem.field)
+        row.detail = sanitized(result.problem.detail)
+        row.message = sanitized(delivery.message)
     if result.file:
         _describe(row, result.file)
     if result.waiting_for:
-        row.detail = storable(str(result.waiting_for))
+        row.detail = sanitized(str(result.waiting_for))
         row.session = result.waiting_for.session
         row.bill_scrape_id = result.waiting_for.bill_scrape_id
         row.bill_identifier = result.waiting_for.bill_identifier
-        row.message = storable(delivery.message)
+        row.message = sanitized(delivery.message)
     return row
 
 
 def _describe(row: File, file: FetchedFile) -> None:
     content = file.content
     row.jurisdiction_id = file.jurisdiction_id
-    row.scrape_id = storable(content.scrape_id)
+    row.scrape_id = sanitized(content.scrape_id)
     row.order_ticks, row.order_stamp = content.order.ticks, content.order.stamp_ticks
     row.scraped_at = content.scraped_at
     if content.object_type in ("bill", "vote_event"):
@@ -169,10 +169,10 @@ def identity_of(about: About) -> dict[str, Any] | None:
 
 
 def _text(value: Any) -> str:
-    return storable(value) if isinstance(value, str) else ""
+    return sanitized(value) if isinstance(value, str) else ""
 
 
-def storable(text: str) -> str:
+def sanitized(text: str) -> str:
     """What PostgreSQL can hold of hostile text: no NUL, no lone surrogates."""
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
@@ -201,7 +201,7 @@ def note_runs(results: Iterable[Result], now: datetime) -> None:
             ScrapeRun(
                 run_id=run_id,
                 bucket=result.identity.bucket,
-                jurisdiction_id=storable(result.file.jurisdiction_id) if result.file else "",
+                jurisdiction_id=sanitized(result.file.jurisdiction_id) if result.file else "",
                 started_at=time,
             )
             for run_id, (time, result) in sorted(began.items())
@@ -265,7 +265,7 @@ def start_attempt(message_id: str, body: str) -> bool:
     """
     with transaction.atomic():
         suspect, _ = Suspect.objects.select_for_update().get_or_create(
-            message_id=message_id, defaults={"body": storable(body)}
+            message_id=message_id, defaults={"body": sanitized(body)}
         )
         if suspect.attempts >= ATTEMPTS:
             return False

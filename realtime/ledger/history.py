@@ -21,7 +21,7 @@ _NEWEST = """
     WHERE row_id = ANY(%s) AND row_id <> '' AND outcome = ANY(%s)
     ORDER BY row_id, order_ticks DESC, scrape_id DESC, order_stamp DESC
 """
-_SETTLED = """
+_AUTHORITATIVE = """
     SELECT DISTINCT ON (file.bill_id) file.bill_id, run.run_id, run.started_at
     FROM realtime_file AS file JOIN realtime_run AS run USING (run_id)
     WHERE file.bill_id = ANY(%(bills)s) AND file.bill_id <> '' AND file.row_id <> ''
@@ -42,7 +42,7 @@ _NAMED = """
 """
 
 
-class Settled(NamedTuple):
+class Authoritative(NamedTuple):
     """The run whose vote events of a bill count, and its start in the ticks of ScrapeOrder."""
 
     run_id: UUID
@@ -64,7 +64,7 @@ class LedgerHistory:
 
     def preload(self, object_type: str, scrape_ids: Collection[str]) -> None:
         # The ledger does not hear of rows that others delete.
-        there = _MODELS[object_type]._default_manager.filter(id=OuterRef("row_id"))
+        there = _MODELS[object_type]._default_manager.filter(id=OuterRef("core_id"))
         rows = dict(
             File.objects.filter(
                 Exists(there),
@@ -72,33 +72,33 @@ class LedgerHistory:
                 object_type=object_type,
                 scrape_id__in=scrape_ids,
             )
-            .exclude(row_id="")
+            .exclude(core_id="")
             .order_by("tried_at")
-            .values_list("scrape_id", "row_id")
+            .values_list("scrape_id", "core_id")
         )
         for scrape_id in scrape_ids:
             self._rows.setdefault((object_type, scrape_id), rows.get(scrape_id))
 
-    def newest(self, row_id: str) -> ScrapeOrder | None:
-        if row_id not in self._newest:
+    def newest(self, core_id: str) -> ScrapeOrder | None:
+        if core_id not in self._newest:
             last = (
-                File.objects.filter(row_id=row_id, outcome__in=APPLIED)
+                File.objects.filter(core_id=core_id, outcome__in=APPLIED)
                 .order_by("-order_ticks", "-scrape_id", "-order_stamp")
                 .values_list("order_ticks", "scrape_id", "order_stamp")
                 .first()
             )
-            self._newest[row_id] = ScrapeOrder(*last) if last else None
-        return self._newest[row_id]
+            self._newest[core_id] = ScrapeOrder(*last) if last else None
+        return self._newest[core_id]
 
-    def preload_newest(self, row_ids: Collection[str]) -> None:
-        unknown = [row_id for row_id in row_ids if row_id not in self._newest]
+    def preload_newest(self, core_ids: Collection[str]) -> None:
+        unknown = [core_id for core_id in core_ids if core_id not in self._newest]
         if not unknown:
             return
         self._newest.update(dict.fromkeys(unknown))
         with connection.cursor() as cursor:
             cursor.execute(_NEWEST, [unknown, [outcome.value for outcome in APPLIED]])
-            for row_id, *order in cursor.fetchall():
-                self._newest[row_id] = ScrapeOrder(*order)
+            for core_id, *order in cursor.fetchall():
+                self._newest[core_id] = ScrapeOrder(*order)
 
     def row_of(self, object_type: str, scrape_id: str) -> str | None:
         if (object_type, scrape_id) not in self._rows:
@@ -113,16 +113,16 @@ class LedgerHistory:
                 File.objects.filter(
                     bill_id=bill_id, object_type="vote_event", run_id__in=self._finals
                 )
-                .exclude(row_id="")
+                .exclude(core_id="")
                 .exclude(bill_id="")
                 .values_list("run_id", flat=True)
             )
             self._covered[bill_id] = [self._finals[run] for run in set(runs) if run]
         return any(began > order.ticks for began in self._covered[bill_id])
 
-    def events_settled(self, order: ScrapeOrder) -> bool:
+    def events_authoritative(self, order: ScrapeOrder) -> bool:
         return any(
-            File.objects.filter(run_id=run, object_type="event").exclude(row_id="").exists()
+            File.objects.filter(run_id=run, object_type="event").exclude(core_id="").exists()
             for run in self._began_after(order)
         )
 
@@ -137,27 +137,31 @@ class LedgerHistory:
         )
         return {run: ticks_of(began) for run, began in runs.values_list("run_id", "started_at")}
 
-    def applied(self, file: FetchedFile, row_id: str) -> None:
-        self._newest[row_id] = file.content.order
-        self.identified(file, row_id)
+    def applied(self, file: FetchedFile, core_id: str) -> None:
+        self._newest[core_id] = file.content.order
+        self.identified(file, core_id)
 
-    def identified(self, file: FetchedFile, row_id: str) -> None:
-        self._rows[file.content.object_type, file.content.scrape_id] = row_id
+    def identified(self, file: FetchedFile, core_id: str) -> None:
+        self._rows[file.content.object_type, file.content.scrape_id] = core_id
 
 
-def settled_bills(bill_ids: Collection[str], finalizing: UUID | None = None) -> dict[str, Settled]:
+def authoritative_runs(
+    bill_ids: Collection[str], finalizing: UUID | None = None
+) -> dict[str, Authoritative]:
     """The newest finalized run that scraped vote events of each of these bills, if any has;
     `finalizing` counts as finalized."""
     with connection.cursor() as cursor:
-        cursor.execute(_SETTLED, {"bills": list(bill_ids), "finalizing": finalizing})
-        return {bill: Settled(run, ticks_of(began)) for bill, run, began in cursor.fetchall()}
+        cursor.execute(_AUTHORITATIVE, {"bills": list(bill_ids), "finalizing": finalizing})
+        return {bill: Authoritative(run, ticks_of(began)) for bill, run, began in cursor.fetchall()}
 
 
-def named_actions(bill_ids: Collection[str], settled: Mapping[str, Settled]) -> list[NamedAction]:
+def named_actions(
+    bill_ids: Collection[str], authoritative: Mapping[str, Authoritative]
+) -> list[NamedAction]:
     """The actions that the vote events of these bills name, file by file in scrape order.
 
-    Of a bill that a run has `settled`, only as that run's files and those scraped after its start
-    say.
+    Of a bill with an `authoritative` run, only as that run's files and those scraped after its
+    start say.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -165,9 +169,9 @@ def named_actions(bill_ids: Collection[str], settled: Mapping[str, Settled]) -> 
             {
                 "bills": list(bill_ids),
                 "outcomes": [outcome.value for outcome in (*APPLIED, Outcome.SUPERSEDED)],
-                "settled": list(settled),
-                "runs": [one.run_id for one in settled.values()],
-                "began": [one.began for one in settled.values()],
+                "settled": list(authoritative),
+                "runs": [one.run_id for one in authoritative.values()],
+                "began": [one.began for one in authoritative.values()],
             },
         )
         return [NamedAction(*row) for row in cursor.fetchall()]

@@ -13,12 +13,12 @@ from realtime.models import Closed, File, ScrapeRun
 def _may_leave(acknowledged_or_before: datetime) -> "QuerySet[File]":
     return File.objects.filter(
         Q(acknowledged_at__isnull=False) | Q(imported_at__lt=acknowledged_or_before),
-        settled_at=None,
+        archived_at=None,
         imported_at__isnull=False,
     )
 
 
-def unsettled(
+def unarchived(
     jurisdiction_ids: Sequence[str], acknowledged_or_before: datetime, after: int, limit: int
 ) -> list[File]:
     """Up to `limit` files with a final outcome that still have to leave the root, by id.
@@ -32,29 +32,29 @@ def unsettled(
     return list(files.order_by("id")[:limit])
 
 
-def unsettled_of(row_ids: Collection[int], acknowledged_or_before: datetime) -> list[File]:
-    """Those of these files that may leave the root, as `unsettled` says."""
-    return list(_may_leave(acknowledged_or_before).filter(id__in=row_ids))
+def unarchived_of(ledger_ids: Collection[int], acknowledged_or_before: datetime) -> list[File]:
+    """Those of these files that may leave the root, as `unarchived` says."""
+    return list(_may_leave(acknowledged_or_before).filter(id__in=ledger_ids))
 
 
-def settled_keys(buckets: Collection[str], keys: Collection[str]) -> set[str]:
+def archived_keys(buckets: Collection[str], keys: Collection[str]) -> set[str]:
     """Where earlier versions of the objects under `keys` have been moved."""
-    moved = File.objects.filter(bucket__in=buckets, key__in=keys).exclude(settled_key="")
-    return set(moved.values_list("settled_key", flat=True))
+    moved = File.objects.filter(bucket__in=buckets, key__in=keys).exclude(archived_key="")
+    return set(moved.values_list("archived_key", flat=True))
 
 
-def still_unsettled(files: Collection[File]) -> list[File]:
+def still_unarchived(files: Collection[File]) -> list[File]:
     """Those of these files that nobody has settled meanwhile, as they are now."""
     ids = [file.id for file in files]
-    return list(File.objects.filter(id__in=ids, settled_at=None).order_by("id"))
+    return list(File.objects.filter(id__in=ids, archived_at=None).order_by("id"))
 
 
 def plan(files: Collection[File]) -> None:
-    """Write down where each file is about to be moved: its `settled_key`."""
-    File.objects.bulk_update(files, ["settled_key"])
+    """Write down where each file is about to be moved: its `archived_key`."""
+    File.objects.bulk_update(files, ["archived_key"])
 
 
-def settled(files_to_keys: Mapping[File, str], now: datetime) -> None:
+def archived(files_to_keys: Mapping[File, str], now: datetime) -> None:
     """These files have left the root, for the key given (empty: deleted, or found gone).
 
     Not one whose outcome or version is another by now: it may have been put back, to be tried
@@ -70,9 +70,9 @@ def settled(files_to_keys: Mapping[File, str], now: datetime) -> None:
         for file, key in files_to_keys.items():
             row = rows.get(file.id)
             if row and (row.version, row.outcome) == (file.version, file.outcome):
-                row.settled_at, row.settled_key = now, key
+                row.archived_at, row.archived_key = now, key
                 same.append(row)
-        File.objects.bulk_update(same, ["settled_at", "settled_key"])
+        File.objects.bulk_update(same, ["archived_at", "archived_key"])
 
 
 def final_runs(run_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
@@ -81,6 +81,6 @@ def final_runs(run_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
     return set(final.exclude(closed=Closed.FAILED).values_list("run_id", flat=True))
 
 
-def unsettle(ids: Collection[int]) -> None:
+def archive_again(ids: Collection[int]) -> None:
     """These files were found in the bucket although they were settled: settle them again."""
-    File.objects.filter(id__in=ids).update(settled_at=None)
+    File.objects.filter(id__in=ids).update(archived_at=None)

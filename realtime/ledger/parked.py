@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from realtime.domain.errors import PoisonMessage
-from realtime.ledger.files import database_now, storable
+from realtime.ledger.files import database_now, sanitized
 from realtime.ledger.scrape_runs import PATIENCE, arrivals
 from realtime.models import File, Outcome, ScrapeRun
 
@@ -107,19 +107,19 @@ def _is_given_up(run: ScrapeRun, now: datetime) -> bool:
     return not files.exists()
 
 
-def fail_parked(row_id: int, problem: PoisonMessage) -> None:
+def fail_parked(ledger_id: int, problem: PoisonMessage) -> None:
     """Give a parked file up."""
-    File.objects.filter(id=row_id, outcome=Outcome.DEFERRED).update(
+    File.objects.filter(id=ledger_id, outcome=Outcome.DEFERRED).update(
         outcome=Outcome.FAILED,
         reason=problem.reason,
-        field=storable(problem.field),
-        detail=storable(problem.detail),
+        field=sanitized(problem.field),
+        detail=sanitized(problem.detail),
         imported_at=database_now(),
     )
 
 
-def supersede_parked(row_id: int) -> None:
+def supersede_parked(ledger_id: int) -> None:
     """A newer upload under its key has taken a parked file's place."""
-    File.objects.filter(id=row_id, outcome=Outcome.DEFERRED).update(
+    File.objects.filter(id=ledger_id, outcome=Outcome.DEFERRED).update(
         outcome=Outcome.SUPERSEDED, imported_at=database_now()
     )

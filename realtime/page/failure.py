@@ -51,9 +51,9 @@ def show(request: HttpRequest, file_id: int) -> HttpResponse:
 def _content(file: File) -> Content:
     if not file.bucket:
         return Content("", problem="The message named no file.")
-    key = file.settled_key or file.key
+    key = file.archived_key or file.key
     place = f"s3://{file.bucket}/{key}"
-    if file.settled_at and not file.settled_key:
+    if file.archived_at and not file.archived_key:
         return Content(place, problem="The file is no longer in the bucket.")
     if file.bucket != services.config().bucket.name:
         return Content(place, problem="The file lies in a bucket that is not ours.")
@@ -61,7 +61,7 @@ def _content(file: File) -> Content:
         return Content(place, problem="The file lies outside of our part of the bucket.")
     try:
         # A copy has a version id of its own, which the ledger does not know.
-        version_id = "" if file.settled_key else file.version_id
+        version_id = "" if file.archived_key else file.version_id
         found = services.store().get(key, MOST_BYTES, version_id)
     except Gone:
         return Content(place, problem="The file is not in the bucket any longer.")

@@ -51,7 +51,7 @@ def show(request: HttpRequest) -> HttpResponse:
         now = database_now()
         imported = lag.jurisdictions()
         rows = _rows(now, imported)
-        unsettled = sum(one.files for one in files.unsettled())
+        unarchived = sum(one.files for one in files.unarchived())
         busy = workers.busy(imported)
         lately = received(now)
     kinds = [row.latest.freshness for row in rows]
@@ -68,8 +68,8 @@ def show(request: HttpRequest) -> HttpResponse:
             "slots": services.config().max_workers,
             "failed": sum(one.files for row in rows for one in row.failures),
             "parked": sum(row.parked for row in rows),
-            "unsettled": unsettled,
-            "unsettled_more": unsettled >= files.AT_MOST,
+            "unarchived": unarchived,
+            "unarchived_more": unarchived >= files.AT_MOST,
         },
     )
 

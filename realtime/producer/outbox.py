@@ -194,7 +194,7 @@ class Outbox:
             refused = set(self._queue.send([outgoing.message for _, outgoing in held]))
             left[:] = [number for index, (number, _) in enumerate(held) if index in refused]
             for index, (number, _) in enumerate(held):
-                if index not in refused and (outgoing := self._settle(number)):
+                if index not in refused and (outgoing := self._take_out(number)):
                     self._report_sent(outgoing)
             if left:
                 raise RetryLater(f"the queue refused {len(left)} of {len(held)} messages")
@@ -219,10 +219,10 @@ class Outbox:
             self._give_up(number, reason)
 
     def _give_up(self, number: int, reason: Exception) -> None:
-        if outgoing := self._settle(number):
+        if outgoing := self._take_out(number):
             self._unsent(outgoing, reason)
 
-    def _settle(self, number: int) -> Outgoing | None:
+    def _take_out(self, number: int) -> Outgoing | None:
         """Take a file out of flight; None when another thread has settled it before."""
         with self._lock:
             outgoing = self._in_flight.pop(number, None)

@@ -94,9 +94,9 @@ def test_archive__versioned_bucket__both_uploads_of_a_key_imported_and_kept(mail
     assert mail.keys("wy/") == []
     second = File.objects.get(key=key, outcome="updated")
     assert sorted(mail.keys(f"archived/{today()}/wy/bill")) == sorted(
-        File.objects.filter(key=key).values_list("settled_key", flat=True)
+        File.objects.filter(key=key).values_list("archived_key", flat=True)
     )
-    archived = mail.aws.s3.get_object(Bucket=mail.aws.bucket, Key=second.settled_key)
+    archived = mail.aws.s3.get_object(Bucket=mail.aws.bucket, Key=second.archived_key)
     assert b"Second" in archived["Body"].read()
 
 
@@ -125,9 +125,9 @@ def test_archive__killed_between_delete_and_record__next_call_records(mail: Mail
     mail.run()
     archive_all(mail)
     [moved] = mail.keys()
-    File.objects.update(settled_at=None)
+    File.objects.update(archived_at=None)
     assert archive_all(mail) == {"archived": 1}
-    assert (mail.keys(), File.objects.get().settled_key) == ([moved], moved)
+    assert (mail.keys(), File.objects.get().archived_key) == ([moved], moved)
     assert archive_all(mail) == {}
 
 
@@ -168,10 +168,10 @@ def test_archive__prefix__files_stay_below_it(aws: Aws, database: str) -> None:
 def test_archive__file_moved_twice_by_two_calls__one_copy(mail: Mail) -> None:
     mail.publish(scrapes.jurisdiction())
     mail.run()
-    files = locations.unsettled([], datetime.now(UTC), 0, 10)
+    files = locations.unarchived([], datetime.now(UTC), 0, 10)
     archive_all(mail)
-    archive._settle(mail.store, mail.config, files)
-    assert mail.keys() == [File.objects.get().settled_key]
+    archive._archive_files(mail.store, mail.config, files)
+    assert mail.keys() == [File.objects.get().archived_key]
 
 
 def test_archive__two_calls_at_once_on_one_file__each_finds_the_copy_of_the_other(
@@ -179,7 +179,7 @@ def test_archive__two_calls_at_once_on_one_file__each_finds_the_copy_of_the_othe
 ) -> None:
     mail.publish(scrapes.jurisdiction())
     mail.run()
-    files = archive._plan(mail.config, locations.unsettled([], datetime.now(UTC), 0, 10))
+    files = archive._plan(mail.config, locations.unarchived([], datetime.now(UTC), 0, 10))
     assert archive._move(mail.store, files[0]) == "archived"
     assert archive._move(mail.store, files[0]) == "archived"
-    assert mail.keys() == [File.objects.get().settled_key]
+    assert mail.keys() == [File.objects.get().archived_key]

@@ -271,7 +271,7 @@ def test_archive__s3_fails__one_error_says_why_and_the_next_call_finishes(
     archive.archive(mail.store, mail.config)
     after = bodies(mail)
     assert {key.split("/", 2)[2]: body for key, body in after.items()} == contents
-    assert not File.objects.filter(settled_at=None).exists()
+    assert not File.objects.filter(archived_at=None).exists()
 
 
 def bodies(mail: Mail) -> dict[str, bytes]:

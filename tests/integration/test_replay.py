@@ -68,20 +68,20 @@ def test_finalize__file_that_breaks_its_neighbours__stays_as_it_was_and_they_are
     mail.run()
     run.publish(scrapes.bill("HB 1"))
     run.end()
-    settle = batch_transaction.settle_references
+    link = batch_transaction.link_references
 
     def choke(jurisdiction_id: str, results: Any, now: Any) -> None:
         if any(r.file.content.data.get("name") == "Hearing 3" for r in results):
             raise TypeError("Hearing 3 cannot be settled")
-        settle(jurisdiction_id, results, now)
+        link(jurisdiction_id, results, now)
 
-    monkeypatch.setattr(replay, "settle_references", choke)
+    monkeypatch.setattr(replay, "link_references", choke)
     assert mail.run().finalized == [run.id]
     assert run.row.closed == ""
     linked = Event.objects.filter(agenda__related_entities__bill=Bill.objects.get())
     assert set(linked.values_list("name", flat=True)) == {f"Hearing {n}" for n in (0, 1, 2, 4)}
     assert Event.objects.get(deleted=True).name == "Gone", "it was seen all the same"
-    file = File.objects.get(row_id=Event.objects.get(name="Hearing 3").id)
+    file = File.objects.get(core_id=Event.objects.get(name="Hearing 3").id)
     assert file.key in [vars(record).get("key") for record in caplog.records]
     assert "file cannot be imported again" in caplog.text
 

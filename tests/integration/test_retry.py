@@ -80,7 +80,7 @@ def test_retry__cause_mended__same_file_imported_and_nothing_left_in_failed(mail
     report = mail.run()
     assert report.outcomes["inserted"] + report.resumed == 1
     after = File.objects.get(key=key)
-    assert (after.outcome, after.reason, after.row_id) == ("inserted", "", Bill.objects.get().id)
+    assert (after.outcome, after.reason, after.core_id) == ("inserted", "", Bill.objects.get().id)
     for name in ("id", "run_id", "queued_at", "order_ticks", "order_stamp", "scrape_id"):
         assert getattr(after, name) == getattr(before, name)
     assert mail.waiting() == 0
@@ -169,7 +169,7 @@ def test_retry__killed_at_any_step__next_call_goes_on(
     assert Bill.objects.count() == 1
     archive.archive(mail.store, mail.config)
     assert mail.keys("wy/") == mail.keys("failed/") == []
-    assert len(mail.keys(File.objects.get(key=key).settled_key)) == 1
+    assert len(mail.keys(File.objects.get(key=key).archived_key)) == 1
 
 
 def test_retry__killed_before_sending_and_imported_meanwhile__nothing_to_do(
@@ -292,7 +292,7 @@ def test_retry__message_itself_is_wrong__refused_and_told(mail: Mail, message: A
 def test_retry__message_not_acknowledged__only_later(mail: Mail) -> None:
     [key] = mail.publish(scrapes.bill("HB 13"))
     mail.run()
-    File.objects.filter(key=key).update(acknowledged_at=None, settled_at=None, settled_key="")
+    File.objects.filter(key=key).update(acknowledged_at=None, archived_at=None, archived_key="")
     assert retry(mail) == {"later": 1}
     timeout = timedelta(seconds=mail.config.visibility_timeout)
     File.objects.filter(key=key).update(imported_at=datetime.now(UTC) - 2.1 * timeout)
@@ -336,21 +336,21 @@ def test_retry__archive_slow_to_say_that_it_moved_the_file__leaves_the_root_all_
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(archive, "settle", lambda *arguments: None)
+        patch.setattr(archive, "archive_files", lambda *arguments: None)
         [key] = mail.publish(scrapes.bill("HB 13"))
         assert mail.run().outcomes["failed"] == 1
     mend()
-    settled, asked = locations.settled, count()
+    archived, asked = locations.archived, count()
 
-    def settled_late(*arguments: Any) -> None:
+    def archived_late(*arguments: Any) -> None:
         if next(asked) == 0:
             retry(mail)
             mail.run()
-        settled(*arguments)
+        archived(*arguments)
 
-    monkeypatch.setattr(locations, "settled", settled_late)
+    monkeypatch.setattr(locations, "archived", archived_late)
     archive.archive(mail.store, mail.config)
     assert scrapes.outcomes([key]) == {key: "inserted"}
     archive.archive(mail.store, mail.config)
     assert mail.keys("wy/") == mail.keys("failed/") == []
-    assert File.objects.get(key=key).settled_key.startswith("archived/")
+    assert File.objects.get(key=key).archived_key.startswith("archived/")

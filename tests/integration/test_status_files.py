@@ -57,13 +57,13 @@ def test_discarded__failure__keeps_its_outcome_and_says_who_and_why() -> None:
 
 
 def test_unarchived__files_that_have_an_outcome_and_are_still_in_the_root() -> None:
-    file(ago(hours=1), settled_at=ago(minutes=5))
+    file(ago(hours=1), archived_at=ago(minutes=5))
     file(ago(hours=1), Outcome.DEFERRED)
     oldest = file(ago(hours=2))
     file(ago(hours=1), Outcome.FAILED)
-    (found,) = files.unsettled()
+    (found,) = files.unarchived()
     assert (found.files, found.since) == (2, oldest.imported_at)
-    assert files.unsettled(OHIO) == []
+    assert files.unarchived(OHIO) == []
 
 
 def test_unarchived__more_than_are_counted__are_counted_so_far(
@@ -72,7 +72,7 @@ def test_unarchived__more_than_are_counted__are_counted_so_far(
     monkeypatch.setattr(files, "AT_MOST", 2)
     for _ in range(3):
         file(ago(hours=1))
-    assert [one.files for one in files.unsettled()] == [2]
+    assert [one.files for one in files.unarchived()] == [2]
 
 
 def test_newest__files_of_a_jurisdiction__by_their_import() -> None:

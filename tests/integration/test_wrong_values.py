@@ -123,7 +123,7 @@ class Core:
 
 
 class _NoHistory:
-    def newest(self, row_id: str) -> ScrapeOrder | None:
+    def newest(self, core_id: str) -> ScrapeOrder | None:
         return None
 
     def row_of(self, object_type: str, scrape_id: str) -> str | None:

@@ -42,12 +42,12 @@ class _Finalization:
         self._ids = {file.id for file in run.files}
 
     def apply(self) -> None:
-        self._settle_votes()
-        self._settle_events()
+        self._link_votes()
+        self._link_events()
         if _rows(in_order(self._run.files, "bill"), self._importers.bills.json_to_db_id):
             self._importers.bills.postimport()
 
-    def _settle_votes(self) -> None:
+    def _link_votes(self) -> None:
         votes = self._importers.votes
         ours = in_order(self._run.files, "vote_event")
         bills = {votes.named[file.id].bill for file in ours if file.id in votes.named} - {None}
@@ -67,7 +67,7 @@ class _Finalization:
         ]
         match_actions(votes, counting, bills)
 
-    def _settle_events(self) -> None:
+    def _link_events(self) -> None:
         events = self._importers.events
         every = in_order(self._files, "event")
         ours = in_order(self._run.files, "event")

@@ -115,7 +115,7 @@ def _files(draw: Draw, plans: tuple[RunPlan, ...], people: tuple[int, ...]) -> t
     return writer.files()
 
 
-def _is_settled(plans: tuple[RunPlan, ...], run: int) -> bool:
+def _becomes_final(plans: tuple[RunPlan, ...], run: int) -> bool:
     """Whether what its files refer to is sure to be settled, as it is when the run is final."""
     return run == BEFORE or plans[run].ends
 
@@ -163,7 +163,7 @@ def _vote(
     }
     runs = [run for run in bills if bill in bills[run] or nowhere]
     if mixed:
-        runs = [run for run in runs if run != BEFORE and _is_settled(plans, run)][:1]
+        runs = [run for run in runs if run != BEFORE and _becomes_final(plans, run)][:1]
     for run in runs:
         if not mixed and draw(st.integers(0, 3)) == 0:
             continue
@@ -176,7 +176,9 @@ def _vote(
                 if nowhere
                 else draw(st.sampled_from(["id", "id", "number", "stray"])),
                 "choice": draw(st.integers(0, 2)),
-                "action": draw(st.sampled_from([None, 1, 2])) if _is_settled(plans, run) else None,
+                "action": draw(st.sampled_from([None, 1, 2]))
+                if _becomes_final(plans, run)
+                else None,
                 "voters": draw(st.lists(st.integers(0, PEOPLE - 1), max_size=3)),
             }
             if mixed:
@@ -195,8 +197,8 @@ def _event(
     dedupe = draw(st.booleans())
     mixed = draw(st.integers(0, 5)) == 0
     for run in bills:
-        settled = _is_settled(plans, run)
-        if (mixed and (run == BEFORE or not settled)) or draw(st.integers(0, 2)) == 0:
+        becomes_final = _becomes_final(plans, run)
+        if (mixed and (run == BEFORE or not becomes_final)) or draw(st.integers(0, 2)) == 0:
             continue
         for _ in range(draw(st.sampled_from([1, 1, 2]))):
             writer.scrape(
@@ -207,8 +209,10 @@ def _event(
                     "n": number,
                     "dedupe": draw(st.booleans()) if mixed else dedupe,
                     "room": draw(st.integers(1, 2)),
-                    "bill": draw(st.sampled_from([None, *bills[run]])) if settled else None,
-                    "vote": draw(st.sampled_from([None, *sorted(votes[run])])) if settled else None,
+                    "bill": draw(st.sampled_from([None, *bills[run]])) if becomes_final else None,
+                    "vote": draw(st.sampled_from([None, *sorted(votes[run])]))
+                    if becomes_final
+                    else None,
                     "people": draw(st.lists(st.integers(0, PEOPLE - 1), max_size=1)),
                     "papers": draw(st.booleans()),
                 },

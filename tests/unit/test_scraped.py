@@ -12,7 +12,7 @@ from realtime.domain.errors import PoisonMessage
 from realtime.domain.scraped_object import (
     OBJECT_TYPES,
     Key,
-    is_settled,
+    is_archived,
     parse_key,
     read,
     ticks_of,
@@ -50,9 +50,9 @@ def test_parse_key__any_text__a_key_of_two_parts_or_refused(text: str) -> None:
 
 @pytest.mark.parametrize("key", ["archived/2031-01-01/wy/bill_1.json", "archive/x", "failed/wy/y"])
 def test_is_settled__where_files_end_up__true(key: str) -> None:
-    assert is_settled(key)
-    assert not is_settled(f"wy/{key}")
-    assert not is_settled("archived")
+    assert is_archived(key)
+    assert not is_archived(f"wy/{key}")
+    assert not is_archived("archived")
 
 
 def test_read__vote_event_without_a_time__ordered_by_the_clock_in_its_id() -> None:

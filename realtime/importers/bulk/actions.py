@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import connection
 
 from realtime.importers.bulk.items import Item
-from realtime.importers.bulk.tables import storable
+from realtime.importers.bulk.tables import is_storable
 
 
 class Actions:
@@ -22,7 +22,7 @@ class Actions:
 
     def load(self, items: Sequence[Item]) -> None:
         """Read, in one statement, what prepared vote events name, and who is tied to that."""
-        naming = [item for item in items if storable(item.dropped["bill_action"])]
+        naming = [item for item in items if is_storable(item.dropped["bill_action"])]
         bills = [item.data["bill_id"] for item in naming if item.data["bill_id"]]
         if not bills:
             return

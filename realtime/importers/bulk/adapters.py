@@ -28,7 +28,7 @@ from realtime.importers.bulk.bills import BillImporter
 from realtime.importers.bulk.events import EventImporter
 from realtime.importers.bulk.importer import BulkImporter
 from realtime.importers.bulk.items import Item
-from realtime.importers.bulk.tables import storable
+from realtime.importers.bulk.tables import is_storable
 from realtime.importers.bulk.votes import VoteEventImporter
 from realtime.importers.history import History
 
@@ -41,7 +41,7 @@ class Context:
     what is found out about it."""
 
     order: ScrapeOrder
-    known_row: str = ""
+    known_core_id: str = ""
     action: str = ""
     about: About = field(default_factory=About)
 
@@ -65,12 +65,12 @@ class _InPieces(BulkImporter):
 
     def load(self, batch: Batch, items: Sequence[Item]) -> None:
         super().load(batch, items)
-        if known := [item.context.known_row for item in items if item.context.known_row]:
+        if known := [item.context.known_core_id for item in items if item.context.known_core_id]:
             batch.read("t.id = ANY(%s)", [known])
 
     def candidates(self, batch: Batch, item: Item) -> list[Record]:
         # Where it was before, if that still is there, whatever other rows would fit by now.
-        known = batch.records.get(item.context.known_row)
+        known = batch.records.get(item.context.known_core_id)
         return [known] if known else super().candidates(batch, item)
 
     def _load(self, batch: Batch, items: Sequence[Item]) -> None:
@@ -79,28 +79,28 @@ class _InPieces(BulkImporter):
         self.history.preload_newest(self._there)
 
     def find(self, batch: Batch, item: Item) -> Record | None:
-        return batch.records.get(item.context.known_row) or super().find(batch, item)
+        return batch.records.get(item.context.known_core_id) or super().find(batch, item)
 
     def get_object(self, data: dict[str, Any]) -> Any:
-        if self._current is not None and self._current.context.known_row:
-            row = self.model_class.objects.filter(id=self._current.context.known_row).first()
+        if self._current is not None and self._current.context.known_core_id:
+            row = self.model_class.objects.filter(id=self._current.context.known_core_id).first()
             if row is not None:
                 return self.refused(row)
         return super().get_object(data)
 
-    def found(self, row_id: str, item: Item) -> None:
-        if self._current is None and row_id not in self._there:
+    def found(self, core_id: str, item: Item) -> None:
+        if self._current is None and core_id not in self._there:
             return  # a row of this batch, which is in scrape order
-        newest = self.history.newest(row_id)
+        newest = self.history.newest(core_id)
         if newest is not None and newest > item.context.order:
-            raise Superseded(row_id)
+            raise Superseded(core_id)
 
     def recall(self, object_type: str, json_id: str) -> None:
         """Let core find, by scrape `_id`, what an earlier batch imported."""
         if json_id and not json_id.startswith("~") and json_id not in self.json_to_db_id:
-            row_id = self.history.row_of(object_type, json_id)
-            if row_id:
-                self.json_to_db_id[json_id] = row_id
+            core_id = self.history.row_of(object_type, json_id)
+            if core_id:
+                self.json_to_db_id[json_id] = core_id
 
 
 class BillsInBulk(_InPieces, BillImporter):
@@ -140,7 +140,7 @@ class VotesInBulk(_InPieces, VoteEventImporter):
         wanted: dict[str, set[str]] = defaultdict(set)
         for item in items:
             words = [item.data.get(name) for name in _NAMING_A_BILL]
-            if not all(map(storable, words)):
+            if not all(map(is_storable, words)):
                 continue  # preparing it will say what is wrong, if anything
             named, text, session = map(str, words)
             if not named.startswith("~"):
@@ -149,12 +149,12 @@ class VotesInBulk(_InPieces, VoteEventImporter):
                     wanted[session].add(self.bill_importer.identifier(text))
         self._identified = {(s, name): [] for s, names in wanted.items() for name in names}
         for session, identifiers in wanted.items():
-            for row_id, identifier in Bill.objects.filter(
+            for core_id, identifier in Bill.objects.filter(
                 legislative_session__jurisdiction_id=self.jurisdiction_id,
                 legislative_session__identifier=session,
                 identifier__in=identifiers,
             ).values_list("id", "identifier"):
-                self._identified[session, identifier].append(row_id)
+                self._identified[session, identifier].append(core_id)
 
     def _prepare(self, item: Item) -> None:
         item.context.action = take_action(item.data)
@@ -226,5 +226,5 @@ class EventsInBulk(_InPieces, EventImporter):
 
     def prepared(self, item: Item) -> None:
         name_references_of_event(item.data)
-        item.data["deleted"] = self.history.events_settled(item.context.order)
+        item.data["deleted"] = self.history.events_authoritative(item.context.order)
         item.context.about = about_event(item.data)

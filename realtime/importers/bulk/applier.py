@@ -67,14 +67,14 @@ class InBulk:
     def _attempt(self, file: FetchedFile, item: Item, outcome: Any) -> Attempt:
         about = item.context.about
         if isinstance(outcome, tuple):
-            row_id, what = outcome
-            self._history.applied(file, row_id)
+            core_id, what = outcome
+            self._history.applied(file, core_id)
             identifier = item.data["identifier"] if file.content.object_type == "bill" else ""
-            return Attempt(file, row_id, what, bill_identifier=identifier, about=about)
+            return Attempt(file, core_id, what, bill_identifier=identifier, about=about)
         if isinstance(outcome, Superseded):
-            if outcome.row_id:
-                self._history.identified(file, outcome.row_id)
-            return Attempt(file, outcome.row_id, error=outcome, about=about)
+            if outcome.core_id:
+                self._history.identified(file, outcome.core_id)
+            return Attempt(file, outcome.core_id, error=outcome, about=about)
         return Attempt(file, error=_named(outcome), about=about)
 
 
@@ -89,7 +89,7 @@ def _items(files: Sequence[FetchedFile]) -> tuple[dict[int, Item], list[Attempt]
         except RecursionError as exc:
             attempts.append(Attempt(file, error=exc))
         else:
-            context = Context(file.content.order, file.row_id)
+            context = Context(file.content.order, file.core_id)
             items[at] = Item(file.content.scrape_id, data, context)
     return items, attempts
 

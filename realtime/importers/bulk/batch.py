@@ -17,8 +17,8 @@ class Record:
 
     __slots__ = ("changed", "id", "keys", "new", "touched", "values")
 
-    def __init__(self, row_id: str, values: dict[str, Any], *, new: bool) -> None:
-        self.id = row_id
+    def __init__(self, core_id: str, values: dict[str, Any], *, new: bool) -> None:
+        self.id = core_id
         self.values = values
         self.new = new
         self.touched = new

@@ -13,7 +13,7 @@ from realtime.importers.bulk.batch import Batch, Record
 from realtime.importers.bulk.described import Described
 from realtime.importers.bulk.importer import BulkImporter
 from realtime.importers.bulk.items import Item
-from realtime.importers.bulk.tables import storable
+from realtime.importers.bulk.tables import is_storable
 from realtime.importers.linking import link_all_related_bills
 
 _COMPUTED = (
@@ -53,7 +53,7 @@ class BillImporter(Described, BulkImporter, CoreBillImporter):  # type: ignore[m
             "t.legislative_session_id = ANY(%s) AND t.identifier = ANY(%s)",
             [
                 list({session for session, _ in keys}),
-                list(filter(storable, {identifier for _, identifier in keys})),
+                list(filter(is_storable, {identifier for _, identifier in keys})),
             ],
         )
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from openstates.exceptions import UnresolvedIdError
 from openstates.importers.base import BaseImporter
 
-from realtime.importers.bulk.tables import storable
+from realtime.importers.bulk.tables import is_storable
 from realtime.importers.pseudo_ids import spec_of
 
 
@@ -22,7 +22,7 @@ class Described(BaseImporter):  # type: ignore[misc]
 
     def preload_described(self, pseudo_ids: Iterable[Any]) -> None:
         """Look up what these describe, in one statement; forgets what was looked up before."""
-        specs = dict(filter(None, map(self._spec, set(filter(storable, pseudo_ids)))))
+        specs = dict(filter(None, map(self._spec, set(filter(is_storable, pseudo_ids)))))
         self._described = {pseudo_id: [] for pseudo_id in specs}
         if not specs:
             return
@@ -39,7 +39,7 @@ class Described(BaseImporter):  # type: ignore[misc]
 
     def _spec(self, pseudo_id: str) -> tuple[str, dict[str, Any]] | None:
         spec = None if pseudo_id in self.pseudo_id_cache else spec_of(pseudo_id)
-        if spec is None or not all(map(storable, spec.values())):
+        if spec is None or not all(map(is_storable, spec.values())):
             return None
         named = self.described_by[0] in spec and spec.keys() <= set(self.described_by)
         return (pseudo_id, spec) if named else None

@@ -15,7 +15,7 @@ from realtime.importers.bulk.batch import Batch, Record
 from realtime.importers.bulk.described import Described
 from realtime.importers.bulk.importer import BulkImporter
 from realtime.importers.bulk.items import Item
-from realtime.importers.bulk.tables import storable, table
+from realtime.importers.bulk.tables import is_storable, table
 from realtime.importers.diagnosis.explain import raise_if_interrupted
 from realtime.importers.pseudo_ids import spec_of
 
@@ -52,10 +52,10 @@ class EventImporter(BulkImporter, CoreEventImporter):  # type: ignore[misc]
                     bills.add((entity.get("bill_id"), item.data["start_date"]))
             except (AttributeError, KeyError, TypeError):
                 continue  # preparing it will say what is wrong
-        self._preload_places({place for place in places if all(map(storable, place))})
+        self._preload_places({place for place in places if all(map(is_storable, place))})
         if isinstance(self.vote_event_importer, Described):
             self.vote_event_importer.preload_described(votes)
-        self._preload_bills({pair for pair in bills if all(map(storable, pair))})
+        self._preload_bills({pair for pair in bills if all(map(is_storable, pair))})
 
     def _preload_places(self, places: set[Place]) -> None:
         self._places = {}
@@ -89,7 +89,7 @@ class EventImporter(BulkImporter, CoreEventImporter):  # type: ignore[misc]
 
     def get_location(self, location_data: dict[str, Any]) -> Any:
         place = _place(location_data)
-        if not all(map(storable, place)):
+        if not all(map(is_storable, place)):
             return super().get_location(location_data)
         known = self._places.get(place)
         if not known or len(known) > 1:
@@ -101,11 +101,11 @@ class EventImporter(BulkImporter, CoreEventImporter):  # type: ignore[misc]
         self._bills = {pair: [] for pair in wanted}
         if not wanted:
             return
-        for row_id, *pair in Bill.objects.filter(
+        for core_id, *pair in Bill.objects.filter(
             legislative_session__in={session for session, _ in wanted},
             identifier__in={identifier for _, identifier in wanted},
         ).values_list("id", "legislative_session_id", "identifier"):
-            self._bills.setdefault(tuple(pair), []).append(row_id)
+            self._bills.setdefault(tuple(pair), []).append(core_id)
 
     def _bill_meant(self, pseudo_id: str, date: str) -> tuple[Any, str] | None:
         spec = spec_of(pseudo_id)
@@ -131,7 +131,7 @@ class EventImporter(BulkImporter, CoreEventImporter):  # type: ignore[misc]
         return on[0] if len(on) == 1 else sessions[0].id if sessions else None
 
     def resolve_bill(self, bill_id: str, *, date: str) -> str | None:
-        if storable(bill_id) and storable(date):
+        if is_storable(bill_id) and is_storable(date):
             found = self._bills.get((self._session_on(date), self._bill_identifier(bill_id)))
             if found is not None:
                 if len(set(found)) == 1:
@@ -162,12 +162,12 @@ class EventImporter(BulkImporter, CoreEventImporter):  # type: ignore[misc]
 
     def load(self, batch: Batch, items: Sequence[Item]) -> None:
         keys = [item.key for item in items if item.key]
-        if dedupe_keys := [k[1] for k in keys if k[0] == "dedupe_key" and storable(k[1])]:
+        if dedupe_keys := [k[1] for k in keys if k[0] == "dedupe_key" and is_storable(k[1])]:
             batch.read(
                 "t.jurisdiction_id = %s AND t.dedupe_key = ANY(%s)",
                 [self.jurisdiction_id, dedupe_keys],
             )
-        if named := [k for k in keys if k[0] == "name" and all(map(storable, k))]:
+        if named := [k for k in keys if k[0] == "name" and all(map(is_storable, k))]:
             batch.read(
                 "t.jurisdiction_id = %s AND t.start_date = ANY(%s) AND t.name = ANY(%s)",
                 [self.jurisdiction_id, [k[3] for k in named], [k[1] for k in named]],

@@ -35,7 +35,7 @@ class _NotWritten(Exception):
     """The database refused the batch, so one of its objects at least."""
 
 
-class Settling(Lookups):
+class Flushing(Lookups):
     """Gives prepared items their outcomes. Mix in before the importer of a type."""
 
     # Core unlinks what points to an action that it replaces by an equal one; with this, such
@@ -49,7 +49,7 @@ class Settling(Lookups):
 
     # -- what a subclass may override, for one object each --------------------------------------
 
-    def found(self, row_id: str, item: Item) -> None:
+    def found(self, core_id: str, item: Item) -> None:
         """Called when `item` is known to be this existing row, before anything is compared."""
 
     # -- what each type has to say ----------------------------------------------------------------
@@ -105,7 +105,7 @@ class Settling(Lookups):
         """A row was added or changed: from here on it is found by what it is now."""
         batch.index(record, self.keys(batch, record))
 
-    def _settle(self, items: Sequence[Item], allow_duplicates: bool, isolate: bool) -> None:
+    def _flush(self, items: Sequence[Item], allow_duplicates: bool, isolate: bool) -> None:
         waiting = [(items, False)]
         if self.one_by_one():
             waiting = [([item], True) for item in reversed(items)]
@@ -205,10 +205,10 @@ class Settling(Lookups):
         try:
             if isolate:
                 with transaction.atomic():
-                    row_id, what = super().import_item(item.data, allow_duplicates)
+                    core_id, what = super().import_item(item.data, allow_duplicates)
                     writing.check_foreign_keys()
             else:
-                row_id, what = super().import_item(item.data, allow_duplicates)
+                core_id, what = super().import_item(item.data, allow_duplicates)
         except Exception as exc:
             if not isolate:
                 raise
@@ -217,9 +217,9 @@ class Settling(Lookups):
             return
         finally:
             self._current = None
-        item.outcome = row_id, what
+        item.outcome = core_id, what
         if item.json_id is not None:
-            self.json_to_db_id[item.json_id] = row_id
+            self.json_to_db_id[item.json_id] = core_id
 
     def get_object(self, data: dict[str, Any]) -> Any:
         return self.refused(super().get_object(data))
@@ -238,9 +238,9 @@ class Settling(Lookups):
             for place, outcome in enumerate(outcomes)
             if isinstance(outcome, tuple) and outcome[1] != "noop"
         }
-        rows = self.model_class.objects.in_bulk([row_id for row_id, _ in changed.values()])
-        for place, (row_id, what) in changed.items():
-            row = rows[row_id]
+        rows = self.model_class.objects.in_bulk([core_id for core_id, _ in changed.values()])
+        for place, (core_id, what) in changed.items():
+            row = rows[core_id]
             try:
                 post_save.send(sender=self.model_class, instance=row, created=what == "insert")
             except Exception as exc:

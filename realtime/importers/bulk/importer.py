@@ -13,7 +13,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTR
 
 from realtime.importers.bulk.compatibility import require_known_core
 from realtime.importers.bulk.fingerprints import fingerprint
-from realtime.importers.bulk.flushing import Settling
+from realtime.importers.bulk.flushing import Flushing
 from realtime.importers.bulk.items import Done, Item
 from realtime.importers.diagnosis.explain import chain, raise_if_interrupted
 
@@ -27,7 +27,7 @@ class Spoiled(Exception):
     """A query that an object asked for has spoiled the transaction for those beside it."""
 
 
-class BulkImporter(Settling):
+class BulkImporter(Flushing):
     """A drop-in for core's importers. Mix in before the importer of a type.
 
     `import_data`, `import_item` and `import_directory` do, return and raise what core's do, but
@@ -57,8 +57,8 @@ class BulkImporter(Settling):
             self._import(chunk, allow_duplicates, isolate=False)
             for item in chunk:
                 if isinstance(item.outcome, tuple):
-                    row_id, what = item.outcome
-                    record["records"][what].append(row_id)
+                    core_id, what = item.outcome
+                    record["records"][what].append(core_id)
                     record[what] += 1
         if self.json_to_db_id and self.do_postimport:
             self.postimport()
@@ -147,13 +147,13 @@ class BulkImporter(Settling):
             except Exception as exc:
                 if not isolate:
                     if _database_answers():
-                        self._settle(ready, allow_duplicates, isolate)
+                        self._flush(ready, allow_duplicates, isolate)
                     raise
                 raise_if_interrupted(exc)
                 if not self._carefully and any(isinstance(e, DatabaseError) for e in chain(exc)):
                     raise Spoiled from exc
                 item.outcome = exc
-        self._settle(ready, allow_duplicates, isolate)
+        self._flush(ready, allow_duplicates, isolate)
 
     def _prepare(self, item: Item) -> None:
         item.dropped = {name: item.data.pop(name, None) for name in self.not_imported}

@@ -9,7 +9,7 @@ from openstates.importers.base import BaseImporter
 from realtime.importers.bulk.items import Item
 from realtime.importers.bulk.organizations import Organizations
 from realtime.importers.bulk.persons import Persons
-from realtime.importers.bulk.tables import storable
+from realtime.importers.bulk.tables import is_storable
 
 
 class Lookups(BaseImporter):  # type: ignore[misc]
@@ -36,11 +36,11 @@ class Lookups(BaseImporter):  # type: ignore[misc]
         """Ask at once for what these objects, which nobody has checked, refer to."""
         self.org_importer.refresh()
         self._preload_sessions({item.data.get("legislative_session") for item in items
-                                if storable(item.data.get("legislative_session"))})  # fmt: skip
+                                if is_storable(item.data.get("legislative_session"))})  # fmt: skip
         named: set[Any] = set()
         for item in items:
             try:
-                named.update(filter(storable, self.people_named(item.data)))
+                named.update(filter(is_storable, self.people_named(item.data)))
             except (AttributeError, KeyError, TypeError):
                 continue  # preparing it will say what is wrong
         self.persons.load(named)

@@ -10,7 +10,7 @@ from openstates.data.models import Organization
 from openstates.importers import OrganizationImporter as CoreOrganizations
 from openstates.importers import organizations as core
 
-from realtime.importers.bulk.tables import storable
+from realtime.importers.bulk.tables import is_storable
 
 # Core normalizes names since 6.25.6. An older core compares them in ways of the database's own,
 # which memory cannot repeat.
@@ -85,7 +85,7 @@ class Organizations(CoreOrganizations):  # type: ignore[misc]
     def limit_spec(self, spec: dict[str, Any]) -> Any:
         """The conditions core would query with or, where memory knows, what that would find."""
         plain = spec.keys() <= {"name", "classification", "chamber"} and all(
-            map(storable, spec.values())
+            map(is_storable, spec.values())
         )
         by_name = bool(spec.get("name"))
         if not plain or spec.get("classification") == "party" or (by_name and not NORMALIZES):

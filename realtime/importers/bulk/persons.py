@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
-from realtime.importers.bulk.tables import storable
+from realtime.importers.bulk.tables import is_storable
 from realtime.importers.pseudo_ids import spec_of
 
 _CHAMBERS = ("upper", "lower", "legislature")
@@ -53,8 +53,8 @@ class Persons:
 
     def load(self, pseudo_ids: Iterable[Any]) -> None:
         """Ask for all names that these describe and that were not asked for before, at once."""
-        described = {self.described(one) for one in set(filter(storable, pseudo_ids))}
-        names = {d.name for d in described if d and storable(d.name)} - self._seats.keys()
+        described = {self.described(one) for one in set(filter(is_storable, pseudo_ids))}
+        names = {d.name for d in described if d and is_storable(d.name)} - self._seats.keys()
         if not names:
             return
         self._seats.update((name, []) for name in names)

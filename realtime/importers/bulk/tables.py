@@ -92,10 +92,10 @@ class Column:
             text = self.field.get_prep_value(value)
             return not any(odd in text for odd in ("\\u0000", "\\ud", "NaN", "Infinity"))
         if self.is_array:
-            return all(element is None or storable(element) for element in value)
+            return all(element is None or is_storable(element) for element in value)
         if self.plain is str:
             width = self.holds.max_length
-            return storable(value) and (width is None or len(value) <= width)
+            return is_storable(value) and (width is None or len(value) <= width)
         return self.plain is not int or 0 <= value < 1 << 31
 
     @property
@@ -215,7 +215,7 @@ def table(model: type[models.Model], parent: str | None = None) -> Table:
     return Table(model, parent)
 
 
-def storable(value: Any) -> bool:
+def is_storable(value: Any) -> bool:
     """Whether PostgreSQL could hold this text at all, so that a query may ask for it."""
     if not isinstance(value, str) or "\0" in value:
         return False

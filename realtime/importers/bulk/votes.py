@@ -17,7 +17,7 @@ from realtime.importers.bulk.batch import Batch, Record
 from realtime.importers.bulk.described import Described
 from realtime.importers.bulk.importer import BulkImporter
 from realtime.importers.bulk.items import Item
-from realtime.importers.bulk.tables import storable
+from realtime.importers.bulk.tables import is_storable
 from realtime.importers.diagnosis.explain import raise_if_interrupted
 from realtime.importers.pseudo_ids import spec_of
 
@@ -40,7 +40,7 @@ class VoteEventImporter(Described, BulkImporter, CoreVoteEventImporter):  # type
             self.bill_importer.preload_described(filter(None, named))
 
     def _bill_described(self, named: Any) -> str | None:
-        if not storable(named):
+        if not is_storable(named):
             return None
         spec = spec_of(named)
         try:
@@ -64,8 +64,8 @@ class VoteEventImporter(Described, BulkImporter, CoreVoteEventImporter):  # type
         data["votes"], data["bill_action"] = votes, action
         return data
 
-    def get_session_by_id(self, row_id: Any) -> Any:
-        return next(one for one in self.session_cache.values() if one.id == row_id)
+    def get_session_by_id(self, core_id: Any) -> Any:
+        return next(one for one in self.session_cache.values() if one.id == core_id)
 
     def _prepare(self, item: Item) -> None:
         super()._prepare(item)
@@ -123,15 +123,15 @@ class VoteEventImporter(Described, BulkImporter, CoreVoteEventImporter):  # type
         for kind, *values in keys:
             texts[kind].add(values[-1 if kind == "" else 0])
         texts["bill"] |= texts["motion"] | {item.data["bill_id"] for item in items}
-        if bills := list(filter(storable, texts["bill"])):
+        if bills := list(filter(is_storable, texts["bill"])):
             batch.read("t.bill_id = ANY(%s)", [bills])
-        if identifiers := list(filter(storable, texts[""])):
+        if identifiers := list(filter(is_storable, texts[""])):
             sessions = list({values[0] for kind, *values in keys if kind == ""})
             batch.read(
                 "t.legislative_session_id = ANY(%s) AND t.identifier = ANY(%s)",
                 [sessions, identifiers],
             )
-        if dedupe_keys := list(filter(storable, texts["dedupe_key"])):
+        if dedupe_keys := list(filter(is_storable, texts["dedupe_key"])):
             found = batch.read(
                 "t.dedupe_key = ANY(%s) AND s.jurisdiction_id = %s",
                 [dedupe_keys, self.jurisdiction_id],

@@ -42,16 +42,16 @@ class _InPieces(BaseImporter):  # type: ignore[misc]
         self.history = history
         self.about = About()
         self._order = ScrapeOrder(0, "", 0)
-        self._known_row = ""
+        self._known_core_id = ""
         self._unresolved: UnresolvedIdError | None = None
         self._person_caches: dict[str | None, PersonCache] = defaultdict(dict)
 
     def apply(
-        self, data: dict[str, Any], order: ScrapeOrder, known_row: str = ""
+        self, data: dict[str, Any], order: ScrapeOrder, known_core_id: str = ""
     ) -> tuple[str, str]:
         """Import one object; returns its row and core's word for what was done.
 
-        A vote event or event that was imported before goes to its `known_row`, if that still is
+        A vote event or event that was imported before goes to its `known_core_id`, if that still is
         there, whatever other rows would fit by now.
 
         Raises Superseded, Unresolved (what has not arrived), PoisonMessage (`unresolved`: what
@@ -60,15 +60,15 @@ class _InPieces(BaseImporter):  # type: ignore[misc]
         """
         scrape_id = data["_id"]
         self._order, self._unresolved, self.about = order, None, About()
-        self._known_row = known_row
+        self._known_core_id = known_core_id
         try:
-            row_id, what = self.import_item(data, allow_duplicates=True)
+            core_id, what = self.import_item(data, allow_duplicates=True)
         except MultipleObjectsReturned as exc:
             raise PoisonMessage("ambiguous", f"it may be any of several rows: {exc}") from exc
-        if not row_id:
+        if not core_id:
             raise PoisonMessage("unresolved", str(self._unresolved or "core skipped the object"))
-        self.json_to_db_id[scrape_id] = row_id
-        return row_id, what
+        self.json_to_db_id[scrape_id] = core_id
+        return core_id, what
 
     def forget(self, scrape_id: str) -> None:
         """Drop what was resolved for this object: it has been rolled back."""
@@ -81,7 +81,7 @@ class _InPieces(BaseImporter):  # type: ignore[misc]
         return row
 
     def _known(self) -> Any:
-        row = self.model_class.objects.filter(id=self._known_row).first()
+        row = self.model_class.objects.filter(id=self._known_core_id).first()
         if row is not None:
             self._refuse_older(row)
         return row
@@ -140,17 +140,17 @@ class JurisdictionInPieces(_InPieces, core.JurisdictionImporter):  # type: ignor
             )
         return row
 
-    def add_missing_sessions(self, row_id: str, data: dict[str, Any]) -> None:
+    def add_missing_sessions(self, core_id: str, data: dict[str, Any]) -> None:
         """Add the sessions of an older file that no newer one has named."""
         known = set(
-            LegislativeSession.objects.filter(jurisdiction_id=row_id).values_list(
+            LegislativeSession.objects.filter(jurisdiction_id=core_id).values_list(
                 "identifier", flat=True
             )
         )
         sessions = self.prepare_for_db(data)["legislative_sessions"]
         missing = [session for session in sessions if session["identifier"] not in known]
         LegislativeSession.objects.bulk_create(
-            LegislativeSession(jurisdiction_id=row_id, **session) for session in missing
+            LegislativeSession(jurisdiction_id=core_id, **session) for session in missing
         )
 
 
@@ -181,11 +181,11 @@ class VoteEventInPieces(_InPieces, core.VoteEventImporter):  # type: ignore[misc
         self._action = ""
 
     def apply(
-        self, data: dict[str, Any], order: ScrapeOrder, known_row: str = ""
+        self, data: dict[str, Any], order: ScrapeOrder, known_core_id: str = ""
     ) -> tuple[str, str]:
         self._action = take_action(data)
         self._require_bill(data)
-        return super().apply(data, order, known_row)
+        return super().apply(data, order, known_core_id)
 
     def get_object(self, data: dict[str, Any]) -> Any:
         self.about = about_vote(data, self._action)
@@ -260,7 +260,7 @@ class EventInPieces(_InPieces, core.EventImporter):  # type: ignore[misc]
     def prepare_for_db(self, data: dict[str, Any]) -> dict[str, Any]:
         prepared = super().prepare_for_db(data)
         name_references_of_event(prepared)
-        prepared["deleted"] = self.history.events_settled(self._order)
+        prepared["deleted"] = self.history.events_authoritative(self._order)
         return prepared
 
     def get_object(self, data: dict[str, Any]) -> Any:
@@ -271,6 +271,6 @@ class EventInPieces(_InPieces, core.EventImporter):  # type: ignore[misc]
 def _recall(importer: _InPieces, object_type: str, json_id: str) -> None:
     """Let core find, by scrape `_id`, what an earlier batch imported."""
     if json_id and not json_id.startswith("~") and json_id not in importer.json_to_db_id:
-        row_id = importer.history.row_of(object_type, json_id)
-        if row_id:
-            importer.json_to_db_id[json_id] = row_id
+        core_id = importer.history.row_of(object_type, json_id)
+        if core_id:
+            importer.json_to_db_id[json_id] = core_id

@@ -24,12 +24,12 @@ class Attempt:
     """One file's import: `what` is core's word (`insert`, `update`, `noop`), or `error` says why
     there was none, in which case nothing of the file is in the database.
 
-    `row_id` is the row it was applied to, or, with Superseded, the row that is newer (empty when
+    `core_id` is the row it was applied to, or, with Superseded, the row that is newer (empty when
     there is none).
     """
 
     file: FetchedFile
-    row_id: str = ""
+    core_id: str = ""
     what: str = ""
     error: Exception | None = None
     bill_identifier: str = ""
@@ -78,26 +78,26 @@ class OneByOne:
         importer = self._importers.get(file.content.object_type)
         try:
             with transaction.atomic():
-                row_id, what = self._import(file)
+                core_id, what = self._import(file)
                 _check_constraints()
         except Exception as exc:
             if importer is not None:
                 # What core noted since the savepoint has been rolled back with it.
                 importer.forget(file.content.scrape_id)
             return self._not_applied(file, exc, importer.about if importer else About())
-        self._history.applied(file, row_id)
+        self._history.applied(file, core_id)
         identifier = ""
         if file.content.object_type == "bill":
             identifier = self._bills.identifier(file.content.data["identifier"])
         about = importer.about if importer else About()
-        return Attempt(file, row_id, what, bill_identifier=identifier, about=about)
+        return Attempt(file, core_id, what, bill_identifier=identifier, about=about)
 
     def _import(self, file: FetchedFile) -> tuple[str, str]:
         data, order = file.content.fresh(), file.content.order
         require_jurisdiction(self._jurisdiction_id)
         if file.content.object_type == "person":
             return people.load(data, order, self._history)
-        return self._importers[file.content.object_type].apply(data, order, file.row_id)
+        return self._importers[file.content.object_type].apply(data, order, file.core_id)
 
     def _not_applied(self, file: FetchedFile, exc: Exception, about: About) -> Attempt:
         if not isinstance(exc, Superseded):
@@ -105,12 +105,12 @@ class OneByOne:
         if file.content.object_type == "jurisdiction":
             try:
                 with transaction.atomic():
-                    self._jurisdictions.add_missing_sessions(exc.row_id, file.content.fresh())
+                    self._jurisdictions.add_missing_sessions(exc.core_id, file.content.fresh())
             except Exception as failure:
                 return Attempt(file, error=failure)
-        if exc.row_id:
-            self._history.identified(file, exc.row_id)
-        return Attempt(file, exc.row_id, error=exc, about=about)
+        if exc.core_id:
+            self._history.identified(file, exc.core_id)
+        return Attempt(file, exc.core_id, error=exc, about=about)
 
 
 def require_jurisdiction(jurisdiction_id: str) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from realtime.demo.choose_view import choose
 from realtime.demo.story import Demo
-from realtime.demo.view import choose
 from realtime.domain.errors import RealtimeError
 from realtime.process import logs
 

@@ -67,9 +67,9 @@ def as_dict(status: Status, behind: Sequence[str] | None = None) -> dict[str, An
             ],
         },
         "unarchived": {
-            "files": sum(one.files for one in status.unsettled),
+            "files": sum(one.files for one in status.unarchived),
             "at_most": AT_MOST,
-            "since": _time(min((one.since for one in status.unsettled), default=None)),
+            "since": _time(min((one.since for one in status.unarchived), default=None)),
         },
         "lag": {
             **(_lag(status.lag) if status.lag else _lag(_NOTHING)),

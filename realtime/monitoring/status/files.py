@@ -26,7 +26,7 @@ _FAILURES = """
       AND (%(jurisdiction)s = '' OR jurisdiction_id = %(jurisdiction)s)
     GROUP BY 1, 2 ORDER BY count(*) DESC, 1, 2
 """
-_UNSETTLED = """
+_UNARCHIVED = """
     SELECT jurisdiction_id, count(*), min(imported_at)
     FROM (
       SELECT jurisdiction_id, imported_at FROM realtime_file
@@ -61,7 +61,7 @@ class Failures:
 
 
 @dataclass(frozen=True)
-class Unsettled:
+class Unarchived:
     """Files with a final outcome that have not left the bucket's root, and since when the oldest
     has had it; at most the AT_MOST oldest of all jurisdictions are counted."""
 
@@ -84,11 +84,11 @@ def failures(jurisdiction_id: str = "") -> list[Failures]:
         return [Failures(*row) for row in cursor.fetchall()]
 
 
-def unsettled(jurisdiction_id: str = "") -> list[Unsettled]:
+def unarchived(jurisdiction_id: str = "") -> list[Unarchived]:
     """Files that archive_realtime has yet to move, by jurisdiction; empty id: everywhere."""
     with connection.cursor() as cursor:
-        cursor.execute(_UNSETTLED, {"jurisdiction": jurisdiction_id, "limit": AT_MOST})
-        return [Unsettled(*row) for row in cursor.fetchall()]
+        cursor.execute(_UNARCHIVED, {"jurisdiction": jurisdiction_id, "limit": AT_MOST})
+        return [Unarchived(*row) for row in cursor.fetchall()]
 
 
 def newest(jurisdiction_id: str, limit: int = 50) -> list[File]:

@@ -34,7 +34,7 @@ class Status:
     over_runs: list[RunState]
     parked: list[files.Parked]
     failures: list[files.Failures]
-    unsettled: list[files.Unsettled]
+    unarchived: list[files.Unarchived]
     lag: Lag | None
     lag_by_jurisdiction: list[Lag]
     lag_by_type: list[Lag]
@@ -93,7 +93,7 @@ def status(
         over_runs=run_states.recent_states(since, jurisdiction_id),
         parked=files.parked(jurisdiction_id),
         failures=files.failures(jurisdiction_id),
-        unsettled=files.unsettled(jurisdiction_id),
+        unarchived=files.unarchived(jurisdiction_id),
         lag=all_of_it[0] if all_of_it else None,
         lag_by_jurisdiction=lags(since, now, known, [JURISDICTION]),
         lag_by_type=lags(since, now, known, [TYPE]),

@@ -152,15 +152,15 @@ def _run_counts(status: Status) -> Text:
 def _file_counts(status: Status) -> Text:
     parked = sum(one.files for one in status.parked)
     failed = sum(one.files for one in status.failures)
-    unarchived = sum(one.files for one in status.unsettled)
+    unarchived = sum(one.files for one in status.unarchived)
     many = "at least " if unarchived >= AT_MOST else ""
     told = Text.assemble(
         f"{parked:,} parked, ",
         (f"{failed:,} failed", "red" if failed else ""),
         f", {many}{unarchived:,} not yet archived",
     )
-    if status.unsettled:
-        told.append(f" (oldest {_ago(status.at, min(one.since for one in status.unsettled))})")
+    if status.unarchived:
+        told.append(f" (oldest {_ago(status.at, min(one.since for one in status.unarchived))})")
     return told
 
 

@@ -247,7 +247,7 @@ def test_import_batch__event_about_what_is_named_too_deeply__costs_itself_alone(
 
 def test_import_batch__interrupted_when_a_row_is_found__raises() -> None:
     class Interrupted(BillImporter):  # type: ignore[misc]
-        def found(self, row_id: str, item: Item) -> None:
+        def found(self, core_id: str, item: Item) -> None:
             raise OperationalError("terminating connection")
 
     BillImporter(JURISDICTION).import_data(bills(1))

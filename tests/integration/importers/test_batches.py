@@ -182,9 +182,9 @@ def test_import_batch__foreign_key_to_nothing__costs_itself_alone(session: None)
 
 def test_import_batch__refused_once_its_row_is_known__others_are_in(session: None) -> None:
     class Refusing(BillImporter):  # type: ignore[misc]
-        def found(self, row_id: str, item: Item) -> None:
+        def found(self, core_id: str, item: Item) -> None:
             if item.context == "older":
-                raise Superseded(row_id)
+                raise Superseded(core_id)
 
     BillImporter(JURISDICTION).import_data([scrapes.bill("HB 1"), scrapes.bill("HB 2")])
     batch = items(scrapes.bill("HB 1", "new"), scrapes.bill("HB 2", "new"))
