@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from realtime.page import actions, failure, jurisdiction, overview
+from realtime.page import failure, jurisdiction, operator_actions, overview
 
 app_name = "realtime"
 
@@ -11,7 +11,7 @@ urlpatterns = [
     path("jurisdiction/", jurisdiction.show, {"jurisdiction_id": ""}, name="unnamed"),
     path("jurisdiction/<path:jurisdiction_id>/", jurisdiction.show, name="jurisdiction"),
     path("file/<int:file_id>/", failure.show, name="failure"),
-    path("file/<int:file_id>/retry/", actions.retry, name="retry"),
-    path("file/<int:file_id>/retry-alike/", actions.retry_alike, name="retry-alike"),
-    path("file/<int:file_id>/discard/", actions.discard, name="discard"),
+    path("file/<int:file_id>/retry/", operator_actions.retry, name="retry"),
+    path("file/<int:file_id>/retry-alike/", operator_actions.retry_alike, name="retry-alike"),
+    path("file/<int:file_id>/discard/", operator_actions.discard, name="discard"),
 ]

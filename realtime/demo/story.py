@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from realtime.demo import closing, figures, legislature, pages, people
+from realtime.demo import figures, legislature, pages, people, summary
 from realtime.demo.commands import Commands
 from realtime.demo.environment import using_stack, without_settings
 from realtime.demo.scrape import Scrape
@@ -142,9 +142,9 @@ class Demo:
                 commands("import_realtime", "--until-empty")
         with self._view.step("Archiving what was imported"):
             commands("archive_realtime")
-        figures_at_end = commands.call(lambda: closing.gather(stack))
-        closing.show(self._view, figures_at_end, self._expected())
-        if missing := closing.missing(figures_at_end, self._expected()):
+        figures_at_end = commands.call(lambda: summary.gather(stack))
+        summary.show(self._view, figures_at_end, self._expected())
+        if missing := summary.missing(figures_at_end, self._expected()):
             raise DemoFailed(f"not everything is visible: {missing}")
 
     def _expected(self) -> Mapping[str, int]:

@@ -7,9 +7,9 @@ from django.shortcuts import render
 
 from realtime.ledger.files import database_now
 from realtime.models import File
-from realtime.monitoring.status import files, lag, run_states
-from realtime.monitoring.status.reading import reading
-from realtime.monitoring.status.sooner import sooner
+from realtime.monitoring.status import file_lists, lag, run_states
+from realtime.monitoring.status.lead_time import sooner
+from realtime.monitoring.status.read_only import reading
 from realtime.page import charts, names
 from realtime.page.access import operators_only
 from realtime.page.days import day, hours_until
@@ -28,7 +28,7 @@ def show(request: HttpRequest, jurisdiction_id: str) -> HttpResponse:
     reason = request.GET.get("reason", "").replace("\0", "")
     asked = request.GET.get("start", "")
     # Nobody turns thousands of pages, and the database need not.
-    start = min(int(asked), files.AT_MOST) if asked.isdecimal() and len(asked) < 10 else 0
+    start = min(int(asked), file_lists.AT_MOST) if asked.isdecimal() and len(asked) < 10 else 0
     with reading():
         found = _found(jurisdiction_id, reason, start)
     return render(
@@ -49,7 +49,7 @@ def _found(jurisdiction_id: str, reason: str, start: int) -> dict[str, Any]:
     now = database_now()
     hours = hours_until(now)
     by_hour = lag.lags(hours[0], now, [jurisdiction_id], (lag.HOUR,), parts=False)
-    newest = files.newest(jurisdiction_id, _FILES)
+    newest = file_lists.newest(jurisdiction_id, _FILES)
     states = run_states.latest_states(now, jurisdiction_id, _RUNS)
     known = newest or states or File.objects.filter(jurisdiction_id=jurisdiction_id).exists()
     if jurisdiction_id and not known:
@@ -66,7 +66,7 @@ def _found(jurisdiction_id: str, reason: str, start: int) -> dict[str, Any]:
         ),
         "files": newest,
         # The empty id asks for all jurisdictions, where the files of none are wanted.
-        "groups": files.failures(jurisdiction_id) if jurisdiction_id else [],
-        "failures": files.failed(jurisdiction_id, reason, start, _FAILURES),
-        "parked": files.parked(jurisdiction_id) if jurisdiction_id else [],
+        "groups": file_lists.failures(jurisdiction_id) if jurisdiction_id else [],
+        "failures": file_lists.failed(jurisdiction_id, reason, start, _FAILURES),
+        "parked": file_lists.parked(jurisdiction_id) if jurisdiction_id else [],
     }

@@ -9,10 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from realtime.ledger.files import database_now
-from realtime.monitoring.status import files, lag, run_states, workers
-from realtime.monitoring.status.files import Failures
+from realtime.monitoring.status import file_lists, lag, run_states, workers
+from realtime.monitoring.status.file_lists import Failures
 from realtime.monitoring.status.lag import Lag
-from realtime.monitoring.status.reading import reading
+from realtime.monitoring.status.read_only import reading
 from realtime.monitoring.status.received import received
 from realtime.page import names, services
 from realtime.page.access import operators_only
@@ -51,7 +51,7 @@ def show(request: HttpRequest) -> HttpResponse:
         now = database_now()
         imported = lag.jurisdictions()
         rows = _rows(now, imported)
-        unarchived = sum(one.files for one in files.unarchived())
+        unarchived = sum(one.files for one in file_lists.unarchived())
         busy = workers.busy(imported)
         lately = received(now)
     kinds = [row.latest.freshness for row in rows]
@@ -69,7 +69,7 @@ def show(request: HttpRequest) -> HttpResponse:
             "failed": sum(one.files for row in rows for one in row.failures),
             "parked": sum(row.parked for row in rows),
             "unarchived": unarchived,
-            "unarchived_more": unarchived >= files.AT_MOST,
+            "unarchived_more": unarchived >= file_lists.AT_MOST,
         },
     )
 
@@ -83,9 +83,9 @@ def _rows(now: datetime, imported: dict[str, datetime | None]) -> list[Row]:
         found[one.jurisdiction_id].hours.append(one)
     for run in progress(run_states.open_states(now), last_sent(imported)):
         found[run.state.run.jurisdiction_id].runs.append(run)
-    for group in files.failures():
+    for group in file_lists.failures():
         found[group.jurisdiction_id].failures.append(group)
-    for waiting in files.parked():
+    for waiting in file_lists.parked():
         found[waiting.jurisdiction_id].parked += waiting.files
     rows = [
         Row(

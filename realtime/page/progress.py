@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from realtime.models import ScrapeRun
+from realtime.monitoring.status.lead_time import Sooner
 from realtime.monitoring.status.run_states import RunState, State
-from realtime.monitoring.status.sooner import Sooner
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from realtime.backends import clients
 from realtime.backends.s3 import THREADS, S3Store
 from realtime.backends.sqs import SqsQueue
 from realtime.domain.config import Config
-from realtime.monitoring.status import queue as status_queue
+from realtime.monitoring.status import queue_depth
 
 # Seconds that a page waits for each request, and that an answer about the queue is shown.
 _CONNECTING, _SILENCE = 2.0, 10.0
@@ -35,9 +35,9 @@ def queue() -> SqsQueue:
     return SqsQueue(config().require_queue(), client)
 
 
-def waiting() -> status_queue.Answer:
+def waiting() -> queue_depth.Answer:
     """What waits in the queue, as of the last few seconds; never raises."""
     answer = cache.get_or_set(
-        "realtime-queue", lambda: status_queue.ask(config().queue_url, _WAIT), _SHOWN
+        "realtime-queue", lambda: queue_depth.ask(config().queue_url, _WAIT), _SHOWN
     )
-    return cast(status_queue.Answer, answer)
+    return cast(queue_depth.Answer, answer)

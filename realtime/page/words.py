@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from realtime.monitoring.status.behind import minutes
+from realtime.monitoring.status.staleness import minutes
 
 NOTHING = "\N{EN DASH}"
 

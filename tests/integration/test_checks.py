@@ -23,7 +23,7 @@ from realtime.backends import clients
 from realtime.backends.postgres import pooler_check
 from realtime.devstack.database import using_database
 from realtime.domain.config import Config, load
-from realtime.monitoring.checks import TAG, files, postgres, queue
+from realtime.monitoring.checks import TAG, bucket, postgres, queue
 from tests.support import Aws, CompletedText, not_installed, wait_until
 
 # Debian's lies where only root looks.
@@ -80,14 +80,14 @@ def test_files__what_the_bucket_announces__is_judged_by_the_archive(
     aws: Aws, config: Config, prefix: str, events: list[str], expected: list[str]
 ) -> None:
     announce(aws, prefix, *events)
-    assert ids(files.check_files()) == expected
+    assert ids(bucket.check_bucket()) == expected
 
 
 def test_files__copies_announced_to_a_function_or_a_topic__are_warned_of(config: Config) -> None:
     function = {"LambdaFunctionArn": "arn:function", "Events": ["s3:ObjectCreated:*"]}
     topic = {"TopicArn": "arn:topic", "Events": ["s3:ObjectCreated:Copy"]}
     found = {"LambdaFunctionConfigurations": [function], "TopicConfigurations": [topic]}
-    messages = list(files._announced_again(config.bucket, found))
+    messages = list(bucket._announced_again(config.bucket, found))
     assert ids(messages) == ["W005", "W005"]
     assert "archived/ and failed/" in messages[0].msg
 
@@ -98,10 +98,10 @@ def test_files_and_queue__not_there__are_errors(aws: Aws, settings: SettingsWrap
     with pytest.MonkeyPatch.context() as patch:
         for name, value in aws.environment.items():
             patch.setenv(name, value)
-        assert ids(files.check_files()) == ["E002"]
+        assert ids(bucket.check_bucket()) == ["E002"]
         assert ids(queue.check_queue()) == ["E002"]
         settings.REALTIME = load({})
-        assert ids([*files.check_files(), *queue.check_queue()]) == ["E001", "E001"]
+        assert ids([*bucket.check_bucket(), *queue.check_queue()]) == ["E001", "E001"]
 
 
 @pytest.mark.parametrize(("receives", "expected"), [(0, ["W011"]), (5, ["W012"]), (1000, [])])
@@ -116,7 +116,7 @@ def test_queue__what_it_gives_up__is_judged(
 @pytest.mark.parametrize(
     ("check", "code", "action"),
     [
-        (files.check_files, "403", "s3:ListBucket"),
+        (bucket.check_bucket, "403", "s3:ListBucket"),
         (queue.check_queue, "AccessDenied", "sqs:GetQueueAttributes"),
     ],
 )

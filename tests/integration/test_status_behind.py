@@ -7,10 +7,10 @@ import pytest
 
 from realtime.backends.sqs import Depth
 from realtime.models import Closed, Outcome
-from realtime.monitoring.status.behind import behind
-from realtime.monitoring.status.overview import Status, status
-from realtime.monitoring.status.queue import Answer
+from realtime.monitoring.status.queue_depth import Answer
 from realtime.monitoring.status.received import Received
+from realtime.monitoring.status.snapshot import Status, status
+from realtime.monitoring.status.staleness import behind
 from tests.ledger_rows import before_now, file, run
 
 pytestmark = pytest.mark.usefixtures("database")

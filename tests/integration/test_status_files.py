@@ -8,7 +8,7 @@ import pytest
 from realtime.backends.postgres import locks
 from realtime.ledger import failures as failed_files
 from realtime.models import File, Outcome
-from realtime.monitoring.status import files
+from realtime.monitoring.status import file_lists
 from realtime.monitoring.status.received import received
 from realtime.monitoring.status.workers import busy
 from tests.ledger_rows import NOW, OHIO, WYOMING, ago, file
@@ -23,13 +23,13 @@ def test_parked__by_what_they_wait_for__longest_first() -> None:
     file(ago(hours=9), Outcome.DEFERRED, jurisdiction_id=OHIO, detail="legislative session 2032")
     # Failed once, and sent again.
     file(ago(hours=5), Outcome.DEFERRED, reason="invalid", detail="title: is too long")
-    found = [(one.jurisdiction_id, one.waiting_for, one.files) for one in files.parked()]
+    found = [(one.jurisdiction_id, one.waiting_for, one.files) for one in file_lists.parked()]
     assert found == [
         (OHIO, "legislative session 2032", 1),
         (WYOMING, "", 1),
         (WYOMING, "bill HB 1 of session 2031", 2),
     ]
-    assert [one.files for one in files.parked(OHIO)] == [1]
+    assert [one.files for one in file_lists.parked(OHIO)] == [1]
 
 
 def test_failures__by_reason__without_those_discarded() -> None:
@@ -38,9 +38,9 @@ def test_failures__by_reason__without_those_discarded() -> None:
     file(ago(hours=1), Outcome.FAILED, reason="gone", jurisdiction_id=OHIO)
     useless = file(ago(hours=1), Outcome.FAILED, reason="invalid")
     assert failed_files.discard([useless.id], "ada", "a test page") == 1
-    found = [(one.jurisdiction_id, one.reason, one.files) for one in files.failures()]
+    found = [(one.jurisdiction_id, one.reason, one.files) for one in file_lists.failures()]
     assert found == [(WYOMING, "invalid", 2), (OHIO, "gone", 1)]
-    (invalid,) = files.failures(WYOMING)
+    (invalid,) = file_lists.failures(WYOMING)
     assert invalid.newest == ago(hours=2)
 
 
@@ -61,26 +61,26 @@ def test_unarchived__files_that_have_an_outcome_and_are_still_in_the_root() -> N
     file(ago(hours=1), Outcome.DEFERRED)
     oldest = file(ago(hours=2))
     file(ago(hours=1), Outcome.FAILED)
-    (found,) = files.unarchived()
+    (found,) = file_lists.unarchived()
     assert (found.files, found.since) == (2, oldest.imported_at)
-    assert files.unarchived(OHIO) == []
+    assert file_lists.unarchived(OHIO) == []
 
 
 def test_unarchived__more_than_are_counted__are_counted_so_far(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(files, "AT_MOST", 2)
+    monkeypatch.setattr(file_lists, "AT_MOST", 2)
     for _ in range(3):
         file(ago(hours=1))
-    assert [one.files for one in files.unarchived()] == [2]
+    assert [one.files for one in file_lists.unarchived()] == [2]
 
 
 def test_newest__files_of_a_jurisdiction__by_their_import() -> None:
     old, new = file(ago(hours=5)), file(ago(hours=1), Outcome.FAILED)
     file(ago(hours=1), Outcome.DEFERRED)
     file(ago(hours=1), jurisdiction_id=OHIO)
-    assert files.newest(WYOMING) == [new, old]
-    assert files.newest(WYOMING, limit=1) == [new]
+    assert file_lists.newest(WYOMING) == [new, old]
+    assert file_lists.newest(WYOMING, limit=1) == [new]
 
 
 def test_received__newest_file_and_the_longest_wait_lately() -> None:

@@ -16,7 +16,7 @@ from realtime.monitoring.status.lag import (
     lags,
     volumes,
 )
-from realtime.monitoring.status.sooner import sooner
+from realtime.monitoring.status.lead_time import sooner
 from tests.ledger_rows import NOW, OHIO, WYOMING, ago, file, run
 
 pytestmark = pytest.mark.usefixtures("database")

@@ -9,9 +9,9 @@ from django.db import connection
 
 from bench import ledger as many
 from realtime.ledger import files as ledger_files
-from realtime.monitoring.status import files, lag, run_states
-from realtime.monitoring.status.overview import status
-from realtime.monitoring.status.queue import Answer
+from realtime.monitoring.status import file_lists, lag, run_states
+from realtime.monitoring.status.queue_depth import Answer
+from realtime.monitoring.status.snapshot import status
 
 FILES = 100_000
 BUSIEST = "ocd-jurisdiction/country:us/state:00/government"
@@ -48,7 +48,7 @@ def test_status__of_a_large_ledger__reads_no_table_as_a_whole(
             found = status(Answer(), 10, whose)
             assert found.lag is not None and found.lag.measured > 100
         lag.volumes(now - timedelta(hours=24), now, list(lag.jurisdictions()))
-        files.newest(BUSIEST)
+        file_lists.newest(BUSIEST)
         run_states.latest_states(now, BUSIEST)
 
     found = plans(look)

@@ -15,7 +15,7 @@ from django.test import override_settings
 from realtime.backends.postgres.locks import connect_as
 from realtime.domain.config import load
 from realtime.models import Outcome
-from realtime.monitoring.status.queue import ask
+from realtime.monitoring.status.queue_depth import ask
 from tests import scrapes
 from tests.ledger_rows import OHIO, before_now, file, run
 from tests.scrapes import Mail
@@ -152,7 +152,7 @@ def test_status__without_a_queue__says_so(
 
 def test_queue__that_never_answers__is_given_up(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
     # Longer than any patience: stands for a name server that says nothing.
-    monkeypatch.setattr("realtime.monitoring.status.queue._ask", lambda url: time.sleep(60))
+    monkeypatch.setattr("realtime.monitoring.status.queue_depth._ask", lambda url: time.sleep(60))
     answer = ask(aws.queue_url, limit=0.05)
     assert answer.depth is None
     assert "did not answer" in answer.problem
@@ -189,7 +189,7 @@ def test_oldest_message__of_a_queue_that_is_not_amazons__is_not_asked_of_amazon(
     file(before_now(minutes=9), to_receive=120)
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", mail.aws.environment["AWS_ENDPOINT_URL"])
     monkeypatch.delenv("AWS_ENDPOINT_URL")
-    monkeypatch.setattr("realtime.monitoring.status.queue.LIMIT", 1)
+    monkeypatch.setattr("realtime.monitoring.status.queue_depth.LIMIT", 1)
     queue = figures(mail)["queue"]
     assert (queue["visible"], queue["oldest_seconds"]) == (1, 120)
     assert queue["oldest_source"] == "ledger"

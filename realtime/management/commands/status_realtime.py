@@ -17,10 +17,10 @@ from realtime.domain.errors import RealtimeError, Unavailable
 from realtime.management.abbreviations import jurisdictions
 from realtime.management.limits import positive
 from realtime.monitoring.status.as_json import as_dict
-from realtime.monitoring.status.behind import behind
-from realtime.monitoring.status.overview import Status, status
-from realtime.monitoring.status.queue import ask
-from realtime.monitoring.status.reading import reading
+from realtime.monitoring.status.queue_depth import ask
+from realtime.monitoring.status.read_only import reading
+from realtime.monitoring.status.snapshot import Status, status
+from realtime.monitoring.status.staleness import behind
 
 if TYPE_CHECKING:
     from realtime.monitoring.status.screen import Live

@@ -6,12 +6,12 @@ They ask AWS and the database, so nothing runs them but `manage.py check --tag r
 
 from django.core.checks import register
 
-from realtime.monitoring.checks import files, postgres, queue
+from realtime.monitoring.checks import bucket, postgres, queue
 
 TAG = "realtime"
 
 
 def register_all() -> None:
     """Have Django's `check` run ours too, in this process. Repeatable."""
-    for check in (files.check_files, queue.check_queue, postgres.check_database):
+    for check in (bucket.check_bucket, queue.check_queue, postgres.check_database):
         register(check, TAG)

@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from realtime.backends import clients
 from realtime.domain.config import Config
 from realtime.domain.errors import ConfigurationError
-from realtime.monitoring.checks.answers import Finding, ask
+from realtime.monitoring.checks.findings import Finding, ask
 
 SETTING = "SQS_QUEUE_URL"
 # Receiving a message often is no evidence against it: outages and busy jurisdictions count too.

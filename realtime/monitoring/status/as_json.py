@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from realtime.monitoring.status.files import AT_MOST
+from realtime.monitoring.status.file_lists import AT_MOST
 from realtime.monitoring.status.lag import Lag, Spread
-from realtime.monitoring.status.overview import Status
+from realtime.monitoring.status.lead_time import Sooner
 from realtime.monitoring.status.run_states import RunState, State
-from realtime.monitoring.status.sooner import Sooner
+from realtime.monitoring.status.snapshot import Status
 
 _PARTS = ("total", "to_queue", "to_receive", "to_commit")
 

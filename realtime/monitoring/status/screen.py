@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from realtime.files.fetch import abbreviation_of
-from realtime.monitoring.status.behind import minutes
-from realtime.monitoring.status.files import AT_MOST, Failures, Parked
+from realtime.monitoring.status.file_lists import AT_MOST, Failures, Parked
 from realtime.monitoring.status.lag import Lag
-from realtime.monitoring.status.overview import Status
 from realtime.monitoring.status.run_states import RunState, State
+from realtime.monitoring.status.snapshot import Status
+from realtime.monitoring.status.staleness import minutes
 
 _PLAIN_WIDTH = 120
 # Rows of a list where there is no screen to fit.

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from realtime.ledger import files as ledger_files
-from realtime.monitoring.status import files, run_states, workers
+from realtime.monitoring.status import file_lists, run_states, workers
 from realtime.monitoring.status.lag import HOUR, JURISDICTION, TYPE, Lag, jurisdictions, lags
-from realtime.monitoring.status.queue import Answer
+from realtime.monitoring.status.lead_time import Sooner, sooner
+from realtime.monitoring.status.queue_depth import Answer
 from realtime.monitoring.status.received import Received, received
 from realtime.monitoring.status.run_states import RunState, State
-from realtime.monitoring.status.sooner import Sooner, sooner
 
 WINDOW = timedelta(hours=24)
 
@@ -32,9 +32,9 @@ class Status:
     workers: list[workers.Worker]
     open_runs: list[RunState]
     over_runs: list[RunState]
-    parked: list[files.Parked]
-    failures: list[files.Failures]
-    unarchived: list[files.Unarchived]
+    parked: list[file_lists.Parked]
+    failures: list[file_lists.Failures]
+    unarchived: list[file_lists.Unarchived]
     lag: Lag | None
     lag_by_jurisdiction: list[Lag]
     lag_by_type: list[Lag]
@@ -91,9 +91,9 @@ def status(
         workers=workers.busy(known),
         open_runs=run_states.open_states(now, jurisdiction_id),
         over_runs=run_states.recent_states(since, jurisdiction_id),
-        parked=files.parked(jurisdiction_id),
-        failures=files.failures(jurisdiction_id),
-        unarchived=files.unarchived(jurisdiction_id),
+        parked=file_lists.parked(jurisdiction_id),
+        failures=file_lists.failures(jurisdiction_id),
+        unarchived=file_lists.unarchived(jurisdiction_id),
         lag=all_of_it[0] if all_of_it else None,
         lag_by_jurisdiction=lags(since, now, known, [JURISDICTION]),
         lag_by_type=lags(since, now, known, [TYPE]),

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from realtime.monitoring.status.overview import Status
 from realtime.monitoring.status.run_states import RunState
+from realtime.monitoring.status.snapshot import Status
 
 
 def behind(status: Status, limit: timedelta, queue_expected: bool) -> list[str]:

@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from realtime.backends import clients
 from realtime.domain.config import Bucket, Config
 from realtime.domain.errors import ConfigurationError
-from realtime.monitoring.checks.answers import Finding, ask
+from realtime.monitoring.checks.findings import Finding, ask
 
 SETTING = "S3_REALTIME_BASE"
 # What S3 calls a copy among the events of an object that was created.
@@ -19,7 +19,7 @@ _TARGETS = ("QueueConfigurations", "TopicConfigurations", "LambdaFunctionConfigu
 _OURS = ("archived/", "failed/")
 
 
-def check_files(**arguments: Any) -> list[CheckMessage]:
+def check_bucket(**arguments: Any) -> list[CheckMessage]:
     """Whether the bucket is there, and keeps what is archived to itself."""
     config: Config = settings.REALTIME
     try:
