@@ -31,10 +31,10 @@ VISIBLE = models.Q(
 class Closed(models.TextChoices):
     """Why a run was closed: its finalization deletes nothing and marks nothing as deleted."""
 
-    UNFINISHED = "unfinished", "its end had not come when a newer run was finalized"
-    INCOMPLETE = "incomplete", "files of it had not come a day after its end"
-    FAILED = "failed-files", "files of it failed, so what it lacks may have been scraped"
-    BROKEN = "broken", "finalizing it failed again and again, for a reason that the log says"
+    UNFINISHED = "unfinished", "a newer run was finalized before this one ended"
+    INCOMPLETE = "incomplete", "files were missing when a newer run was finalized"
+    FAILED = "failed-files", "some files failed, so nothing was deleted"
+    BROKEN = "broken", "finalizing it failed repeatedly; the log says why"
 
 
 class ScrapeRun(models.Model):

@@ -44,6 +44,19 @@ class Migration(migrations.Migration):
                         help_text="where it was moved; empty: nowhere",
                     ),
                 ),
+                migrations.AlterField(
+                    "scraperun",
+                    "closed",
+                    models.TextField(
+                        blank=True,
+                        choices=[
+                            ("unfinished", "a newer run was finalized before this one ended"),
+                            ("incomplete", "files were missing when a newer run was finalized"),
+                            ("failed-files", "some files failed, so nothing was deleted"),
+                            ("broken", "finalizing it failed repeatedly; the log says why"),
+                        ],
+                    ),
+                ),
                 *index("realtime_file_row", "core_id", ~Q(core_id="")),
                 *index(
                     "realtime_file_unsettled",
