@@ -1,6 +1,6 @@
-"""The ledger in Django's admin: to be read and searched, not written.
+"""The ledger in Django's admin: search and view, no changes.
 
-Loaded only where the admin is installed. Nothing here counts or sorts a whole table.
+Loaded only where the admin is installed. No query counts or sorts a whole table.
 """
 
 from typing import Any, cast
@@ -18,22 +18,22 @@ from openstates import metadata
 from realtime.models import File, ScrapeRun, Suspect
 from realtime.page.services import config
 
-_COUNTED = 1_000
+_MAX_COUNT = 1_000
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
-    """Counts up to some ten pages; what lies further back is found by searching."""
+    """Counts at most 1,000 rows, ten pages; find older rows by searching."""
 
     @cached_property
     def count(self) -> int:
-        """How many there are, or the bound when there are more."""
-        return cast("QuerySet[Any]", self.object_list)[:_COUNTED].count()
+        """The number of rows, at most the limit."""
+        return cast("QuerySet[Any]", self.object_list)[:_MAX_COUNT].count()
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Whoever may view a model may view it here; nobody may do more.
+    """A model that users with the view permission may look at and nobody may change.
 
-    `search_fields` only has the box shown: `named` says what is searched.
+    `search_fields` only makes Django show the search box; `search_filter` does the search.
     """
 
     paginator = BoundedPaginator
@@ -43,13 +43,13 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_search_results(
         self, request: HttpRequest, queryset: "QuerySet[Any]", search_term: str
     ) -> tuple["QuerySet[Any]", bool]:
-        """Only what an index finds."""
-        # No text of PostgreSQL holds it.
+        """Search by `search_filter` alone, which uses indexes only."""
+        # PostgreSQL text cannot hold NUL.
         term = search_term.strip().replace("\0", "")
-        return (queryset.filter(self.named(term)) if term else queryset), False
+        return (queryset.filter(self.search_filter(term)) if term else queryset), False
 
-    def named(self, term: str) -> Q:
-        """What a search for `term` finds."""
+    def search_filter(self, term: str) -> Q:
+        """The rows that a search for `term` finds, by index."""
         raise NotImplementedError
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -64,7 +64,7 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
 
 @admin.register(File)
 class FileAdmin(ReadOnly):
-    """Files, newest first; searched by full key, file name, or run."""
+    """Files, newest first. Search by full key, file name or run id."""
 
     list_display = ("key", "outcome", "reason", "jurisdiction_id", "received_at", "imported_at")
     list_filter = ("outcome",)
@@ -75,11 +75,11 @@ class FileAdmin(ReadOnly):
     def get_queryset(self, request: HttpRequest) -> "QuerySet[File]":
         return super().get_queryset(request).defer("traceback", "message")
 
-    def named(self, term: str) -> Q:
+    def search_filter(self, term: str) -> Q:
         return _of_run(term) or Q(bucket=config().bucket.name, key__in=_keys(term))
 
     def view_on_site(self, obj: File) -> str | None:
-        """The page of the failure, where the page is served."""
+        """The file's page, where the page is served; else None."""
         try:
             return reverse("realtime:failure", args=[obj.pk])
         except NoReverseMatch:
@@ -94,7 +94,7 @@ def _of_run(term: str) -> Q | None:
 
 
 def _keys(term: str) -> list[str]:
-    """The keys that a person may mean by a key or a file's name."""
+    """The full keys that `term` may stand for: a key with or without prefix, or a file name."""
     if "/" in term:
         return [term, f"{config().bucket.prefix}{term}"]
     folders = {"us", "usa", *(abbr.lower() for abbr in metadata.STATES_BY_ABBR)}
@@ -103,7 +103,7 @@ def _keys(term: str) -> list[str]:
 
 @admin.register(ScrapeRun)
 class ScrapeRunAdmin(ReadOnly):
-    """Scrape runs, newest first; searched by their id, or their jurisdiction's."""
+    """Scrape runs, newest first. Search by run id or jurisdiction id."""
 
     list_display = ("run_id", "jurisdiction_name", "started_at", "finished_at", "finalized_at",
                     "closed")  # fmt: skip
@@ -111,25 +111,25 @@ class ScrapeRunAdmin(ReadOnly):
     ordering = ("-started_at",)
     search_fields = ("=run_id", "=jurisdiction_id")
 
-    def named(self, term: str) -> Q:
+    def search_filter(self, term: str) -> Q:
         return _of_run(term) or Q(jurisdiction_id=term)
 
     @admin.display(description="files of the run")
     def files(self, run: ScrapeRun) -> str:
         """A link to the run's files."""
         place = reverse("admin:realtime_file_changelist")
-        return format_html('<a href="{}?q={}">its files</a>', place, run.run_id)
+        return format_html('<a href="{}?q={}">files of this run</a>', place, run.run_id)
 
     readonly_fields = ("files",)
 
 
 @admin.register(Suspect)
 class SuspectAdmin(ReadOnly):
-    """Messages that may be killing the process that imports them."""
+    """Messages that may have crashed an import: received often, without an outcome."""
 
     list_display = ("message_id", "attempts", "attempted_at")
     ordering = ("-attempted_at",)
     search_fields = ("=message_id",)
 
-    def named(self, term: str) -> Q:
+    def search_filter(self, term: str) -> Q:
         return Q(message_id=term)

@@ -1,14 +1,14 @@
-"""Django's view of this project, and what every connection to the database is given."""
+"""The Django app, and the settings of every database connection."""
 
 from typing import Any
 
 from django.apps import AppConfig
 from django.db.backends.signals import connection_created
 
-# For the server, which holds a session's locks and worker slot until it knows that the host is
-# gone: for hours by its own defaults, for about a minute by these. The connection's own
-# `keepalives` tell us only of a server that is gone. The last is for a process that was stopped in
-# the middle of a transaction while its host lives on.
+# PostgreSQL holds a session's locks and worker slot until it notices that the client's host is
+# gone: after hours by its defaults, after about a minute with these settings. The client's own
+# `keepalives` only detect a lost server. The last setting ends a transaction left idle for 15
+# minutes, as by a process that was suspended on a host that lives on.
 _SETTINGS = {
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
@@ -19,15 +19,15 @@ _SETTINGS = {
 
 
 class RealtimeConfig(AppConfig):
-    """The app, whose connections the server gives up soon after their host has vanished."""
+    """The app. The server ends its connections about a minute after their host has vanished."""
 
     name = "realtime"
 
     def ready(self) -> None:
-        connection_created.connect(_guard, dispatch_uid="realtime")
+        connection_created.connect(_set_timeouts, dispatch_uid="realtime")
 
 
-def _guard(connection: Any, **arguments: Any) -> None:
+def _set_timeouts(connection: Any, **arguments: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {', '.join(['set_config(%s, %s, false)'] * len(_SETTINGS))}",

@@ -1,4 +1,4 @@
-"""The operators' page, for `include("realtime.urls")` in a site's URLs."""
+"""URLs of the operators' page: `include("realtime.urls")` in a site."""
 
 from django.urls import path
 

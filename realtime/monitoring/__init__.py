@@ -1,1 +1,1 @@
-"""What operators look at: reports, status, metrics and checks."""
+"""What operators look at: run reports, status, metrics and installation checks."""

@@ -1,5 +1,5 @@
-"""The operators' page: what is late, what is stuck and why, and buttons that mend it.
+"""The operators' page: lag, scrape runs and failures, with buttons to retry or discard.
 
-Served by `site_settings.py`, or mounted in another Django site by `include("realtime.urls")`.
-Nothing that imports files loads it.
+`site_settings.py` serves it as a site of its own. `include("realtime.urls")` mounts it in another
+Django site. Import runs never load this package.
 """

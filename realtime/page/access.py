@@ -1,4 +1,4 @@
-"""Who may see the page, and what a browser may do with it."""
+"""Access control and security headers of the page."""
 
 import logging
 from collections.abc import Callable
@@ -20,15 +20,15 @@ View = Callable[..., HttpResponse]
 
 logger = logging.getLogger(__name__)
 
-# Of PostgreSQL: what no text may hold, and what is more than any key.
+# PostgreSQL text cannot hold NUL; its bigint keys end below 2**63.
 _NEVER_TEXT, _MORE_THAN_KEYS = "\0", 1 << 63
 
 
 def operators_only(view: View) -> View:
-    """Only active members of staff reach `view`; others are sent to log in, or get a 403.
+    """Let only active staff reach `view`: others are redirected to log in, or get 403.
 
-    When the database is away they are told so, by a 503. Its answers are never cached, and no
-    script or style but the page's own runs in them: they show what strangers have written. Where a
+    Answers 503 when the database cannot be reached. Answers are never cached, and their content
+    security policy allows only the page's own scripts and styles: they show scraped text. Where a
     site makes each request a transaction, these are none: what a message speaks of must be
     committed before it is sent. Bodies that `bodies` refuses are not parsed.
     """
@@ -43,9 +43,9 @@ def operators_only(view: View) -> View:
         try:
             return answer(request, **arguments)
         except (OperationalError, InterfaceError) as exc:
-            # Not for whoever asks: it names hosts and roles.
+            # The error names hosts and roles: it goes to the log, not to the browser.
             logger.warning("page without a database", extra={"action": "away", "cause": exc})
-            # Whoever it is, and what was said to them, is in the database too.
+            # The user and the pending messages live in the database too.
             context = {"user": None, "messages": ()}
             return _guard(render(request, "realtime/unavailable.html", context, status=503))
 

@@ -1,4 +1,4 @@
-"""What people did, kept where Django's admin keeps it, and in the log."""
+"""The audit trail of operators' actions: in Django admin's log table, and in the log."""
 
 import logging
 
@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 def note(request: HttpRequest, file: File, what: str) -> None:
-    """Write down that the user of this request did `what` to `file`, first in the log."""
+    """Record that the user of this request did `what` to `file`: in the log, then in the table."""
     about = {"action": what, "user": request.user.get_username(), "file": file.pk, "key": file.key}
     logger.info("done by an operator", extra=about)
     LogEntry.objects.create(
@@ -26,7 +26,7 @@ def note(request: HttpRequest, file: File, what: str) -> None:
 
 
 def history(file: File) -> list[LogEntry]:
-    """What people did to the file, newest first."""
+    """The newest 20 actions on the file, newest first."""
     kind = ContentType.objects.get_for_model(File)
     entries = LogEntry.objects.filter(content_type=kind, object_id=str(file.pk))
     return list(entries.select_related("user").order_by("-action_time")[:20])

@@ -1,7 +1,7 @@
-"""Small charts of a day, as SVG to stand inside the page.
+"""Small bar and line charts as inline SVG.
 
-Of svg.py's elements, not by a charting library: a page has a hundred of them, and one of pygal's
-takes eight milliseconds.
+Built from svg.py's elements, not by a charting library: a page has about a hundred charts, and
+pygal takes 8 ms for one.
 """
 
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ import svg
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-# In the SVG's own units; the style sheet sizes and colours it.
+# In SVG user units; page.css sets size and colours.
 _STEP = 5
 _BAR = 3.5
 NARROW, WIDE = 30, 20
 
 
 def bars(values: Sequence[float], title: str, height: int = NARROW) -> SafeString:
-    """A bar for each value, the highest as high as the chart; nothing for zero.
+    """A bar for each value; the highest fills the chart, and zero draws nothing.
 
-    `title` is what the chart says, for those who cannot see it; `height` NARROW, or WIDE for a
-    chart as wide as the page.
+    `title` describes the chart for screen readers. `height` is NARROW for a table cell, WIDE for
+    a chart as wide as the page.
     """
     highest = max(values, default=0) or 1
-    # One outline along the ground: an element for each bar would take most of a page's time.
+    # One polygon for all bars: an element each would take most of the page's rendering time.
     outline: list[float] = []
     for at, value in enumerate(values):
         if value:
@@ -36,33 +36,33 @@ def bars(values: Sequence[float], title: str, height: int = NARROW) -> SafeStrin
 
 
 def line(values: Sequence[float | None], title: str, height: int = NARROW) -> SafeString:
-    """A line through the values, broken where there is none; a lone one is a dot."""
+    """A line through the values, with a gap for each None; a value between two gaps is a dot."""
     highest = max((value for value in values if value is not None), default=0) or 1
     drawn: list[svg.Element] = []
-    for stretch in _stretches(values, highest, height):
-        # A value to itself is a dot: a line without length, by its round ends.
-        alone = len(stretch) == 2
-        points = _points(stretch * 2 if alone else stretch)
+    for segment in _segments(values, highest, height):
+        # A zero-length line with round caps draws a dot.
+        alone = len(segment) == 2
+        points = _points(segment * 2 if alone else segment)
         drawn.append(svg.Polyline(class_=["dot"] if alone else None, extra=points))
     return _chart(len(values), height, title, drawn)
 
 
-def _stretches(values: Sequence[float | None], highest: float, height: int) -> list[list[float]]:
-    """The coordinates of neighbouring values, x and y in turn."""
+def _segments(values: Sequence[float | None], highest: float, height: int) -> list[list[float]]:
+    """For each run of values without a gap, its coordinates: x, y, x, y, …."""
     found: list[list[float]] = []
-    broken = True
+    gap = True
     for at, value in enumerate(values):
         if value is not None:
-            if broken:
+            if gap:
                 found.append([])
             y = height - 2 - value / highest * (height - 4)
             found[-1] += [at * _STEP + _STEP / 2, y]
-        broken = value is None
+        gap = value is None
     return found
 
 
 def _points(coordinates: Sequence[float]) -> dict[str, str]:
-    # As one text: a page of charts has ten thousand of them.
+    # One joined string is faster than svg.py's list of numbers: a page has about 10,000 points.
     return {"points": " ".join(f"{one:.4g}" for one in coordinates)}
 
 
@@ -75,5 +75,5 @@ def _chart(steps: int, height: int, title: str, drawn: list[svg.Element]) -> Saf
         elements=[base, *drawn],
         extra={"role": "img", "aria-label": escape(title)},
     )
-    # svg.py escapes nothing; all else that is drawn are numbers.
+    # svg.py does not escape. `title` is escaped above; everything else is numbers.
     return mark_safe(chart.as_str())

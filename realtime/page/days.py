@@ -1,4 +1,4 @@
-"""The last 24 hours of a jurisdiction, drawn."""
+"""Charts of a jurisdiction's last 24 hours: files and median lag by hour."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ HOURS = 24
 
 
 def hours_until(now: datetime) -> list[datetime]:
-    """The beginnings of the last 24 hours by the clock, the one under way included; UTC."""
+    """The starts of the last 24 clock hours in UTC, the current hour included, oldest first."""
     last = now.replace(minute=0, second=0, microsecond=0)
     return [last - timedelta(hours=back) for back in range(HOURS - 1, -1, -1)]
 
 
 @dataclass(frozen=True)
 class Day:
-    """Files and median lag by the hour, as charts; all files of the day, and those of the busiest
-    hour."""
+    """Charts of files (`volume`) and median lag by hour, the number of files of all 24 hours, and
+    that of the busiest hour."""
 
     files: int
     busiest: int
@@ -31,7 +31,7 @@ class Day:
 
 
 def day(hours: Sequence[datetime], found: Sequence[Lag], height: int = charts.NARROW) -> Day:
-    """Draw what was found of these hours; an hour that is missing had no files."""
+    """Draw `found` over `hours`; an hour missing from `found` had no files."""
     by_hour = {one.hour: one for one in found}
     files = [by_hour[hour].files if hour in by_hour else 0 for hour in hours]
     lags = [by_hour[hour].total.p50 if hour in by_hour else None for hour in hours]

@@ -1,4 +1,4 @@
-"""A file as lines of text, with the field at fault marked."""
+"""A file as numbered lines, with the field at fault marked."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-# Enough for any file that a person reads; of longer ones the beginning, and what is marked.
-_MOST_LINES = 4_000
-_LONGEST_LINE = 1_000
-_AROUND = 8
-# Whoever nests deeper has no reader in mind; each line would begin with more blanks.
-_DEEPEST = 50
+# Longer files are cut, but the lines around the marked field are always shown.
+_MAX_LINES = 4_000
+_MAX_LINE_LENGTH = 1_000
+_CONTEXT_LINES = 8
+# Deeper JSON is shown as it is: its indentation would push the text off the screen.
+_MAX_DEPTH = 50
 
 Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line; `number` counts from one, `first` is true of the first that is marked."""
+    """One line. `number` counts from 1; `first` is true for the first marked line only."""
 
     number: int
     text: str
@@ -27,17 +27,18 @@ class Line:
 
     @property
     def indent(self) -> str:
-        """The blanks that the text begins with."""
+        """The leading white space of the text."""
         return self.text[: len(self.text) - len(self.text.lstrip())]
 
 
 @dataclass(frozen=True)
 class Document:
-    """A file to be looked at.
+    """A file as the page shows it.
 
-    `lines` are at most some thousand; `left_out` says how many more there are. `excerpt` are the
-    marked lines with their surroundings, empty when nothing is marked. `found` is false when the
-    field is missing, and what should hold it is marked instead.
+    `lines` holds at most the first 4,000 lines; `left_out` counts the rest. `excerpt` holds the
+    first marked line and the eight before and after it; it is empty when nothing is marked. `found`
+    is false when the field is missing: then the first line of the object that should hold it is
+    marked, or nothing when that is the whole file.
     """
 
     lines: Sequence[Line]
@@ -47,28 +48,28 @@ class Document:
 
 
 def document(body: bytes, field: str) -> Document:
-    """The document that `body` holds, JSON with one value a line, otherwise as it is.
+    """Format `body`: JSON with one value a line, anything else as it is.
 
-    `field` is a path like `votes.1.voter_name`. What cannot be seen, or turns text around, is
-    shown as an escape.
+    `field` is a path like `votes.1.voter_name`, or empty. Unprintable characters, those that
+    reverse text included, are shown as escapes.
     """
     try:
         data = json.loads(body)
         path, found = _resolve(data, field)
         spread = list(_spread(data, ()))
-    # Of a text too deep or a number too long, as of any other that is no JSON.
+    # Not JSON, nested too deeply, or with a number too long for Python.
     except (ValueError, RecursionError):
         text = body.decode(errors="replace")
         return _document([(line, False) for line in text.splitlines()], found=False)
     marked = [bool(path) and at[: len(path)] == path for _, at in spread]
     if not found:
-        # The first line of what lacks it says enough.
+        # Mark only the first line of the object that should hold the field.
         marked = [now and not before for before, now in pairwise([False, *marked])]
     return _document([(text, mark) for (text, _), mark in zip(spread, marked, strict=True)], found)
 
 
 def _resolve(data: Any, field: str) -> tuple[Path, bool]:
-    """The path of the field, or of as much of it as there is."""
+    """The path of the field and true; or the longest part of the path that exists, and false."""
     path: Path = ()
     for name in field.split(".") if field else []:
         if isinstance(data, dict) and name in data:
@@ -83,9 +84,9 @@ def _resolve(data: Any, field: str) -> tuple[Path, bool]:
 def _spread(
     value: Any, path: Path, before: str = "", after: str = ""
 ) -> Iterator[tuple[str, Path]]:
-    """The lines of a value, each with the path of what it shows."""
-    if len(path) > _DEEPEST:
-        raise ValueError("nested too deeply to be spread out")
+    """The lines of a value, each with the path of the value it shows."""
+    if len(path) > _MAX_DEPTH:
+        raise ValueError("nested too deeply to format")
     indent = "  " * len(path)
     if not isinstance(value, dict | list) or not value:
         yield f"{indent}{before}{json.dumps(value, ensure_ascii=False)}{after}", path
@@ -103,18 +104,18 @@ def _document(lines: Sequence[tuple[str, bool]], found: bool) -> Document:
     first = next((at for at, (_, mark) in enumerate(lines) if mark), None)
     shown = [
         Line(at + 1, _visible(text), mark, at == first)
-        for at, (text, mark) in enumerate(lines[:_MOST_LINES])
+        for at, (text, mark) in enumerate(lines[:_MAX_LINES])
     ]
     excerpt: list[Line] = []
     if first is not None:
-        around = range(max(first - _AROUND, 0), min(first + _AROUND + 1, len(lines)))
+        around = range(max(first - _CONTEXT_LINES, 0), min(first + _CONTEXT_LINES + 1, len(lines)))
         excerpt = [Line(at + 1, _visible(lines[at][0]), lines[at][1], at == first) for at in around]
-    return Document(shown, excerpt, max(len(lines) - _MOST_LINES, 0), found)
+    return Document(shown, excerpt, max(len(lines) - _MAX_LINES, 0), found)
 
 
 def _visible(text: str) -> str:
-    if len(text) > _LONGEST_LINE:
-        text = f"{text[:_LONGEST_LINE]} … {len(text) - _LONGEST_LINE} more characters"
+    if len(text) > _MAX_LINE_LENGTH:
+        text = f"{text[:_MAX_LINE_LENGTH]} … {len(text) - _MAX_LINE_LENGTH} more characters"
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\t" else f"\\u{ord(c):04x}" for c in text)

@@ -1,4 +1,4 @@
-"""One file and what became of it: the page of a failure."""
+"""The page of one file: its outcome, its content and its history."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ from realtime.page import audit, names, services
 from realtime.page.access import operators_only
 from realtime.page.document import Document, document
 
-# What a browser takes without effort; a larger file is for a better tool.
+# Bytes. Browsers slow down on larger files.
 MOST_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
 class Content:
-    """Where a file is, and what it says, or why that cannot be shown."""
+    """Where a file is stored, and its document; or `problem`, why there is none."""
 
     place: str
     document: Document | None = None
@@ -27,7 +27,7 @@ class Content:
 
 @operators_only
 def show(request: HttpRequest, file_id: int) -> HttpResponse:
-    """Everything that is known of a file."""
+    """Show everything the ledger knows of a file, and the file itself. 404 for an unknown id."""
     file = get_object_or_404(File, pk=file_id)
     message = document(file.message.encode(), file.field) if file.message else None
     return render(
@@ -41,7 +41,7 @@ def show(request: HttpRequest, file_id: int) -> HttpResponse:
             "waiting": file.outcome == Outcome.DEFERRED and file.reason,
             "content": _content(file),
             "message": message,
-            # It quotes values of the file, however long.
+            # It may quote long values of the file: `document` cuts them.
             "traceback": document(file.traceback.encode(), "") if file.traceback else None,
             "history": audit.history(file),
         },
@@ -56,18 +56,18 @@ def _content(file: File) -> Content:
     if file.archived_at and not file.archived_key:
         return Content(place, problem="The file is no longer in the bucket.")
     if file.bucket != services.config().bucket.name:
-        return Content(place, problem="The file lies in a bucket that is not ours.")
+        return Content(place, problem="The file is in a bucket other than S3_REALTIME_BASE.")
     if services.config().bucket.strip(key) is None:
-        return Content(place, problem="The file lies outside of our part of the bucket.")
+        return Content(place, problem="The file is outside the prefix of S3_REALTIME_BASE.")
     try:
-        # A copy has a version id of its own, which the ledger does not know.
+        # A moved file has a new version id, which the ledger does not record.
         version_id = "" if file.archived_key else file.version_id
         found = services.store().get(key, MOST_BYTES, version_id)
     except Gone:
-        return Content(place, problem="The file is not in the bucket any longer.")
+        return Content(place, problem="The bucket has no such file.")
     except RealtimeError as exc:
         return Content(place, problem=f"The file cannot be shown: {exc}")
     if found.body is None:
         size = f"{found.object.size:,} bytes"
-        return Content(place, problem=f"The file is too large to be shown here: {size}.")
+        return Content(place, problem=f"The file is too large to show here: {size}.")
     return Content(place, document(found.body, file.field))

@@ -1,4 +1,4 @@
-"""How fresh what one sees of a jurisdiction is."""
+"""How fresh a jurisdiction's data is, in one word."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from enum import Enum
 from realtime.monitoring.status.lag import Lag
 from realtime.monitoring.status.run_states import RunState, State
 
-# Seconds from scraped to visible that nineteen of twenty files keep to.
+# Upper limits of the p95 lag, in seconds.
 FRESH, SLOW = 10 * 60, 60 * 60
-# Hours at the end of the window in which something must have come, to speak of now.
-_RECENT = timedelta(hours=3)
-# A scrape that goes on, and of which nothing has come for so long, has died or hangs.
-_SILENCE = timedelta(hours=2)
+# A jurisdiction with no measured file for this long is quiet.
+_QUIET_AFTER = timedelta(hours=3)
+# An open run with no import for this long is stalled: its scraper has died or hangs.
+_STALLED_AFTER = timedelta(hours=2)
 
 
 class Freshness(Enum):
-    """What an operator should think of a jurisdiction: a word, and a sign beside the colour."""
+    """The verdict on a jurisdiction: a CSS class, a word, and a sign that needs no colour."""
 
     FRESH = ("fresh", "Fresh", "●")
     SLOW = ("slow", "Slow", "▲")
@@ -31,23 +31,25 @@ class Freshness(Enum):
 
 @dataclass(frozen=True)
 class Latest:
-    """The newest hour in which anything was measured, and what that means."""
+    """The verdict, and the newest hour with a measured lag (None: none in 24 hours)."""
 
     freshness: Freshness
     lag: Lag | None
 
 
 def latest(hours: Sequence[Lag], runs: Sequence[RunState], now: datetime) -> Latest:
-    """Judge by the hours of a day, in order, and the runs that are not over.
+    """Judge a jurisdiction by its lags by hour, oldest first, and its unfinished runs.
 
-    Nineteen of twenty files within ten minutes are fresh, within an hour slow, later behind.
+    Stalled: an open run has imported nothing for 2 hours. Quiet: no hour that began in the last 3
+    hours has a measured lag. Else by the p95 lag of the newest hour: fresh up to 10 minutes, slow
+    up to 1 hour, behind beyond that.
     """
     measured = [hour for hour in hours if hour.measured and hour.total.p95 is not None]
     lag = measured[-1] if measured else None
-    goes_on = [run for run in runs if run.state == State.OPEN]
-    if any((run.newest or run.run.started_at) < now - _SILENCE for run in goes_on):
+    open_runs = [run for run in runs if run.state == State.OPEN]
+    if any((run.newest or run.run.started_at) < now - _STALLED_AFTER for run in open_runs):
         return Latest(Freshness.STALLED, lag)
-    if lag is None or lag.hour is None or lag.total.p95 is None or lag.hour < now - _RECENT:
+    if lag is None or lag.hour is None or lag.total.p95 is None or lag.hour < now - _QUIET_AFTER:
         return Latest(Freshness.QUIET, lag)
     if lag.total.p95 <= FRESH:
         return Latest(Freshness.FRESH, lag)

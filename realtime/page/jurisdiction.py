@@ -1,4 +1,4 @@
-"""One jurisdiction: its runs, its newest files with their times, its failures."""
+"""The page of one jurisdiction: lag, failures, scrape runs, parked files, newest files."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from django.shortcuts import render
 from realtime.ledger.files import database_now
 from realtime.models import File
 from realtime.monitoring.status import file_lists, lag, run_states
-from realtime.monitoring.status.lead_time import sooner
-from realtime.monitoring.status.read_only import reading
+from realtime.monitoring.status.lead_time import lead_times
+from realtime.monitoring.status.read_only import read_only_transaction
 from realtime.page import charts, names
 from realtime.page.access import operators_only
 from realtime.page.days import day, hours_until
@@ -23,13 +23,15 @@ _FAILURES = 20
 
 @operators_only
 def show(request: HttpRequest, jurisdiction_id: str) -> HttpResponse:
-    """The page. With `?reason=` it lists only the failures of that reason, with `?start=` those
-    from that number on."""
+    """Show the page. `?reason=` lists only failures of that reason; `?start=N` skips the first N.
+
+    404 for a jurisdiction of which the ledger has no file and no run.
+    """
     reason = request.GET.get("reason", "").replace("\0", "")
     asked = request.GET.get("start", "")
-    # Nobody turns thousands of pages, and the database need not.
+    # A large offset is slow in the database, and useless to a reader.
     start = min(int(asked), file_lists.AT_MOST) if asked.isdecimal() and len(asked) < 10 else 0
-    with reading():
+    with read_only_transaction():
         found = _found(jurisdiction_id, reason, start)
     return render(
         request,
@@ -45,7 +47,7 @@ def show(request: HttpRequest, jurisdiction_id: str) -> HttpResponse:
 
 
 def _found(jurisdiction_id: str, reason: str, start: int) -> dict[str, Any]:
-    """What the ledger says. Raises Http404 for a jurisdiction of which it says nothing."""
+    """The page's data from the ledger. Raises Http404 for a jurisdiction it does not know."""
     now = database_now()
     hours = hours_until(now)
     by_hour = lag.lags(hours[0], now, [jurisdiction_id], (lag.HOUR,), parts=False)
@@ -62,10 +64,10 @@ def _found(jurisdiction_id: str, reason: str, start: int) -> dict[str, Any]:
         "runs": progress(
             states,
             last_sent([jurisdiction_id]),
-            sooner(hours[0], now, [jurisdiction_id], by_run=True),
+            lead_times(hours[0], now, [jurisdiction_id], by_run=True),
         ),
         "files": newest,
-        # The empty id asks for all jurisdictions, where the files of none are wanted.
+        # To these queries an empty id means all jurisdictions; here it means files without one.
         "groups": file_lists.failures(jurisdiction_id) if jurisdiction_id else [],
         "failures": file_lists.failed(jurisdiction_id, reason, start, _FAILURES),
         "parked": file_lists.parked(jurisdiction_id) if jurisdiction_id else [],

@@ -1,4 +1,4 @@
-"""What people call jurisdictions."""
+"""Names of jurisdictions, from core's metadata."""
 
 from functools import cache
 
@@ -9,7 +9,7 @@ UNNAMED = "No jurisdiction"
 
 @cache
 def name_of(jurisdiction_id: str) -> str:
-    """A jurisdiction's name; its id when core knows none, and UNNAMED for the empty id."""
+    """The jurisdiction's name; its id when core's metadata has none; UNNAMED for the empty id."""
     if not jurisdiction_id:
         return UNNAMED
     try:

@@ -1,4 +1,4 @@
-"""What an operator can do about failures. Each is a POST, and leaves a line of audit."""
+"""Actions on failed files: retry, retry all alike, discard. Each is a POST and is audited."""
 
 import time
 from collections import Counter
@@ -18,20 +18,19 @@ from realtime.models import File
 from realtime.page import audit, names, services
 from realtime.page.access import operators_only
 
-# A browser, and the proxy before us, wait a minute; a batch of files takes a few seconds.
-_SECONDS = 20
+# Browsers and proxies time out after about a minute; one batch takes a few seconds.
+_RETRY_SECONDS = 20
 
-_SENT = "sent again"
-_TOLD = {
-    redrive.RETRIED: _SENT,
-    redrive.LATER: "can only be retried later",
-    redrive.GONE: "gone from the bucket",
-    redrive.REFUSED: "refused, since the message is what is wrong",
+_RESULTS = {
+    redrive.RETRIED: "sent again",
+    redrive.LATER: "cannot be retried yet",
+    redrive.GONE: "no longer in the bucket",
+    redrive.REFUSED: "refused: the message is wrong, not the file",
 }
 
 
 class Note(forms.Form):
-    """Why a failure needs no attention."""
+    """The form for discarding: a note, at most 500 characters."""
 
     note = forms.CharField(max_length=500, strip=True)
 
@@ -45,16 +44,16 @@ def retry(request: HttpRequest, file_id: int) -> HttpResponse:
     if rows:
         _send(request, file, "retry", [rows])
     else:
-        messages.info(request, "This file is not failed any longer: there is nothing to retry.")
+        messages.info(request, "Nothing to retry: this file is no longer failed.")
     return redirect("realtime:failure", file_id=file.pk)
 
 
 @operators_only
 @require_POST
 def retry_alike(request: HttpRequest, file_id: int) -> HttpResponse:
-    """Send all files again that failed in this jurisdiction for the same reason.
+    """Send every failed file of the same jurisdiction and reason again.
 
-    As many as time allows: what is left is said, and the button still there.
+    Begins no new batch after 20 seconds. Files left over stay failed: press the button again.
     """
     file = get_object_or_404(File, pk=file_id)
     place = names.name_of(file.jurisdiction_id)
@@ -67,15 +66,15 @@ def retry_alike(request: HttpRequest, file_id: int) -> HttpResponse:
 @operators_only
 @require_POST
 def discard(request: HttpRequest, file_id: int) -> HttpResponse:
-    """Take one failure from the lists, with a note that says why."""
+    """Remove one failure from the lists; the note says why."""
     file = get_object_or_404(File, pk=file_id)
     form = Note(request.POST)
     if not form.is_valid():
         messages.error(request, "Say in a note why this failure can be discarded.")
     elif _discard(request, file, form.cleaned_data["note"]):
-        messages.success(request, "Discarded. The file stays where it is, and failed.")
+        messages.success(request, "Discarded. The file is not moved, and its outcome stays failed.")
     else:
-        messages.info(request, "This file is not failed any longer: there is nothing to discard.")
+        messages.info(request, "Nothing to discard: this file is no longer failed.")
     return redirect("realtime:failure", file_id=file.pk)
 
 
@@ -88,32 +87,32 @@ def _discard(request: HttpRequest, file: File, why: str) -> bool:
 
 
 def _send(request: HttpRequest, file: File, what: str, batches: Iterable[list[File]]) -> None:
-    told: list[str] = []
+    warnings: list[str] = []
     done: Counter[str] = Counter()
     problem = ""
     try:
         config = services.config()
         for batch in batches:
             done += redrive.retry_files(
-                services.store(), services.queue(), config, [batch], told.append
+                services.store(), services.queue(), config, [batch], warnings.append
             )
     except RealtimeError as exc:
-        problem = f"Not everything could be sent, and nothing is lost: {exc}"
+        problem = f"Some files were not sent again; nothing is lost: {exc}"
     finally:
-        # Whatever broke, what was sent before is sent.
-        summary = ", ".join(f"{n} {_TOLD[name]}" for name, n in done.items() if n)
+        # Also after an unexpected error: earlier batches have been sent.
+        summary = ", ".join(f"{n} {_RESULTS[name]}" for name, n in done.items() if n)
         audit.note(request, file, f"{what}: {summary or 'nothing was sent'}")
     if summary:
         level = messages.SUCCESS if set(+done) == {redrive.RETRIED} else messages.WARNING
         messages.add_message(request, level, f"{summary[:1].upper()}{summary[1:]}.")
     if problem:
         messages.error(request, problem)
-    for sentence in told[:5]:
-        messages.warning(request, sentence)
+    for warning in warnings[:5]:
+        messages.warning(request, warning)
 
 
 def _while_time_allows(batches: Iterator[list[File]]) -> Iterator[list[File]]:
-    until = time.monotonic() + _SECONDS
+    until = time.monotonic() + _RETRY_SECONDS
     for batch in batches:
         yield batch
         if time.monotonic() > until:

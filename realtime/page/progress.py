@@ -1,4 +1,4 @@
-"""How far scrape runs have come, as a person reads it."""
+"""Progress of scrape runs: files received, of how many."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -6,37 +6,39 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from realtime.models import ScrapeRun
-from realtime.monitoring.status.lead_time import Sooner
+from realtime.monitoring.status.lead_time import LeadTime
 from realtime.monitoring.status.run_states import RunState, State
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A run, how many of its files have come, and of how many.
+    """A run, how many of its files were received (`came`), and of how many (`total`).
 
-    `total` is what it sent, once it has ended; before, as many as the newest run before it that
-    ended (`expected` is true then), or 0 when there is none. `sooner` says by type how much sooner
-    than by batch import its files became visible, of a run that has ended.
+    `total` is the number it sent, once it has ended. While it is open, `expected` is true and
+    `total` is the number that the jurisdiction's newest ended run sent, or 0 without one.
+    `lead_times` are by type, and empty for an open run.
     """
 
     state: RunState
     came: int
     total: int
     expected: bool
-    sooner: Sequence[Sooner] = ()
+    lead_times: Sequence[LeadTime] = ()
 
     @property
     def percent(self) -> int:
-        """Of the total, never more than all; 0 when that is unknown."""
+        """`came` in per cent of `total`, at most 100; 0 when `total` is unknown."""
         return min(self.came * 100 // self.total, 100) if self.total else 0
 
 
 def progress(
-    states: Collection[RunState], last_sent: Mapping[str, int], sooner: Collection[Sooner] = ()
+    states: Collection[RunState],
+    last_sent: Mapping[str, int],
+    lead_times: Collection[LeadTime] = (),
 ) -> list[Progress]:
-    """`last_sent` says how many files the newest run that ended sent, by jurisdiction."""
-    by_run: defaultdict[UUID | None, list[Sooner]] = defaultdict(list)
-    for one in sooner:
+    """The progress of each state. `last_sent` is as the function of that name returns."""
+    by_run: defaultdict[UUID | None, list[LeadTime]] = defaultdict(list)
+    for one in lead_times:
         by_run[one.run_id].append(one)
     return [
         _progress(state, last_sent.get(state.run.jurisdiction_id, 0), by_run[state.run.run_id])
@@ -44,17 +46,16 @@ def progress(
     ]
 
 
-def _progress(state: RunState, before: int, sooner: Sequence[Sooner]) -> Progress:
-    # Files of no type at all count for no type.
+def _progress(state: RunState, before: int, lead_times: Sequence[LeadTime]) -> Progress:
     came = sum(state.came.values())
     sent = sum(state.sent.values())
     if state.state == State.OPEN:
         return Progress(state, came, before, expected=True)
-    return Progress(state, came, sent, expected=False, sooner=sooner)
+    return Progress(state, came, sent, expected=False, lead_times=lead_times)
 
 
 def last_sent(jurisdiction_ids: Collection[str]) -> dict[str, int]:
-    """How many files the newest run that has ended sent, by jurisdiction."""
+    """By jurisdiction, the number of files that its newest ended run sent."""
     runs = ScrapeRun.objects.filter(
         jurisdiction_id__in=jurisdiction_ids, finished_at__isnull=False
     ).order_by("jurisdiction_id", "-started_at")

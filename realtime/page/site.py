@@ -1,4 +1,4 @@
-"""The URLs of the site that serves nothing but the page, and the admin behind it."""
+"""URLs of the stand-alone site: the page, its login, and Django's admin."""
 
 from django.contrib import admin
 from django.contrib.auth.views import LoginView, LogoutView

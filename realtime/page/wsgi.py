@@ -1,4 +1,4 @@
-"""The site for a WSGI server, as in `gunicorn realtime.page.wsgi`."""
+"""WSGI entry point of the stand-alone site: `gunicorn realtime.page.wsgi`."""
 
 import os
 

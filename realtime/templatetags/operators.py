@@ -1,4 +1,4 @@
-"""How the operators' page writes times and figures."""
+"""Template filters and tags of the operators' page: times, durations, numbers."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,25 +14,25 @@ register = template.Library()
 
 @register.filter
 def duration(seconds: Any) -> str:
-    """As `words.duration`."""
+    """A duration, as `words.duration` writes it."""
     return words.duration(seconds)
 
 
 @register.filter
 def thousands(number: int) -> str:
-    """`12,345`."""
+    """With thousands separators: `12,345`."""
     return f"{number:,}"
 
 
 @register.filter
 def name_of(jurisdiction_id: str) -> str:
-    """As `names.name_of`."""
+    """The jurisdiction's name, as `names.name_of` gives it."""
     return names.name_of(jurisdiction_id)
 
 
 @register.filter
 def instant(when: datetime | None) -> SafeString | str:
-    """A moment in UTC, to the second."""
+    """Date and time in UTC, to the second; a dash for None."""
     if when is None:
         return words.NOTHING
     return format_html(
@@ -42,7 +42,7 @@ def instant(when: datetime | None) -> SafeString | str:
 
 @register.simple_tag
 def ago(when: datetime | None, now: datetime) -> SafeString | str:
-    """How long ago a moment was; the moment itself is in its title."""
+    """How long ago, with date and time as tooltip; `never` for None."""
     if when is None:
         return "never"
     return format_html(
@@ -55,7 +55,7 @@ def ago(when: datetime | None, now: datetime) -> SafeString | str:
 
 @register.simple_tag
 def clock(when: datetime | None, now: datetime) -> SafeString | str:
-    """A moment of the last twelve hours by the clock, in UTC; an earlier one with its date."""
+    """Time of day in UTC, with the date when 12 hours or more from `now`; a dash for None."""
     if when is None:
         return words.NOTHING
     form = "%H:%M:%S" if abs(now - when) < timedelta(hours=12) else "%Y-%m-%d %H:%M:%S"
@@ -69,5 +69,5 @@ def clock(when: datetime | None, now: datetime) -> SafeString | str:
 
 @register.filter
 def since(later: datetime | None, earlier: datetime) -> str:
-    """How long it took from one moment to another."""
+    """The duration from `earlier` to `later`; a dash when `later` is None."""
     return words.duration(None if later is None else later - earlier)

@@ -130,7 +130,7 @@ def test_failure_page__message_that_named_no_file__shown_with_its_field(
 def test_failure_page__large_file__not_read_into_the_page(site: Site, operator: Browser) -> None:
     path = site.fail({**untitled("HB 53"), "extras": {"much": "x" * 1_100_000}})
     text = operator.get(path).text
-    assert "too large to be shown" in text
+    assert "too large to show" in text
     assert len(text) < 50_000
 
 
@@ -143,7 +143,7 @@ def test_page__aws_is_away__says_so_and_shows_the_ledger(without_aws: Site, site
     path = site.fail(untitled("HB 54"))
     operator = Browser(without_aws.url).log_in(OPERATOR)
     overview = operator.get("/").text
-    assert "AWS cannot be reached" in overview
+    assert "SQS cannot be reached" in overview
     assert "Wyoming" in overview
     failure = operator.get(path).text
     assert "The file cannot be shown" in failure

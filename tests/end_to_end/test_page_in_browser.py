@@ -110,10 +110,10 @@ def test_retry__file_mended__seen_imported(visit: Visit, site: Site) -> None:
     site.put(f"failed/wy/bill_{bill['_id']}.json", bill)
     page.get_by_role("button", name="Retry", exact=True).click()
     assert "1 sent again" in page.get_by_role("status").inner_text()
-    assert "waits for the next import run" in page.locator("main").inner_text()
+    assert "Waiting for the next import run" in page.locator("main").inner_text()
     site.run()
     page.reload()
-    assert "inserted" in page.get_by_role("region", name="What became of it").inner_text()
+    assert "inserted" in page.get_by_role("region", name="Outcome").inner_text()
     assert page.get_by_role("button", name="Retry").count() == 0
     assert f"{OPERATOR} retry: 1 sent again" in page.locator(".history").inner_text()
     assert site.rows("SELECT count(*) FROM opencivicdata_bill WHERE identifier = 'HB 4'") == [(1,)]
@@ -137,8 +137,8 @@ def test_retry_all_like_this__cause_mended__all_seen_imported(visit: Visit, site
     site.run()
     for path in paths:
         page.goto(path)
-        assert "inserted" in page.get_by_role("region", name="What became of it").inner_text()
-    assert reason not in page.get_by_role("region", name="What became of it").inner_text()
+        assert "inserted" in page.get_by_role("region", name="Outcome").inner_text()
+    assert reason not in page.get_by_role("region", name="Outcome").inner_text()
 
 
 def test_discard__with_a_note__leaves_the_lists_and_says_who(visit: Visit, site: Site) -> None:
@@ -148,7 +148,7 @@ def test_discard__with_a_note__leaves_the_lists_and_says_who(visit: Visit, site:
     assert page.evaluate("document.activeElement.id") == "note"
     page.get_by_label("Why it needs no attention").fill("a test of the clerk's")
     page.get_by_role("button", name="Discard").click()
-    verdict = page.get_by_role("region", name="What became of it").inner_text()
+    verdict = page.get_by_role("region", name="Outcome").inner_text()
     assert f"by {OPERATOR}" in verdict
     assert "a test of the clerk's" in verdict
     assert page.get_by_role("button", name="Retry").count() == 0

@@ -87,7 +87,7 @@ def test_files__copies_announced_to_a_function_or_a_topic__are_warned_of(config:
     function = {"LambdaFunctionArn": "arn:function", "Events": ["s3:ObjectCreated:*"]}
     topic = {"TopicArn": "arn:topic", "Events": ["s3:ObjectCreated:Copy"]}
     found = {"LambdaFunctionConfigurations": [function], "TopicConfigurations": [topic]}
-    messages = list(bucket._announced_again(config.bucket, found))
+    messages = list(bucket._notified_copies(config.bucket, found))
     assert ids(messages) == ["W005", "W005"]
     assert "archived/ and failed/" in messages[0].msg
 

@@ -7,7 +7,7 @@ import pytest
 
 from realtime.backends.sqs import Depth
 from realtime.models import Closed, Outcome
-from realtime.monitoring.status.queue_depth import Answer
+from realtime.monitoring.status.queue_depth import QueueStatus
 from realtime.monitoring.status.received import Received
 from realtime.monitoring.status.snapshot import Status, status
 from realtime.monitoring.status.staleness import behind
@@ -15,15 +15,15 @@ from tests.ledger_rows import before_now, file, run
 
 pytestmark = pytest.mark.usefixtures("database")
 
-EMPTY = Answer(Depth(0, 0, 0))
-WAITING = Answer(Depth(5, 0, 0))
+EMPTY = QueueStatus(Depth(0, 0, 0))
+WAITING = QueueStatus(Depth(5, 0, 0))
 
 
-def said(queue: Answer, minutes: int = 15, expected: bool = True) -> list[str]:
+def said(queue: QueueStatus, minutes: int = 15, expected: bool = True) -> list[str]:
     return behind(status(queue, 10), timedelta(minutes=minutes), expected)
 
 
-def seen(queue: Answer, received: Received) -> Status:
+def seen(queue: QueueStatus, received: Received) -> Status:
     return replace(status(queue, 10), received=received)
 
 
@@ -32,8 +32,8 @@ def test_behind__nothing_waits__is_not() -> None:
 
 
 def test_behind__oldest_message__as_cloudwatch_says() -> None:
-    waiting = Answer(Depth(5, 0, 0), oldest_seconds=1200)
-    assert said(waiting) == ["the oldest message waits for 20 min"]
+    waiting = QueueStatus(Depth(5, 0, 0), oldest_seconds=1200)
+    assert said(waiting) == ["the oldest message has waited for 20 min"]
     assert said(waiting, minutes=30) == []
 
 
@@ -45,19 +45,19 @@ def test_behind__messages_received_lately__as_the_ledger_says() -> None:
 
 
 def test_behind__messages_that_nobody_receives__are() -> None:
-    assert said(WAITING) == ["5 messages wait, and none was ever received"]
+    assert said(WAITING) == ["5 messages wait, and no message was ever received"]
     file(before_now(hours=2))
     (one,) = said(WAITING)
-    assert one == "5 messages wait, and none was received for 2.0 h"
+    assert one == "5 messages wait, and no message was received for 2.0 h"
     assert said(WAITING, minutes=200) == []
     assert said(EMPTY) == []
-    assert said(Answer(Depth(5, 0, 0), oldest_seconds=30)) == [], "CloudWatch knows better"
+    assert said(QueueStatus(Depth(5, 0, 0), oldest_seconds=30)) == [], "CloudWatch knows better"
 
 
 def test_behind__queue_that_cannot_be_asked__is_where_there_is_one() -> None:
-    unknown = Answer(problem="SQS cannot be reached")
-    assert said(unknown) == ["the queue cannot be asked: SQS cannot be reached"]
-    assert said(Answer(problem="SQS_QUEUE_URL is not set"), expected=False) == []
+    unknown = QueueStatus(problem="SQS cannot be reached")
+    assert said(unknown) == ["the state of the queue is unknown: SQS cannot be reached"]
+    assert said(QueueStatus(problem="SQS_QUEUE_URL is not set"), expected=False) == []
 
 
 @pytest.mark.parametrize("waits_for", ["files", "parked", "nothing"])

@@ -16,7 +16,7 @@ from realtime.monitoring.status.lag import (
     lags,
     volumes,
 )
-from realtime.monitoring.status.lead_time import sooner
+from realtime.monitoring.status.lead_time import lead_times
 from tests.ledger_rows import NOW, OHIO, WYOMING, ago, file, run
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -118,19 +118,21 @@ def test_volumes__count_every_outcome_by_hour() -> None:
     ]
 
 
-def test_sooner__than_batch_import__is_the_end_of_the_run_minus_our_import() -> None:
+def test_lead_times__ended_run__end_of_run_minus_our_import() -> None:
     ended = run(ago(hours=9), ago(hours=1))
     for hours in (8, 6, 4):
         file(ago(hours=hours), run_id=ended.run_id)
     file(ago(hours=2), object_type="event", run_id=ended.run_id, to_commit=2 * 3600)
-    bills, events = sooner(DAY, NOW, [WYOMING])
+    bills, events = lead_times(DAY, NOW, [WYOMING])
     assert (bills.object_type, bills.files) == ("bill", 3)
-    assert (bills.sooner, bills.batch, bills.ours) == (5 * 3600 - 13, 5 * 3600, 13)
-    assert events.sooner == -3600 - 11, "visible after the scrape had ended"
-    assert [one.run_id for one in sooner(DAY, NOW, [WYOMING], by_run=True)] == [ended.run_id] * 2
+    assert (bills.lead, bills.batch_lag, bills.lag) == (5 * 3600 - 13, 5 * 3600, 13)
+    assert events.lead == -3600 - 11, "visible after the scrape had ended"
+    assert [one.run_id for one in lead_times(DAY, NOW, [WYOMING], by_run=True)] == [
+        ended.run_id
+    ] * 2
 
 
-def test_sooner__what_brought_no_news_or_was_mended_by_hand__is_left_out() -> None:
+def test_lead_times__unchanged_retried_or_other_jurisdiction__left_out() -> None:
     ended = run(ago(hours=9), ago(hours=1))
     file(ago(hours=8), run_id=ended.run_id, outcome=Outcome.UNCHANGED)
     file(ago(hours=8), run_id=ended.run_id, retried_at=ago(hours=2))
@@ -139,4 +141,4 @@ def test_sooner__what_brought_no_news_or_was_mended_by_hand__is_left_out() -> No
     file(ago(hours=8), run_id=going_on.run_id)
     old = run(ago(days=400), ago(days=399))
     file(ago(days=400), run_id=old.run_id, to_queue=3e7)
-    assert sooner(DAY, NOW, [WYOMING, OHIO]) == []
+    assert lead_times(DAY, NOW, [WYOMING, OHIO]) == []

@@ -10,7 +10,7 @@ from django.db import connection
 from bench import ledger as many
 from realtime.ledger import files as ledger_files
 from realtime.monitoring.status import file_lists, lag, run_states
-from realtime.monitoring.status.queue_depth import Answer
+from realtime.monitoring.status.queue_depth import QueueStatus
 from realtime.monitoring.status.snapshot import status
 
 FILES = 100_000
@@ -45,7 +45,7 @@ def test_status__of_a_large_ledger__reads_no_table_as_a_whole(
 
     def look() -> None:
         for whose in ("", BUSIEST):
-            found = status(Answer(), 10, whose)
+            found = status(QueueStatus(), 10, whose)
             assert found.lag is not None and found.lag.measured > 100
         lag.volumes(now - timedelta(hours=24), now, list(lag.jurisdictions()))
         file_lists.newest(BUSIEST)

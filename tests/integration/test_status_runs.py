@@ -51,7 +51,7 @@ def test_run__whose_files_have_not_all_come__is_blocked_by_them() -> None:
     state = only()
     assert state.state == State.BLOCKED
     assert state.missing == {"bill": 2, "event": 1}
-    assert state.why == "2 bill files have not come, 1 event files have not come"
+    assert state.why == "2 bill files missing, 1 event file missing"
 
 
 def test_run__with_parked_files__is_blocked_by_them() -> None:
@@ -59,7 +59,7 @@ def test_run__with_parked_files__is_blocked_by_them() -> None:
     bring(parked, 1)
     file(ago(hours=2), Outcome.DEFERRED, run_id=parked.run_id)
     state = only()
-    assert (state.state, state.parked, state.why) == (State.BLOCKED, 1, "1 files are parked")
+    assert (state.state, state.parked, state.why) == (State.BLOCKED, 1, "1 file parked")
 
 
 def test_run__behind_an_older_one_that_waits__is_blocked_by_it() -> None:
@@ -99,7 +99,7 @@ def test_run__complete__says_how_far_finalizing_it_is_and_what_failed() -> None:
         file(ago(hours=2), Outcome.FAILED, run_id=failed.run_id, reason=reason)
     state = only()
     assert (state.state, state.failed) == (State.COMPLETE, 2)
-    assert state.why == "2 failed files: nothing will be deleted"
+    assert state.why == "2 files failed, so nothing will be deleted"
     ScrapeRun.objects.update(step="bill")
     assert only().why == "being finalized: bill"
 

@@ -18,7 +18,7 @@ from realtime.management.abbreviations import jurisdictions
 from realtime.management.limits import positive
 from realtime.monitoring.status.as_json import as_dict
 from realtime.monitoring.status.queue_depth import ask
-from realtime.monitoring.status.read_only import reading
+from realtime.monitoring.status.read_only import read_only_transaction
 from realtime.monitoring.status.snapshot import Status, status
 from realtime.monitoring.status.staleness import behind
 
@@ -147,5 +147,5 @@ class _Looking:
         except DatabaseError as exc:
             line = " ".join(str(exc).split())
             raise Unavailable(f"the database cannot be reached: {line}") from exc
-        with database_needed(), reading():
+        with database_needed(), read_only_transaction():
             return status(queue, self._config.max_workers, self._jurisdiction_id, self._window)

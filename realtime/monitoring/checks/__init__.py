@@ -1,7 +1,7 @@
-"""System checks: what an installation lacks before it can run, and what it would run badly with.
+"""System checks: what is missing or misconfigured in an installation.
 
-They ask AWS and the database, so nothing runs them but `manage.py check --tag realtime` and
-`manage.py check --deploy`: `realtime.management.commands.check` registers them there.
+They query AWS and the database, so they run only with `manage.py check --tag realtime` or
+`--deploy`: `realtime.management.commands.check` registers them there.
 """
 
 from django.core.checks import register
@@ -12,6 +12,6 @@ TAG = "realtime"
 
 
 def register_all() -> None:
-    """Have Django's `check` run ours too, in this process. Repeatable."""
+    """Register our checks with Django in this process. Repeatable."""
     for check in (bucket.check_bucket, queue.check_queue, postgres.check_database):
         register(check, TAG)

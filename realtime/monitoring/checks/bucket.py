@@ -1,4 +1,4 @@
-"""The bucket, and what it announces."""
+"""Checks of the bucket: it exists, and does not notify for our own copies."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,15 +12,15 @@ from realtime.domain.errors import ConfigurationError
 from realtime.monitoring.checks.findings import Finding, ask
 
 SETTING = "S3_REALTIME_BASE"
-# What S3 calls a copy among the events of an object that was created.
+# The event types that include copies.
 _COPY = ("s3:ObjectCreated:*", "s3:ObjectCreated:Copy")
-# Where its notifications go; the last is a function, which every copy would start.
+# The kinds of notification targets; with the last, every copy would start a function.
 _TARGETS = ("QueueConfigurations", "TopicConfigurations", "LambdaFunctionConfigurations")
-_OURS = ("archived/", "failed/")
+_COPY_FOLDERS = ("archived/", "failed/")
 
 
 def check_bucket(**arguments: Any) -> list[CheckMessage]:
-    """Whether the bucket is there, and keeps what is archived to itself."""
+    """Check that the bucket exists and sends no notification for copies to archived/ or failed/."""
     config: Config = settings.REALTIME
     try:
         bucket = config.bucket
@@ -37,22 +37,23 @@ def check_bucket(**arguments: Any) -> list[CheckMessage]:
         return [Error(str(exc), id="realtime.E001")]
     except Finding as finding:
         return [finding.message]
-    return list(_announced_again(bucket, notifications))
+    return list(_notified_copies(bucket, notifications))
 
 
-def _announced_again(bucket: Bucket, notifications: Mapping[str, Any]) -> Iterator[CheckMessage]:
+def _notified_copies(bucket: Bucket, notifications: Mapping[str, Any]) -> Iterator[CheckMessage]:
     for configuration in (one for target in _TARGETS for one in notifications.get(target, [])):
         rules = configuration.get("Filter", {}).get("Key", {}).get("FilterRules", [])
         prefix = next((r["Value"] for r in rules if r["Name"].lower() == "prefix"), "")
         if not any(event in _COPY for event in configuration["Events"]):
             continue
-        # A prefix may cover a folder, or lie in it.
-        folders = [f"{bucket.prefix}{name}" for name in _OURS]
-        announced = [f for f in folders if f.startswith(prefix) or prefix.startswith(f)]
-        if announced:
+        # The rule's prefix may contain our folder, or lie inside it.
+        folders = [f"{bucket.prefix}{name}" for name in _COPY_FOLDERS]
+        notified = [f for f in folders if f.startswith(prefix) or prefix.startswith(f)]
+        if notified:
             yield Warning(
-                f"{SETTING}: the bucket announces our own copies to {' and '.join(announced)}",
-                hint="They are ignored, but each costs a message. Announce only"
+                f"{SETTING}: the bucket sends notifications for our own copies to"
+                f" {' and '.join(notified)}",
+                hint="Imports ignore them, but each costs a message. Notify only for"
                 " s3:ObjectCreated:Put and s3:ObjectCreated:CompleteMultipartUpload.",
                 id="realtime.W005",
             )

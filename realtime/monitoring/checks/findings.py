@@ -1,4 +1,4 @@
-"""How checks ask AWS: every refusal becomes a finding."""
+"""AWS calls of checks: every AWS error becomes a finding."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ _MISSING = {
 
 
 class Finding(Exception):
-    """A question that cannot be answered, and what that means."""
+    """A check could not read what it checks; `message` is the finding to report."""
 
     def __init__(self, message: CheckMessage) -> None:
         super().__init__(message.msg)
@@ -24,10 +24,10 @@ class Finding(Exception):
 
 
 def ask(setting: str, what: str, action: str, call: Callable[[], Any]) -> Any:
-    """The answer to `call`, which asks about `what` that `setting` names, by IAM's `action`.
+    """Return the result of `call`, which reads `what` (a bucket or queue named by `setting`).
 
-    Raises Finding: an error when there is no such thing or AWS does not answer, a warning when we
-    are not allowed to ask, since imports need no such permission.
+    Raises Finding: E002 when it does not exist; E004 when AWS does not answer or answers with
+    another error; warning W003 when IAM denies `action`, a permission that imports do not need.
     """
     try:
         return call()
@@ -38,8 +38,8 @@ def ask(setting: str, what: str, action: str, call: Callable[[], Any]) -> Any:
         if code in _REFUSED:
             raise Finding(
                 Warning(
-                    f"{setting}: not allowed to look at {what}, so it is not checked",
-                    hint=f"Give this role {action} on it, or check as somebody who has it.",
+                    f"{setting}: not allowed to inspect {what}, so it is not checked",
+                    hint=f"Allow {action} for this role, or run the check with a role that has it.",
                     id="realtime.W003",
                 )
             ) from exc

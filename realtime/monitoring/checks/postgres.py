@@ -1,4 +1,4 @@
-"""The database: reached directly, migrated, and open to what imports do."""
+"""Checks of the database: direct connection, encryption, migrations, privileges."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,12 +17,12 @@ from realtime.domain.errors import ConfigurationError, RealtimeError
 SETTING = "DATABASE_URL"
 _CHANGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 # Core's reference data, which imports only read.
-_ONLY_READ = {"Division"}
+_READ_ONLY = {"Division"}
 _SHOWN = 5
 
 
 def check_database(**arguments: Any) -> list[CheckMessage]:
-    """Whether imports can work with the database."""
+    """Check that imports can use the database."""
     config: Config = settings.REALTIME
     try:
         config.require_database()
@@ -45,8 +45,8 @@ def _pooler() -> Iterator[CheckMessage]:
     if pooler_check.is_in_between():
         yield Error(
             f"{SETTING} goes through a transaction pooler",
-            hint="Worker slots are session locks: name the database itself, or a port of the"
-            " pooler that pools sessions.",
+            hint="Worker slots are session locks. Connect to the database itself, or to a port of"
+            " the pooler in session mode.",
             id="realtime.E023",
         )
 
@@ -56,8 +56,8 @@ def _encryption() -> Iterator[CheckMessage]:
     info = connection.connection.info
     if not info.ssl_in_use and not is_local(info.host or ""):
         yield Warning(
-            f"{SETTING}: what is sent to {info.host} is not encrypted",
-            hint="Leave sslmode to its default here (require), or set it to verify-full.",
+            f"{SETTING}: the connection to {info.host} is not encrypted",
+            hint="Keep the default here (sslmode=require), or set sslmode=verify-full.",
             id="realtime.W024",
         )
 
@@ -77,7 +77,7 @@ def _migrations() -> Iterator[CheckMessage]:
     if "data" in behind:
         yield Warning(
             f"core's tables are not up to {behind['data']}, as the core installed here expects",
-            hint="Install the core that this database belongs to, or migrate it.",
+            hint="Install the version of core that this database has, or migrate the database.",
             id="realtime.W026",
         )
 
@@ -91,7 +91,7 @@ def _privileges() -> Iterator[CheckMessage]:
             table = model._meta.db_table
             if table not in existing:
                 continue
-            wanted = ("SELECT",) if model.__name__ in _ONLY_READ else _CHANGES
+            wanted = ("SELECT",) if model.__name__ in _READ_ONLY else _CHANGES
             cursor.execute(
                 "SELECT p FROM unnest(%s) p WHERE NOT has_table_privilege(%s, p)",
                 [list(wanted), connection.ops.quote_name(table)],

@@ -1,4 +1,4 @@
-"""The queue, and where it gives messages up."""
+"""Checks of the queue: it exists, and its redrive policy suits imports."""
 
 import json
 from typing import Any
@@ -12,12 +12,12 @@ from realtime.domain.errors import ConfigurationError
 from realtime.monitoring.checks.findings import Finding, ask
 
 SETTING = "SQS_QUEUE_URL"
-# Receiving a message often is no evidence against it: outages and busy jurisdictions count too.
+# Many receives do not prove a message bad: outages and busy jurisdictions cause receives too.
 _FEW_RECEIVES = 100
 
 
 def check_queue(**arguments: Any) -> list[CheckMessage]:
-    """Whether the queue is there, and gives nothing up lightly."""
+    """Check that the queue exists and has a dead-letter queue with a high `maxReceiveCount`."""
     config: Config = settings.REALTIME
     try:
         url = config.require_queue()
@@ -39,15 +39,16 @@ def check_queue(**arguments: Any) -> list[CheckMessage]:
         return [
             Warning(
                 f"{SETTING}: the queue has no redrive policy",
-                hint="Give it a dead-letter queue with a maxReceiveCount of 1000, a last net for"
-                " messages that no run can finish.",
+                hint="Give it a dead-letter queue with maxReceiveCount 1000, to catch messages that"
+                " no run can finish.",
                 id="realtime.W011",
             )
         ]
     if int(redrive["maxReceiveCount"]) < _FEW_RECEIVES:
         return [
             Warning(
-                f"{SETTING}: messages are given up after {redrive['maxReceiveCount']} receives",
+                f"{SETTING}: messages go to the dead-letter queue after"
+                f" {redrive['maxReceiveCount']} receives",
                 hint="Outages and busy jurisdictions count as receives: set maxReceiveCount to"
                 " 1000.",
                 id="realtime.W012",

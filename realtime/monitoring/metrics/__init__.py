@@ -1,1 +1,1 @@
-"""The figures of import runs, for whoever draws them over time."""
+"""Metrics of import runs, for CloudWatch and InfluxDB."""

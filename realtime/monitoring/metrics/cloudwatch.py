@@ -1,8 +1,8 @@
-"""Metrics as CloudWatch's embedded metric format: log lines that CloudWatch draws.
+"""Metrics in CloudWatch's embedded metric format: log lines from which CloudWatch makes metrics.
 
-Specified at docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring, "Specification: Embedded
-metric format". By hand: AWS's own library wants an HTTP client with an event loop, to speak to
-an agent that Lambda does not need.
+The format is specified at docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring, "Specification:
+Embedded metric format". AWS's own library is not used: it needs an asynchronous HTTP client for an
+agent that Lambda does not have.
 """
 
 import json
@@ -19,12 +19,12 @@ from realtime.monitoring.report import Report, Share
 logger = logging.getLogger(__name__)
 
 NAMESPACE = "OpenStatesRealtime"
-# The most values that a document may hold of one metric.
-_VALUES = 100
+# The format's limit of values for each metric in a document.
+_MAX_VALUES = 100
 
 
 def write(report: Report, now: datetime, output: IO[str]) -> None:
-    """Write `lines` to `output`, in Lambda standard output; what cannot be written is lost."""
+    """Write `lines` to `output`: on Lambda standard output. An OSError becomes a warning."""
     try:
         output.writelines(f"{line}\n" for line in lines(report, now))
         output.flush()
@@ -33,11 +33,11 @@ def write(report: Report, now: datetime, output: IO[str]) -> None:
 
 
 def lines(report: Report, now: datetime) -> Iterator[str]:
-    """What a run comes to: a line about all of it, and one for each jurisdiction it imported.
+    """The metrics of a run: one line for the whole run, and one for each of its jurisdictions.
 
-    Lags are given one by one, up to a hundred,
-    so that CloudWatch's percentiles are those of the objects and not of the runs. Types are no
-    dimension, since each would be charged for as a metric of its own; they are in the line.
+    Lags are single values, a sample of 100 when there are more, so that CloudWatch's percentiles
+    are over objects and not over runs. Object types are in the line but are no dimension: AWS
+    charges each combination of dimensions as a metric.
     """
     counts = {name.value: report.outcomes[name] for name in Outcome}
     figures = {
@@ -65,9 +65,9 @@ def _figures_of(share: Share) -> dict[str, tuple[Any, str]]:
 
 def _lag(lags: Sequence[float]) -> dict[str, tuple[Any, str]]:
     ordered = sorted(lags)
-    if len(ordered) > _VALUES:
-        step = (len(ordered) - 1) / (_VALUES - 1)
-        ordered = [ordered[round(number * step)] for number in range(_VALUES)]
+    if len(ordered) > _MAX_VALUES:
+        step = (len(ordered) - 1) / (_MAX_VALUES - 1)
+        ordered = [ordered[round(number * step)] for number in range(_MAX_VALUES)]
     return {"lag_seconds": ([round(lag, 3) for lag in ordered], "Seconds")} if ordered else {}
 
 

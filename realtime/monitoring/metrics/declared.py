@@ -1,4 +1,4 @@
-"""The metrics there are, and what a run makes of them."""
+"""The declared metrics, and their values for one import run."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -9,14 +9,14 @@ from openstates import metadata
 from realtime.models import APPLIED, Outcome
 from realtime.monitoring.report import Report, Share, percentile
 
-# What no jurisdiction that core knows is named by: nobody may make up values of a tag.
+# The tag for ids that core does not know, so that messages cannot create arbitrary tag values.
 UNKNOWN = "unknown"
 RESUMED = "resumed"
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A measurement, with all of its fields and tags."""
+    """A declared metric: InfluxDB's measurement, its fields and its tags."""
 
     name: str
     fields: tuple[str, ...]
@@ -28,32 +28,32 @@ OBJECTS = Metric(
     "objects",
     ("realtime_import",),
     ("jurisdiction",),
-    "objects that a run has imported, changed or not",
+    "objects that a run imported, changed or not",
 )
 LAG = Metric(
     "realtime_lag",
     ("p50", "p95"),
     ("jurisdiction",),
-    "seconds from scraped to visible, of a run's objects that are new or changed",
+    "seconds from scraped to visible, of the objects that a run inserted or updated",
 )
 FILES = Metric(
     "realtime_files",
     (*(outcome.value for outcome in Outcome), RESUMED),
     ("jurisdiction", "object_type"),
-    "files by what became of them",
+    "files by outcome",
 )
 QUEUE = Metric(
     "realtime_queue",
     ("oldest_received",),
     (),
-    "seconds since it was first sent, of the oldest message that a run received",
+    "age in seconds, since it was sent, of the oldest message that a run received",
 )
 METRICS = (OBJECTS, LAG, FILES, QUEUE)
 
 
 @dataclass(frozen=True)
 class Point:
-    """Values of one metric at one time, for one set of tags."""
+    """Values of one metric for one set of tags. Raises ValueError for undeclared fields or tags."""
 
     metric: Metric
     values: Mapping[str, int | float]
@@ -66,7 +66,7 @@ class Point:
 
 
 def points(report: Report) -> list[Point]:
-    """What a run comes to."""
+    """The metrics of a run."""
     found = [one for name, share in shares(report).items() for one in _points_of(name, share)]
     if report.oldest_received is not None:
         oldest = round(float(report.oldest_received), 3)
@@ -75,7 +75,7 @@ def points(report: Report) -> list[Point]:
 
 
 def shares(report: Report) -> dict[str, Share]:
-    """The shares of a run by the name of their jurisdiction, as core's metrics give it."""
+    """A run's shares by jurisdiction name, as core's own metrics name it; unknown ids add up."""
     named: dict[str, Share] = {}
     for jurisdiction_id, share in sorted(report.shares.items()):
         into = named.setdefault(name_of(jurisdiction_id), Share())
@@ -86,7 +86,7 @@ def shares(report: Report) -> dict[str, Share]:
 
 
 def name_of(jurisdiction_id: str) -> str:
-    """The name of a jurisdiction that core knows, UNKNOWN for any other."""
+    """The jurisdiction's name in core's metadata, UNKNOWN for any other id."""
     try:
         return str(metadata.lookup(jurisdiction_id=jurisdiction_id).name)
     except (KeyError, ValueError):
@@ -94,7 +94,7 @@ def name_of(jurisdiction_id: str) -> str:
 
 
 def imported(share: Share) -> int:
-    """Objects that are in the database because of this run."""
+    """How many files this run imported: inserted, updated, unchanged or resumed."""
     total = sum(share.types.values(), Counter[str]())
     return sum(total[name] for name in (*APPLIED, RESUMED))
 
@@ -105,7 +105,7 @@ def _points_of(name: str, share: Share) -> Iterator[Point]:
         yield Point(OBJECTS, {"realtime_import": count}, tags)
     p50, p95 = percentile(share.lags, 50), percentile(share.lags, 95)
     if p50 is not None and p95 is not None:
-        # A field of InfluxDB keeps the type that it first had.
+        # InfluxDB fixes a field's type at its first write: always write floats.
         yield Point(LAG, {"p50": float(p50), "p95": float(p95)}, tags)
     for object_type, counts in sorted(share.types.items()):
         values = {str(outcome): count for outcome, count in counts.items() if count}

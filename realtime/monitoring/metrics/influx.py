@@ -1,4 +1,4 @@
-"""Sends metrics to InfluxDB, as core does: by core's own `Instrumentation` and its settings."""
+"""Sends metrics to InfluxDB through core's own `Instrumentation`, with core's settings."""
 
 import logging
 import threading
@@ -11,39 +11,39 @@ from realtime.monitoring.metrics.declared import Point
 
 logger = logging.getLogger(__name__)
 
-# How long a run waits for the endpoint at most, in seconds.
-PATIENCE = 2.0
+# Seconds that a run waits for the endpoint.
+TIMEOUT = 2.0
 
 
 def send(points: Sequence[Point]) -> None:
-    """Send `points`; what cannot be sent within two seconds is lost, with a warning.
+    """Send `points`. Those not sent within 2 seconds are lost, with a warning. Never raises.
 
-    Never raises. For when `STATS_ENABLED` is set, without which core sends nothing.
+    Call it only when `STATS_ENABLED` is set: without it core sends nothing.
     """
     try:
         stats = _instrumentation()
     except Exception:
-        # Whatever core makes of its settings: no metric is worth an import.
+        # Core may raise anything for its settings; metrics must not fail an import.
         logger.warning("metrics not sent", extra=_about(points), exc_info=True)
         return
     if not stats.endpoint:
-        # Core itself would say nothing.
+        # Core would drop the points silently.
         cause = "STATS_ENDPOINT is not set"
         logger.warning("metrics not sent", extra={**_about(points), "cause": cause})
         return
-    # What hangs cannot be ended, only left behind: core's client takes ten seconds for a silent
-    # endpoint, and as long as it likes for a name that does not resolve.
+    # In a daemon thread, which can be abandoned: core's client waits 10 seconds for a silent
+    # endpoint, and without limit for a host name that does not resolve.
     sender = threading.Thread(
         target=copy_context().run, args=(_send, stats, points), name="metrics", daemon=True
     )
     sender.start()
-    sender.join(PATIENCE)
+    sender.join(TIMEOUT)
     if sender.is_alive():
-        logger.warning("metrics not sent in time", extra={**_about(points), "seconds": PATIENCE})
+        logger.warning("metrics not sent in time", extra={**_about(points), "seconds": TIMEOUT})
 
 
 def _instrumentation() -> Any:
-    # Its client of InfluxDB takes a second to load, and not every installation has it.
+    # Core's InfluxDB client takes a second to import, and may not be installed.
     from openstates.utils import instrument
 
     with _logging_left_alone(instrument.settings):
@@ -52,7 +52,7 @@ def _instrumentation() -> Any:
 
 @contextmanager
 def _logging_left_alone(core_settings: Any) -> Iterator[None]:
-    """Core sets up logging for the whole process when it makes an Instrumentation."""
+    """Keep core from reconfiguring the process's logging when it makes an Instrumentation."""
     before = core_settings.LOGGING
     core_settings.LOGGING = {"version": 1, "incremental": True}
     try:
@@ -69,7 +69,7 @@ def _send(stats: Any, points: Sequence[Point]) -> None:
                 for p in points
             ]
         )
-        # Core warns by itself of what it cannot write.
+        # Core logs its own warning for points it cannot write.
         stats.close()
     except Exception:
         logger.warning("metrics not sent", extra=_about(points), exc_info=True)

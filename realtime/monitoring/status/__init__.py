@@ -1,1 +1,1 @@
-"""What an operator needs to see. Every query reads by an index, never a whole table."""
+"""What `status_realtime` and the page show. Every query uses an index; none reads a whole table."""

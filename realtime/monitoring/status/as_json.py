@@ -6,7 +6,7 @@ from typing import Any
 
 from realtime.monitoring.status.file_lists import AT_MOST
 from realtime.monitoring.status.lag import Lag, Spread
-from realtime.monitoring.status.lead_time import Sooner
+from realtime.monitoring.status.lead_time import LeadTime
 from realtime.monitoring.status.run_states import RunState, State
 from realtime.monitoring.status.snapshot import Status
 
@@ -14,9 +14,9 @@ _PARTS = ("total", "to_queue", "to_receive", "to_commit")
 
 
 def as_dict(status: Status, behind: Sequence[str] | None = None) -> dict[str, Any]:
-    """Plain values: times as ISO 8601 in UTC, durations as seconds, null for what is unknown.
+    """The status as JSON values: times as ISO 8601 in UTC, durations in seconds, null for unknown.
 
-    `behind` is None when nobody asked.
+    `behind` holds the findings of `--max-age`; None when it was not given.
     """
     counts = status.run_counts
     return {
@@ -81,14 +81,14 @@ def as_dict(status: Status, behind: Sequence[str] | None = None) -> dict[str, An
             "by_hour": [{"hour": _time(one.hour), **_lag(one)} for one in status.lag_by_hour],
         },
         "sooner": {
-            "by_type": [_sooner(one) for one in status.sooner],
+            "by_type": [_lead_time(one) for one in status.lead_times],
             "by_run": [
                 {
                     "run_id": str(one.run_id),
                     "jurisdiction_id": one.jurisdiction_id,
-                    **_sooner(one),
+                    **_lead_time(one),
                 }
-                for one in status.sooner_by_run
+                for one in status.lead_times_by_run
             ],
         },
     }
@@ -141,13 +141,13 @@ def _lag(one: Lag) -> dict[str, Any]:
     }
 
 
-def _sooner(one: Sooner) -> dict[str, Any]:
+def _lead_time(one: LeadTime) -> dict[str, Any]:
     return {
         "type": one.object_type,
         "files": one.files,
-        "sooner_seconds": one.sooner,
-        "batch_lag_seconds": one.batch,
-        "lag_seconds": one.ours,
+        "sooner_seconds": one.lead,
+        "batch_lag_seconds": one.batch_lag,
+        "lag_seconds": one.lag,
     }
 
 

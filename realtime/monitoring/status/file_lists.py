@@ -1,4 +1,4 @@
-"""Files that want attention: parked, failed, not yet archived; and the newest ones."""
+"""Lists and counts of files: parked, failed, not yet archived, newest."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,10 +7,10 @@ from django.db import connection
 
 from realtime.models import File, Outcome
 
-# What is counted is counted up to here; more says no more.
+# Unarchived files are counted up to this number, to bound the query's cost.
 AT_MOST = 10_000
-# Columns that may hold a lot and that no list shows.
-_BULKY: tuple[str, ...] = ("traceback", "message")
+# Large columns that no list shows.
+_LARGE: tuple[str, ...] = ("traceback", "message")
 
 _PARKED = """
     SELECT jurisdiction_id, object_type, CASE WHEN reason = '' THEN detail ELSE '' END,
@@ -40,8 +40,11 @@ _UNARCHIVED = """
 
 @dataclass(frozen=True)
 class Parked:
-    """Parked files that wait for the same: `waiting_for` says in words what; empty, they were
-    failed, have been sent again, and wait for their messages. `since` is when the first came."""
+    """Parked files of one jurisdiction and type that wait for the same bill or session.
+
+    `waiting_for` names it in words. Empty means that the files had failed, were sent again, and
+    wait for the next import run. `since` is when the first of them was received.
+    """
 
     jurisdiction_id: str
     object_type: str
@@ -52,7 +55,7 @@ class Parked:
 
 @dataclass(frozen=True)
 class Failures:
-    """Failed files of one jurisdiction and reason that nobody has discarded."""
+    """Failed files of one jurisdiction and reason, without discarded ones."""
 
     jurisdiction_id: str
     reason: str
@@ -62,8 +65,11 @@ class Failures:
 
 @dataclass(frozen=True)
 class Unarchived:
-    """Files with a final outcome that have not left the bucket's root, and since when the oldest
-    has had it; at most the AT_MOST oldest of all jurisdictions are counted."""
+    """Files of one jurisdiction with a final outcome that `archive_realtime` has yet to move.
+
+    `since` is when the oldest got its outcome. Only the AT_MOST oldest files of all jurisdictions
+    together are counted.
+    """
 
     jurisdiction_id: str
     files: int
@@ -71,39 +77,44 @@ class Unarchived:
 
 
 def parked(jurisdiction_id: str = "") -> list[Parked]:
-    """What parked files wait for, those that have waited longest first; empty id: everywhere."""
+    """Parked files by what they wait for, longest wait first; empty id: all jurisdictions."""
     with connection.cursor() as cursor:
         cursor.execute(_PARKED, {"jurisdiction": jurisdiction_id})
         return [Parked(*row) for row in cursor.fetchall()]
 
 
 def failures(jurisdiction_id: str = "") -> list[Failures]:
-    """Failed files by jurisdiction and reason, most first; empty id: everywhere."""
+    """Failed files by jurisdiction and reason, most files first; empty id: all jurisdictions."""
     with connection.cursor() as cursor:
         cursor.execute(_FAILURES, {"jurisdiction": jurisdiction_id})
         return [Failures(*row) for row in cursor.fetchall()]
 
 
 def unarchived(jurisdiction_id: str = "") -> list[Unarchived]:
-    """Files that archive_realtime has yet to move, by jurisdiction; empty id: everywhere."""
+    """Files not yet archived, by jurisdiction; empty id: all jurisdictions."""
     with connection.cursor() as cursor:
         cursor.execute(_UNARCHIVED, {"jurisdiction": jurisdiction_id, "limit": AT_MOST})
         return [Unarchived(*row) for row in cursor.fetchall()]
 
 
 def newest(jurisdiction_id: str, limit: int = 50) -> list[File]:
-    """The files of a jurisdiction that got their outcome last, newest first, without their
-    tracebacks and messages."""
+    """A jurisdiction's files by the time of their final outcome, newest first.
+
+    Tracebacks and messages are deferred.
+    """
     files = File.objects.filter(jurisdiction_id=jurisdiction_id, imported_at__isnull=False)
-    return list(files.order_by("-imported_at").defer(*_BULKY)[:limit])
+    return list(files.order_by("-imported_at").defer(*_LARGE)[:limit])
 
 
 def failed(jurisdiction_id: str, reason: str = "", start: int = 0, limit: int = 50) -> list[File]:
-    """The failed files of exactly this jurisdiction that nobody has discarded, newest first from
-    number `start` on, without their tracebacks and messages; empty reason: whatever it is."""
+    """A jurisdiction's failed files that are not discarded, newest first, from offset `start` on.
+
+    An empty id means files of no jurisdiction; an empty reason means every reason. Tracebacks and
+    messages are deferred.
+    """
     found = File.objects.filter(
         jurisdiction_id=jurisdiction_id, outcome=Outcome.FAILED, discarded_at=None
     )
     if reason:
         found = found.filter(reason=reason)
-    return list(found.order_by("-imported_at", "-id").defer(*_BULKY)[start : start + limit])
+    return list(found.order_by("-imported_at", "-id").defer(*_LARGE)[start : start + limit])

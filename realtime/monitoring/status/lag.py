@@ -1,4 +1,4 @@
-"""How long files take from scraped to visible, and where they spend that time."""
+"""Lag: how long files take from scraped to visible, in total and by stage."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any
 
 from django.db import connection
 
-# Published later than this after it was scraped, a file is no news: somebody has published an old
-# scrape. It is counted, not measured.
+# A file published later than this after it was scraped belongs to an old scrape. It is counted as
+# `late`, not measured.
 LATE = timedelta(hours=24)
-# Clocks this close together agree.
+# Differences between clocks up to this are not called skewed.
 _SKEW = timedelta(seconds=2)
 
 JURISDICTION, TYPE, HOUR = "jurisdiction", "type", "hour"
@@ -21,7 +21,7 @@ _KEYS = {
 }
 _EMPTY = {JURISDICTION: "''", TYPE: "''", HOUR: "NULL::timestamptz"}
 
-# The conditions are those of the index realtime_file_visible, which answers all of it.
+# The WHERE clause repeats the condition of the index realtime_file_visible: an index-only scan.
 _LAGS = """
     WITH file AS (
       SELECT {keys}, scraped_at > queued_at + %(skew)s AS skewed,
@@ -42,9 +42,9 @@ _LAGS = """
     FROM file GROUP BY jurisdiction, type, hour ORDER BY jurisdiction, type, hour
 """
 _COUNTS = 8  # columns before the spreads
-# Faster than extract, which makes numerics.
+# date_part is faster than extract, which returns numeric.
 _SECONDS = "greatest(date_part('epoch', {until} - {since}), 0) AS {name}"
-# The database sorts once for both percentiles.
+# PostgreSQL sorts once for both percentiles.
 _SPREAD = """
     percentile_disc(0.5) WITHIN GROUP (ORDER BY {name})
       FILTER (WHERE NOT late AND NOT retried),
@@ -59,7 +59,7 @@ _PARTS = {
     "to_commit": ("received_at", "imported_at"),
 }
 
-# Hops from one jurisdiction to the next in the index, however many files each has.
+# A loose index scan: one index lookup for each jurisdiction, however many files it has.
 _JURISDICTIONS = """
     WITH RECURSIVE each (jurisdiction_id) AS (
       (SELECT jurisdiction_id FROM realtime_file ORDER BY jurisdiction_id LIMIT 1)
@@ -80,7 +80,7 @@ _JURISDICTIONS = """
 
 @dataclass(frozen=True)
 class Spread:
-    """Seconds: nearest-rank percentiles and the maximum; None when nothing was measured."""
+    """Nearest-rank percentiles and maximum, in seconds; None when nothing was measured."""
 
     p50: float | None = None
     p95: float | None = None
@@ -89,13 +89,15 @@ class Spread:
 
 @dataclass(frozen=True)
 class Lag:
-    """The files of one group that made something visible in a window, and how long they took.
+    """The lag of one group of files that became visible in a time window.
 
-    What is not grouped by is empty. `files` were inserted or updated, parked before or not.
-    `measured` are those of which `total` and its parts speak: all but `late` ones (published more
-    than a day after they were scraped) and `retried` ones (somebody had to mend something first).
-    `skewed` of the measured ones were scraped, by the scraper's clock, after they were queued; no
-    time is taken for less than zero.
+    Keys that were not grouped by are empty. `files` counts the inserted and updated files.
+    `measured` counts those that `total` and its parts cover: all but `late` ones (published more
+    than 24 hours after they were scraped) and `retried` ones. `skewed` counts measured files whose
+    scrape time, by the scraper's clock, is after their queue time. Negative times count as zero.
+
+    `total` runs from scraped to visible: `to_queue` until the message was sent, `to_receive` until
+    it was received, `to_commit` until the import was committed, time spent parked included.
     """
 
     jurisdiction_id: str
@@ -113,8 +115,10 @@ class Lag:
 
 
 def jurisdictions() -> dict[str, datetime | None]:
-    """The jurisdictions of the ledger, by id, and when each was last imported from (database time);
-    the empty id stands for files that say none."""
+    """Every jurisdiction id in the ledger, and the time of its newest import (database time).
+
+    The empty id stands for files without a jurisdiction. None: nothing was imported yet.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_JURISDICTIONS)
         return dict(cursor.fetchall())
@@ -131,7 +135,7 @@ _VOLUMES = """
 
 @dataclass(frozen=True)
 class Volume:
-    """How many files of a jurisdiction got an outcome, whichever, within an hour."""
+    """The number of files of a jurisdiction that got a final outcome within an hour."""
 
     jurisdiction_id: str
     hour: datetime
@@ -139,7 +143,7 @@ class Volume:
 
 
 def volumes(since: datetime, until: datetime, jurisdiction_ids: Collection[str]) -> list[Volume]:
-    """By jurisdiction and hour, from `since` to before `until` (aware, database time)."""
+    """Volumes by jurisdiction and hour, `since` inclusive, `until` exclusive (database time)."""
     with connection.cursor() as cursor:
         cursor.execute(
             _VOLUMES, {"since": since, "until": until, "jurisdictions": list(jurisdiction_ids)}
@@ -154,10 +158,10 @@ def lags(
     by: Sequence[str] = (),
     parts: bool = True,
 ) -> list[Lag]:
-    """The lags of what became visible from `since` to before `until` (aware, database time).
+    """The lags of files that became visible in a window, one for each group in order of its keys.
 
-    Grouped by any of JURISDICTION, TYPE and HOUR. Without `parts` only the total is measured, at
-    half the cost.
+    The window is `since` inclusive, `until` exclusive (aware, database time). `by` takes any of
+    JURISDICTION, TYPE and HOUR. Without `parts` only `total` is measured, at half the cost.
     """
     names = list(_PARTS) if parts else ["total"]
     statement = _LAGS.format(

@@ -1,4 +1,4 @@
-"""What batch import would have given for the same objects, beside what they got."""
+"""Lead time: how much sooner files became visible than by core's batch import."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from uuid import UUID
 
 from django.db import connection
 
-# Nothing of a run is imported before it began, so the index realtime_file_visible finds its files.
-# Batch import begins when the scrape has ended; how long it takes is not held against it.
-_SOONER = """
+# A run's files are imported after its start: that condition lets the index realtime_file_visible
+# find them. Batch import begins when the scrape ends; its own duration is not counted.
+_LEAD_TIMES = """
     SELECT {keys}, count(*),
-           percentile_disc(0.5) WITHIN GROUP (ORDER BY sooner),
-           percentile_disc(0.5) WITHIN GROUP (ORDER BY batch),
-           percentile_disc(0.5) WITHIN GROUP (ORDER BY ours)
+           percentile_disc(0.5) WITHIN GROUP (ORDER BY lead),
+           percentile_disc(0.5) WITHIN GROUP (ORDER BY batch_lag),
+           percentile_disc(0.5) WITHIN GROUP (ORDER BY lag)
     FROM (
       SELECT run.run_id, run.jurisdiction_id, file.object_type,
-             date_part('epoch', run.finished_at - file.imported_at) AS sooner,
-             date_part('epoch', run.finished_at - file.scraped_at) AS batch,
-             date_part('epoch', file.imported_at - file.scraped_at) AS ours
+             date_part('epoch', run.finished_at - file.imported_at) AS lead,
+             date_part('epoch', run.finished_at - file.scraped_at) AS batch_lag,
+             date_part('epoch', file.imported_at - file.scraped_at) AS lag
       FROM realtime_run AS run
       JOIN realtime_file AS file
         ON file.run_id = run.run_id AND file.jurisdiction_id = run.jurisdiction_id
@@ -36,36 +36,36 @@ _NO_RUN = "NULL::uuid"
 
 
 @dataclass(frozen=True)
-class Sooner:
-    """Of the files of runs that have ended, seconds, medians: how much sooner they became visible
-    than at the end of their run (negative: later), when batch import would have begun; and, from
-    scraping on, `batch` and `ours`.
+class LeadTime:
+    """Medians in seconds, over the files of ended runs.
 
-    `run_id` is None, and the other keys empty, where several are taken together.
+    `lead` is the time from a file's import to the end of its run, when batch import would have
+    begun; negative: batch import would have been sooner. `batch_lag` and `lag` run from scraped to
+    that end, and to our import. Keys that were not grouped by are None or empty.
     """
 
     run_id: UUID | None
     jurisdiction_id: str
     object_type: str
     files: int
-    sooner: float
-    batch: float
-    ours: float
+    lead: float
+    batch_lag: float
+    lag: float
 
 
-def sooner(
+def lead_times(
     since: datetime, until: datetime, jurisdiction_ids: Collection[str], by_run: bool = False
-) -> list[Sooner]:
-    """By type, and with `by_run` by run and jurisdiction, over the runs that ended from `since` to
-    before `until` (aware UTC).
+) -> list[LeadTime]:
+    """Lead times by type, with `by_run` also by run and jurisdiction, of the runs that ended in a
+    window: `since` inclusive, `until` exclusive (aware UTC).
 
-    Only what they inserted or updated; not what was retried, nor files published more than a day
+    Covers inserted and updated files, without retried ones and those published more than 24 hours
     after they were scraped.
     """
     keys = "run_id, jurisdiction_id" if by_run else f"{_NO_RUN}, ''"
     with connection.cursor() as cursor:
         cursor.execute(
-            _SOONER.format(keys=f"{keys}, object_type"),
+            _LEAD_TIMES.format(keys=f"{keys}, object_type"),
             {"since": since, "until": until, "jurisdictions": list(jurisdiction_ids)},
         )
-        return [Sooner(*row) for row in cursor.fetchall()]
+        return [LeadTime(*row) for row in cursor.fetchall()]

@@ -1,4 +1,4 @@
-"""What waits in the queue, asked of AWS for a few seconds at most."""
+"""The depth of the queue and the age of its oldest message, from AWS."""
 
 import threading
 from dataclasses import dataclass
@@ -12,18 +12,20 @@ from realtime.backends import clients
 from realtime.backends.sqs import Depth, SqsQueue
 from realtime.domain.errors import RealtimeError
 
-# Seconds for all of it; each request gives up sooner, but a name server may not.
+# Seconds for all requests together. Requests have shorter timeouts, but name lookups have none.
 LIMIT = 8.0
 _CONNECTING, _SILENCE = 2.0, 4.0
-# CloudWatch has a figure a minute, some minutes late; what is older is no longer so.
+# CloudWatch has one value a minute, some minutes late; older values are out of date.
 _RECENT = timedelta(minutes=5)
 _AWS = ("amazonaws.com", "amazonaws.com.cn")
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What AWS says. `problem` says in words why it says nothing (then `depth` is None);
-    `oldest_seconds` is how long the oldest message has waited, None when CloudWatch does not tell.
+class QueueStatus:
+    """The state of the queue. `depth` is None when it is unknown; `problem` then says why.
+
+    `oldest_seconds` is the age of the oldest message; None when CloudWatch does not give it, or
+    the queue has no message.
     """
 
     depth: Depth | None = None
@@ -31,12 +33,12 @@ class Answer:
     problem: str = ""
 
 
-def ask(url: str, limit: float = LIMIT) -> Answer:
-    """Ask about the queue at `url`. Never raises, and answers within `limit` seconds."""
+def ask(url: str, limit: float = LIMIT) -> QueueStatus:
+    """The state of the queue at `url`, within `limit` seconds. Never raises."""
     if not url:
-        return Answer(problem="SQS_QUEUE_URL is not set")
-    answers = [Answer(problem=f"SQS did not answer within {limit:g} seconds")]
-    # A daemon, so that a lookup that hangs keeps no process from ending.
+        return QueueStatus(problem="SQS_QUEUE_URL is not set")
+    answers = [QueueStatus(problem=f"SQS did not answer within {limit:g} seconds")]
+    # A daemon thread: a hanging name lookup must not keep the process from exiting.
     asking = threading.Thread(
         target=lambda: answers.append(_ask(url)), name="status-queue", daemon=True
     )
@@ -45,23 +47,23 @@ def ask(url: str, limit: float = LIMIT) -> Answer:
     return answers[-1]
 
 
-def _ask(url: str) -> Answer:
+def _ask(url: str) -> QueueStatus:
     try:
         client = _client("sqs")
         depth = SqsQueue(url, client).depth()
     except RealtimeError as exc:
-        return Answer(problem=" ".join(str(exc).split()))
+        return QueueStatus(problem=" ".join(str(exc).split()))
     if not depth.visible and not depth.in_flight:
-        return Answer(depth)
-    return Answer(depth, _oldest(url, client.meta.endpoint_url))
+        return QueueStatus(depth)
+    return QueueStatus(depth, _oldest(url, client.meta.endpoint_url))
 
 
 def _oldest(url: str, endpoint: str) -> float | None:
-    """Seconds, as CloudWatch's newest figure says; SQS itself does not tell."""
+    """The age of the oldest message in seconds: CloudWatch's newest value. SQS does not give it."""
     try:
         client = _client("cloudwatch")
-        if not _same(client.meta.endpoint_url, endpoint):
-            # Another service's queue is nothing that Amazon's CloudWatch could know.
+        if not _same_service(client.meta.endpoint_url, endpoint):
+            # Amazon's CloudWatch knows nothing of a queue of another service.
             return None
         now = datetime.now(UTC)
         found = client.get_metric_statistics(
@@ -74,7 +76,7 @@ def _oldest(url: str, endpoint: str) -> float | None:
             Statistics=["Maximum"],
         )
     except (RealtimeError, BotoCoreError, ClientError):
-        # Not allowed, or not there: what the ledger says has to do, and its reader is told so.
+        # Not allowed or not available: Status falls back to the ledger and names the source.
         return None
     points = sorted(found["Datapoints"], key=lambda point: point["Timestamp"])
     return float(points[-1]["Maximum"]) if points else None
@@ -84,6 +86,6 @@ def _client(service: str) -> Any:
     return clients.client(service, threads=1, attempts=1, connecting=_CONNECTING, silence=_SILENCE)
 
 
-def _same(one: str, other: str) -> bool:
+def _same_service(one: str, other: str) -> bool:
     hosts = [urlsplit(url).hostname or "" for url in (one, other)]
     return hosts[0] == hosts[1] or all(host.endswith(_AWS) for host in hosts)

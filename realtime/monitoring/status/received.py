@@ -1,12 +1,12 @@
-"""What the ledger alone says about the queue."""
+"""What the ledger knows of the queue: when files were received, and how long they had waited."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
 
-# "Lately": what was received within this time says how long messages wait.
-LATELY = timedelta(minutes=10)
+# The time spans of files received within this period tell how long messages wait now.
+_RECENT = timedelta(minutes=10)
 
 _RECEIVED = """
     SELECT (SELECT received_at FROM realtime_file ORDER BY id DESC LIMIT 1),
@@ -17,16 +17,16 @@ _RECEIVED = """
 
 @dataclass(frozen=True)
 class Received:
-    """When a file was first received last (None: never), and the longest that one of those
-    received within LATELY had waited, in seconds (None: none was)."""
+    """When the newest file was received (None: never), and the longest time in the queue of a file
+    received in the last 10 minutes, in seconds (None: there was none)."""
 
     newest: datetime | None
     waited_seconds: float | None
 
 
 def received(now: datetime) -> Received:
-    """As the ledger knows at `now`, the database's time."""
+    """The figures as of `now` (database time). Retried files do not count as waiting."""
     with connection.cursor() as cursor:
-        cursor.execute(_RECEIVED, {"since": now - LATELY})
+        cursor.execute(_RECEIVED, {"since": now - _RECENT})
         newest, waited = cursor.fetchone()
     return Received(newest, None if waited is None else max(waited, 0.0))

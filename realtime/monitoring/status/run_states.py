@@ -1,4 +1,4 @@
-"""What state each scrape run is in, and what keeps it from being final."""
+"""The state of each scrape run, and what blocks its finalization."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,8 +15,8 @@ from realtime.ledger import scrape_runs
 from realtime.ledger.scrape_runs import Arrival
 from realtime.models import Outcome, ScrapeRun
 
-# Answered by the index realtime_file_run_types. Our producer never uses a key twice; whether a run
-# is complete is not for these figures to say.
+# Uses the index realtime_file_run_types. Counts rows, not keys, which suits our producer: it never
+# uses a key twice. `scrape_runs.arrivals` decides whether a run is complete, not these figures.
 _COUNTS = """
     SELECT run_id, object_type, outcome, count(*)
     FROM realtime_file WHERE run_id = ANY(%(runs)s) GROUP BY 1, 2, 3
@@ -33,29 +33,29 @@ _NEWEST = """
       ORDER BY imported_at DESC LIMIT 1)
     FROM realtime_run AS run WHERE run_id = ANY(%(runs)s)
 """
-# Final and closed runs that are listed beside the open ones, at most.
-_RECENT = 500
+# The most final and closed runs that `recent_states` lists.
+_MAX_RECENT = 500
 
 
 class State(StrEnum):
-    """Where a scrape run is on its way."""
+    """The state of a scrape run."""
 
-    OPEN = "open"  # it goes on: it has not said that it ended
-    BLOCKED = "blocked"  # it has ended, and something keeps it from being finalized
+    OPEN = "open"  # its end has not been received
+    BLOCKED = "blocked"  # it has ended, but cannot be finalized yet
     COMPLETE = "complete"  # the next import_realtime or finalize_realtime finalizes it
-    FINAL = "final"
-    CLOSED = "closed"  # over, and nothing was deleted for it
+    FINAL = "final"  # finalized
+    CLOSED = "closed"  # finished without deleting anything
 
 
 @dataclass(frozen=True)
 class RunState:
-    """A scrape run and where it is.
+    """A scrape run, its state, and the counts of its files.
 
-    `came` of the `sent` files (by type; `sent` is empty until the run has ended) have an outcome,
-    `parked` of these one that is not final, and `failed` could not be imported, so that it will
-    delete nothing; `newest` is when the last of them was imported. `why` says in words what blocks
-    it, why it was closed, or how far finalizing it is. Of a run that is final or closed nothing is
-    counted.
+    `sent` and `came` count files by type: sent by the scraper (empty until the run has ended), and
+    received. Of the received ones `parked` wait, and `failed` failed in a way that keeps the run
+    from deleting anything. `newest` is the time of the last import. `why` says in words what blocks
+    the run, why it was closed, or how far its finalization is. `older` is the id of an older run
+    that must be finalized first. Files of final and closed runs are not counted.
     """
 
     run: ScrapeRun
@@ -70,15 +70,16 @@ class RunState:
 
     @property
     def missing(self) -> dict[str, int]:
-        """How many files of each type have not come, of a run that has ended."""
-        lacking = {name: count - self.came.get(name, 0) for name, count in self.sent.items()}
-        return {name: count for name, count in lacking.items() if count > 0}
+        """The number of files not yet received, by type; empty for an open run."""
+        left = {name: count - self.came.get(name, 0) for name, count in self.sent.items()}
+        return {name: count for name, count in left.items() if count > 0}
 
 
 def open_states(now: datetime, jurisdiction_id: str = "") -> list[RunState]:
-    """The runs that are open, blocked or complete, by start; `now` is the database's time."""
+    """The open, blocked and complete runs, oldest first; `now` is database time."""
     found = scrape_runs.open_runs(jurisdiction_id)
     there = scrape_runs.arrivals(found)
+    # A closed run that is complete after all is finalized like any other.
     live = [run for run in found if not run.closed_at or _is_complete(run, there)]
     counts = _counts(live)
     older: dict[str, ScrapeRun] = {}
@@ -108,9 +109,9 @@ def open_states(now: datetime, jurisdiction_id: str = "") -> list[RunState]:
 
 
 def recent_states(
-    since: datetime, jurisdiction_id: str = "", limit: int = _RECENT
+    since: datetime, jurisdiction_id: str = "", limit: int = _MAX_RECENT
 ) -> list[RunState]:
-    """The runs that became final or were closed since then (database time), newest first."""
+    """The runs finalized or closed since `since` (database time), latest start first."""
     over = ScrapeRun.objects.filter(Q(finalized_at__gte=since) | Q(closed_at__gte=since))
     if jurisdiction_id:
         over = over.filter(jurisdiction_id=jurisdiction_id)
@@ -118,7 +119,7 @@ def recent_states(
 
 
 def latest_states(now: datetime, jurisdiction_id: str, limit: int = 20) -> list[RunState]:
-    """The newest runs of a jurisdiction in whatever state, newest first."""
+    """A jurisdiction's newest runs in any state, newest first."""
     open_ones = {one.run.run_id: one for one in open_states(now, jurisdiction_id)}
     found = ScrapeRun.objects.filter(jurisdiction_id=jurisdiction_id).order_by("-started_at")
     return [open_ones.get(run.run_id) or _over(run) for run in found[:limit]]
@@ -160,23 +161,28 @@ def _state(
     if arrival is None:
         return State.OPEN, ""
     if not arrival.complete:
-        return State.BLOCKED, _lacking(run, arrival, counted)
+        return State.BLOCKED, _waiting_for(run, arrival, counted)
     if blocker is not None:
-        return State.BLOCKED, f"the older run {blocker.run_id} comes first"
+        return State.BLOCKED, f"the older run {blocker.run_id} must be finalized first"
     if run.attempts:
-        return State.BLOCKED, f"finalizing it broke {run.attempts} times, the log says why"
+        return State.BLOCKED, f"finalizing it failed {run.attempts} times; the log says why"
     why = f"being finalized: {run.step}" if run.step else ""
     if counted.failed and not why:
-        why = f"{counted.failed} failed files: nothing will be deleted"
+        why = f"{_files(counted.failed)} failed, so nothing will be deleted"
     return State.COMPLETE, why
 
 
-def _lacking(run: ScrapeRun, arrival: Arrival, counted: _Counted) -> str:
+def _waiting_for(run: ScrapeRun, arrival: Arrival, counted: _Counted) -> str:
     missing = RunState(run, State.BLOCKED, sent=run.objects_sent, came=counted.came).missing
-    told = [f"{count} {name} files have not come" for name, count in sorted(missing.items())]
+    parts = [f"{_files(count, name)} missing" for name, count in sorted(missing.items())]
     if arrival.parked:
-        told.append(f"{arrival.parked} files are parked")
-    return ", ".join(told)
+        parts.append(f"{_files(arrival.parked)} parked")
+    return ", ".join(parts)
+
+
+def _files(count: int, object_type: str = "") -> str:
+    words = [f"{count:,}", *filter(None, [object_type]), "file" if count == 1 else "files"]
+    return " ".join(words)
 
 
 def _is_complete(run: ScrapeRun, there: Mapping[UUID, Arrival]) -> bool:

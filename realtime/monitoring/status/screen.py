@@ -1,4 +1,4 @@
-"""Status as one screen, or as plain text where there is no terminal."""
+"""Status as one screen on a terminal, as plain text elsewhere."""
 
 from datetime import datetime
 from typing import Self, TextIO
@@ -10,17 +10,17 @@ from rich.table import Table
 from rich.text import Text
 
 from realtime.files.fetch import abbreviation_of
+from realtime.monitoring.status.durations import short_duration
 from realtime.monitoring.status.file_lists import AT_MOST, Failures, Parked
 from realtime.monitoring.status.lag import Lag
 from realtime.monitoring.status.run_states import RunState, State
 from realtime.monitoring.status.snapshot import Status
-from realtime.monitoring.status.staleness import minutes
 
 _PLAIN_WIDTH = 120
-# Rows of a list where there is no screen to fit.
-_ROWS = 20
-# Lines that are always there: the heading, the figures, and the heads of three tables.
-_FIXED = 20
+# Rows of each list in plain text.
+_PLAIN_ROWS = 20
+# Lines that are always shown: the heading, the figures and three table headings.
+_FIXED_LINES = 20
 _COLOURS = {
     State.OPEN: "cyan",
     State.BLOCKED: "yellow",
@@ -31,8 +31,11 @@ _COLOURS = {
 
 
 class Live:
-    """Shows status on `stream`. Within the `with` block, a terminal's screen is its own, and left
-    as it was before; anything that is no terminal gets plain text, one status after the other."""
+    """Shows status on `stream`.
+
+    A terminal gets a full screen that each status replaces, and is restored after the `with` block.
+    Anything else gets plain text, one status after the other.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         width = None if stream.isatty() else _PLAIN_WIDTH
@@ -50,21 +53,21 @@ class Live:
             self._live.stop()
 
     def show(self, status: Status | None, problem: str = "") -> None:
-        """The status; `problem` says why it is not newer, or is not there at all."""
+        """Show `status`. `problem` says why it is out of date, or None."""
         if self._live is None:
-            self._console.print(_screen(status, _ROWS, problem))
+            self._console.print(_screen(status, _PLAIN_ROWS, problem))
         else:
-            rows = max((self._console.height - _FIXED) // 3, 1)
+            rows = max((self._console.height - _FIXED_LINES) // 3, 1)
             self._live.update(_screen(status, rows, problem), refresh=True)
 
 
 def _screen(status: Status | None, rows: int, problem: str) -> RenderableType:
-    said = [Text(_clean(problem), style="bold red")] if problem else []
+    notice = [Text(_clean(problem), style="bold red")] if problem else []
     if status is None:
-        return Group(*said)
+        return Group(*notice)
     return Group(
         _heading(status),
-        *said,
+        *notice,
         _figures(status),
         _runs(status, rows),
         _waiting(status, rows),
@@ -73,11 +76,11 @@ def _screen(status: Status | None, rows: int, problem: str) -> RenderableType:
 
 
 def _heading(status: Status) -> RenderableType:
-    whose = abbreviation_of(status.jurisdiction_id) if status.jurisdiction_id else "all"
+    jurisdiction = abbreviation_of(status.jurisdiction_id) if status.jurisdiction_id else "all"
     hours = status.window.total_seconds() / 3600
     return Text.assemble(
         ("Open States realtime imports", "bold"),
-        f"  {_clean(whose)}  {status.at:%Y-%m-%d %H:%M:%S} UTC  (lag: last {hours:g} h)",
+        f"  {_clean(jurisdiction)}  {status.at:%Y-%m-%d %H:%M:%S} UTC  (lag: last {hours:g} h)",
     )
 
 
@@ -88,7 +91,7 @@ def _figures(status: Status) -> RenderableType:
     grid.add_row("queue", _queue(status))
     grid.add_row("workers", _workers(status))
     grid.add_row("lag", _lag_text(status.lag))
-    grid.add_row("sooner", _sooner(status))
+    grid.add_row("lead time", _lead_time(status))
     grid.add_row("runs", _run_counts(status))
     grid.add_row("files", _file_counts(status))
     return grid
@@ -98,74 +101,77 @@ def _queue(status: Status) -> Text:
     depth = status.queue.depth
     if depth is None:
         return Text(f"unknown: {_clean(status.queue.problem)}", style="red")
-    told = f"{depth.visible} visible, {depth.in_flight} in flight, {depth.delayed} delayed"
+    text = f"{depth.visible} visible, {depth.in_flight} in flight, {depth.delayed} delayed"
     seconds, source = status.oldest_message
     if source == "cloudwatch":
-        told += f", the oldest waits for {minutes(seconds or 0)}"
+        text += f"; the oldest has waited for {short_duration(seconds or 0)}"
     elif source == "ledger":
-        told += f", waits lately of up to {minutes(seconds or 0)}"
+        text += f"; longest wait in the last 10 min: {short_duration(seconds or 0)}"
     elif depth.visible or depth.in_flight:
-        told += ", age unknown"
-    return Text(told)
+        text += "; age unknown"
+    return Text(text)
 
 
 def _workers(status: Status) -> Text:
-    told = f"{len(status.workers)} of {status.slots} busy"
+    text = f"{len(status.workers)} of {status.slots} busy"
     busy = sorted(
         {abbreviation_of(one) for each in status.workers for one in each.jurisdiction_ids}
     )
-    return Text(f"{told}: {', '.join(map(_clean, busy))}" if busy else told)
+    return Text(f"{text}: {', '.join(map(_clean, busy))}" if busy else text)
 
 
 def _lag_text(lag: Lag | None) -> Text:
     if lag is None or not lag.measured:
         return Text("nothing became visible")
-    told = (
+    text = (
         f"p50 {_time(lag.total.p50)}, p95 {_time(lag.total.p95)}, max {_time(lag.total.max)}"
-        f" over {lag.measured:,} files (p50 of its parts: to queue {_time(lag.to_queue.p50)},"
-        f" to receive {_time(lag.to_receive.p50)}, to commit {_time(lag.to_commit.p50)})"
+        f" over {lag.measured:,} files (p50 by stage: publishing {_time(lag.to_queue.p50)},"
+        f" waiting in the queue {_time(lag.to_receive.p50)},"
+        f" importing {_time(lag.to_commit.p50)})"
     )
-    apart = [f"{n:,} {name}" for name in ("late", "retried", "skewed") if (n := getattr(lag, name))]
-    return Text(f"{told}; {', '.join(apart)}" if apart else told)
+    special = [
+        f"{n:,} {name}" for name in ("late", "retried", "skewed") if (n := getattr(lag, name))
+    ]
+    return Text(f"{text}; {', '.join(special)}" if special else text)
 
 
-def _sooner(status: Status) -> Text:
+def _lead_time(status: Status) -> Text:
     found = [
-        f"{one.object_type} files {minutes(abs(one.sooner))}"
-        f" {'sooner' if one.sooner >= 0 else 'later'}"
-        for one in status.sooner
+        f"{one.object_type} files {short_duration(abs(one.lead))}"
+        f" {'sooner' if one.lead >= 0 else 'later'}"
+        for one in status.lead_times
     ]
     if not found:
         return Text("no run has ended")
-    return Text(f"than batch import, median: {', '.join(found)}", style="green")
+    return Text(f"median, against batch import: {', '.join(found)}", style="green")
 
 
 def _run_counts(status: Status) -> Text:
     counts = status.run_counts
-    told = Text()
+    text = Text()
     for state in State:
-        told.append(f"{counts[state]} {state}", _COLOURS[state] if counts[state] else "")
-        told.append("  ")
-    return told
+        text.append(f"{counts[state]} {state}", _COLOURS[state] if counts[state] else "")
+        text.append("  ")
+    return text
 
 
 def _file_counts(status: Status) -> Text:
     parked = sum(one.files for one in status.parked)
     failed = sum(one.files for one in status.failures)
     unarchived = sum(one.files for one in status.unarchived)
-    many = "at least " if unarchived >= AT_MOST else ""
-    told = Text.assemble(
+    more = "at least " if unarchived >= AT_MOST else ""
+    text = Text.assemble(
         f"{parked:,} parked, ",
         (f"{failed:,} failed", "red" if failed else ""),
-        f", {many}{unarchived:,} not yet archived",
+        f", {more}{unarchived:,} not yet archived",
     )
     if status.unarchived:
-        told.append(f" (oldest {_ago(status.at, min(one.since for one in status.unarchived))})")
-    return told
+        text.append(f" (oldest {_ago(status.at, min(one.since for one in status.unarchived))})")
+    return text
 
 
 def _runs(status: Status, rows: int) -> RenderableType:
-    table = _table("run", "of", "state", "began", "files", "what is in the way")
+    table = _table("run", "jurisdiction", "state", "began", "files", "why")
     shown = status.runs[:rows]
     for one in shown:
         _add(
@@ -188,10 +194,10 @@ def _progress(one: RunState) -> str:
 
 
 def _waiting(status: Status, rows: int) -> RenderableType:
-    table = _table("what waits or failed", "of", "files", "since, newest")
+    table = _table("parked or failed", "jurisdiction", "files", "since, newest")
     failed = _failed(status)
     parked = [_parked(status, one) for one in status.parked]
-    # Each half of the list may use what the other leaves.
+    # Half of the rows each; either list may use rows that the other leaves free.
     first = parked[: max(rows // 2, rows - len(failed))]
     shown = [*first, *failed[: rows - len(first)]]
     for row in shown:
@@ -200,10 +206,10 @@ def _waiting(status: Status, rows: int) -> RenderableType:
 
 
 def _parked(status: Status, one: Parked) -> tuple[str, str, str, str]:
-    what = f"waits for {one.waiting_for}" if one.waiting_for else "was sent again"
-    whose = _clean(abbreviation_of(one.jurisdiction_id))
+    what = f"waiting for {one.waiting_for}" if one.waiting_for else "sent again"
+    jurisdiction = _clean(abbreviation_of(one.jurisdiction_id))
     since = f"since {_ago(status.at, one.since)}"
-    return _clean(f"{one.object_type} {what}"), whose, f"{one.files:,}", since
+    return _clean(f"{one.object_type} {what}"), jurisdiction, f"{one.files:,}", since
 
 
 def _failed(status: Status) -> list[tuple[str, str, str, str]]:
@@ -212,17 +218,17 @@ def _failed(status: Status) -> list[tuple[str, str, str, str]]:
         by_reason.setdefault(one.reason, []).append(one)
     rows = []
     for reason, some in sorted(by_reason.items(), key=lambda item: -sum(f.files for f in item[1])):
-        whose = f"{len(some)} jurisdictions"
+        jurisdiction = f"{len(some)} jurisdictions"
         if len(some) == 1:
-            whose = _clean(abbreviation_of(some[0].jurisdiction_id))
+            jurisdiction = _clean(abbreviation_of(some[0].jurisdiction_id))
         count = f"{sum(one.files for one in some):,}"
         newest = _ago(status.at, max(one.newest for one in some))
-        rows.append((_clean(f"failed: {reason}"), whose, count, newest))
+        rows.append((_clean(f"failed: {reason}"), jurisdiction, count, newest))
     return rows
 
 
 def _lags(status: Status, rows: int) -> RenderableType:
-    table = _table("lag of", "files", "p50", "p95", "max", "to queue", "to receive", "to commit")
+    table = _table("lag", "files", "p50", "p95", "max", "publishing", "in the queue", "importing")
     by_jurisdiction = sorted(
         status.lag_by_jurisdiction, key=lambda one: one.total.p95 or 0, reverse=True
     )
@@ -247,7 +253,7 @@ def _table(*titles: str) -> Table:
 
 
 def _add(table: Table, *cells: str | Text) -> None:
-    # What is scraped is text, whatever Rich would make of its brackets.
+    # As Text, so that Rich does not read brackets in scraped text as markup.
     table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 
 
@@ -258,15 +264,15 @@ def _with_rest(table: Table, rest: int) -> RenderableType:
 
 
 def _time(seconds: float | None) -> str:
-    return "" if seconds is None else minutes(seconds)
+    return "" if seconds is None else short_duration(seconds)
 
 
 def _ago(now: datetime, then: datetime) -> str:
-    return f"{minutes(max((now - then).total_seconds(), 0))} ago"
+    return f"{short_duration(max((now - then).total_seconds(), 0))} ago"
 
 
 def _clean(text: str) -> str:
-    # Scraped text may hold what moves a terminal's cursor.
+    # Scraped text may contain terminal control sequences.
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
     )

@@ -1,4 +1,4 @@
-"""Everything that status shows, as one value."""
+"""Everything that `status_realtime` shows, as of one moment."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from realtime.ledger import files as ledger_files
 from realtime.monitoring.status import file_lists, run_states, workers
 from realtime.monitoring.status.lag import HOUR, JURISDICTION, TYPE, Lag, jurisdictions, lags
-from realtime.monitoring.status.lead_time import Sooner, sooner
-from realtime.monitoring.status.queue_depth import Answer
+from realtime.monitoring.status.lead_time import LeadTime, lead_times
+from realtime.monitoring.status.queue_depth import QueueStatus
 from realtime.monitoring.status.received import Received, received
 from realtime.monitoring.status.run_states import RunState, State
 
@@ -17,21 +17,21 @@ WINDOW = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Status:
-    """What an operator needs to see, at one moment; times are the database's, aware UTC.
+    """The state of imports at `at`. Times are the database's, aware UTC.
 
-    Lag, `sooner`, and final and closed runs are of the `window` before; everything else is as it is
-    now. `jurisdiction_id` is empty for all of them; queue and workers are always of all.
+    Lags, lead times and finished runs cover the `window` before `at`; everything else is current.
+    An empty `jurisdiction_id` means all; the queue and the worker slots always cover all.
     """
 
     at: datetime
     window: timedelta
     jurisdiction_id: str
-    queue: Answer
+    queue: QueueStatus
     received: Received
     slots: int
     workers: list[workers.Worker]
     open_runs: list[RunState]
-    over_runs: list[RunState]
+    finished_runs: list[RunState]
     parked: list[file_lists.Parked]
     failures: list[file_lists.Failures]
     unarchived: list[file_lists.Unarchived]
@@ -39,13 +39,13 @@ class Status:
     lag_by_jurisdiction: list[Lag]
     lag_by_type: list[Lag]
     lag_by_hour: list[Lag]
-    sooner: list[Sooner]
-    sooner_by_run: list[Sooner]
+    lead_times: list[LeadTime]
+    lead_times_by_run: list[LeadTime]
 
     @property
     def runs(self) -> list[RunState]:
-        """Those that are not over, by start, then those that are, newest first."""
-        return [*self.open_runs, *self.over_runs]
+        """The unfinished runs, oldest first, then the final and closed ones, newest first."""
+        return [*self.open_runs, *self.finished_runs]
 
     @property
     def run_counts(self) -> Counter[State]:
@@ -54,10 +54,10 @@ class Status:
 
     @property
     def oldest_message(self) -> tuple[float | None, str]:
-        """How many seconds the oldest message has waited, and who says so.
+        """The age of the oldest message in seconds, and its source.
 
-        `cloudwatch`: it is the age of the oldest message. `ledger`: the longest that a file
-        received in the last ten minutes had waited. Empty: nobody can say, or there is none.
+        `cloudwatch`: the age of the oldest message in the queue. `ledger`: the longest time in the
+        queue of a file received in the last 10 minutes. Empty: unknown, or the queue is empty.
         """
         depth = self.queue.depth
         if depth is not None and not (depth.visible or depth.in_flight or depth.delayed):
@@ -70,17 +70,17 @@ class Status:
 
 
 def status(
-    queue: Answer, slots: int, jurisdiction_id: str = "", window: timedelta = WINDOW
+    queue: QueueStatus, slots: int, jurisdiction_id: str = "", window: timedelta = WINDOW
 ) -> Status:
-    """The status of everything, or of one jurisdiction; to be asked within `reading`.
+    """The status of all jurisdictions, or of one. Call it within `read_only_transaction`.
 
-    `queue` is what AWS has said, `slots` the workers that are allowed. Raises what the database
-    raises.
+    `queue` is the answer of `queue_depth.ask`, `slots` the maximum number of workers. Raises
+    Django's database errors.
     """
     now = ledger_files.database_now()
     since = now - window
     known = [one for one in jurisdictions() if jurisdiction_id in ("", one)]
-    all_of_it = lags(since, now, known)
+    overall = lags(since, now, known)
     return Status(
         at=now,
         window=window,
@@ -90,14 +90,14 @@ def status(
         slots=slots,
         workers=workers.busy(known),
         open_runs=run_states.open_states(now, jurisdiction_id),
-        over_runs=run_states.recent_states(since, jurisdiction_id),
+        finished_runs=run_states.recent_states(since, jurisdiction_id),
         parked=file_lists.parked(jurisdiction_id),
         failures=file_lists.failures(jurisdiction_id),
         unarchived=file_lists.unarchived(jurisdiction_id),
-        lag=all_of_it[0] if all_of_it else None,
+        lag=overall[0] if overall else None,
         lag_by_jurisdiction=lags(since, now, known, [JURISDICTION]),
         lag_by_type=lags(since, now, known, [TYPE]),
         lag_by_hour=lags(since, now, known, [HOUR]),
-        sooner=sooner(since, now, known),
-        sooner_by_run=sooner(since, now, known, by_run=True),
+        lead_times=lead_times(since, now, known),
+        lead_times_by_run=lead_times(since, now, known, by_run=True),
     )

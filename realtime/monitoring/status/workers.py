@@ -1,4 +1,4 @@
-"""Which worker slots are taken, and what each worker is doing."""
+"""Which worker slots are taken, and which jurisdictions each worker is importing."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from django.db import connection
 
 from realtime.backends.postgres import locks
 
-# What another user's session does is hidden from us, but not its locks.
+# PostgreSQL hides the activity of other users' sessions, but not their locks.
 _BUSY = """
     SELECT slot.objid::int, activity.backend_start,
            array(SELECT held.objid::bigint FROM pg_locks AS held
@@ -26,8 +26,8 @@ _BUSY = """
 
 @dataclass(frozen=True)
 class Worker:
-    """A taken slot, since when (None when that is hidden from us), and the jurisdictions that its
-    transaction imports at this moment."""
+    """A taken worker slot, since when (None when PostgreSQL hides it), and the jurisdictions whose
+    locks it holds: those it is importing now."""
 
     slot: int
     since: datetime | None
@@ -35,8 +35,8 @@ class Worker:
 
 
 def busy(jurisdiction_ids: Collection[str]) -> list[Worker]:
-    """The taken worker slots; of the jurisdictions under way, those among `jurisdiction_ids`."""
-    # PostgreSQL shows the number of a lock without its sign.
+    """The taken worker slots, by number. Names only jurisdictions among `jurisdiction_ids`."""
+    # pg_locks shows lock numbers unsigned.
     names = {locks.number(one) % 2**32: one for one in jurisdiction_ids}
     with connection.cursor() as cursor:
         cursor.execute(_BUSY, {"slots": locks.SLOTS, "jurisdictions": locks.JURISDICTIONS})

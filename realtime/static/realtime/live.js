@@ -1,11 +1,11 @@
-// Brings the page up to date every few seconds, until somebody pauses it. Without this it is the
-// same page, as of when it was loaded.
+// Refreshes the page every 5 seconds until it is paused. Without scripts the page is complete, as of
+// when it was loaded.
 "use strict";
 
 const SECONDS = 5;
 const button = document.getElementById("live");
 let running = true;
-let asked = false;
+let fetching = false;
 
 try { running = localStorage.getItem("realtime-live") !== "paused"; } catch { /* no storage */ }
 
@@ -19,11 +19,11 @@ function identity(element) {
 }
 
 async function refresh() {
-  if (!running || asked || document.hidden) return;
-  asked = true;
+  if (!running || fetching || document.hidden) return;
+  fetching = true;
   try {
     const response = await fetch(location.href, { headers: { Accept: "text/html" } });
-    // After a logout this is the login page: the reader shall see that, not an old overview.
+    // After a logout the answer is the login page: show that, not old figures.
     if (response.redirected) return location.reload();
     if (!response.ok) throw new Error(String(response.status));
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
@@ -43,7 +43,7 @@ async function refresh() {
   } catch {
     button.classList.add("lost");
   } finally {
-    asked = false;
+    fetching = false;
   }
 }
 
