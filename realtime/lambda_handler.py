@@ -1,8 +1,7 @@
-"""AWS Lambda's way in: translates events into management commands, and reports into answers.
+"""The AWS Lambda handler: runs management commands for events and returns their reports.
 
-Four events are understood: a schedule (or anything else that brings no records), an SQS batch, an
-S3 notification, and `{"housekeeping": true}`. What the commands guarantee holds here too; this
-module adds nothing.
+It takes four kinds of events: a schedule (or any event without records), an SQS batch, an S3
+notification, and `{"housekeeping": true}`. The guarantees are those of the commands.
 """
 
 import io
@@ -22,21 +21,25 @@ from realtime.process.logs import said_of_all
 
 logger = logging.getLogger(__name__)
 
-# Shares of the time that is left: for importing, then for archiving; the rest is Lambda's.
+# Shares of the remaining time: for importing, then for archiving. The rest is a reserve.
 _IMPORT, _ARCHIVE = 0.8, 0.6
-# What no message calls for, and each one's share of the time that the ones before it left.
+# Commands that housekeeping runs after an import of parked files, and each one's share of the time
+# that is left when it starts.
 _HOUSEKEEPING = ("finalize_realtime", "archive_realtime", "prune_realtime")
 _EACH = 0.5
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Run one import within the invocation's time, then archive; returns the import's report.
+    """Import within the invocation's remaining time, then archive; returns the import's report.
 
-    For an SQS batch the answer also names, under `batchItemFailures`, the messages that must come
-    again: Lambda deletes the others. An S3 notification is first sent on to the queue, so that its
-    files can be released or parked. Housekeeping sees to parked files, finalizes, archives and
-    prunes instead, and returns what each command reports, by its name. An exception means that
-    nothing was lost: Lambda, or the queue, delivers again.
+    - A schedule imports from the queue until it is empty.
+    - An SQS batch is imported as given. The answer also names, under `batchItemFailures`, the
+      messages to deliver again; Lambda deletes the others.
+    - An S3 notification is first sent on to the queue, so that its files can be released or parked.
+    - Housekeeping imports parked files that can be imported now and fails expired ones, then
+      finalizes, archives and prunes. It returns each command's report by the command's name.
+
+    After an exception nothing is lost: Lambda or the queue delivers the event again.
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
     django.setup()
@@ -48,7 +51,7 @@ def _handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     sources = {record.get("eventSource") for record in event.get("Records") or []}
     try:
         if event.get("housekeeping"):
-            # A run that is given no message sees to what is parked.
+            # A run without messages still handles parked files.
             none = {"messages": "-", "stdin": io.StringIO()}
             reports = {"import_realtime": _report("import_realtime", context, _EACH, **none)}
             return reports | {name: _report(name, context, _EACH) for name in _HOUSEKEEPING}
@@ -64,11 +67,11 @@ def _handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
         try:
             _call("archive_realtime", time_limit=_share(context, _ARCHIVE))
         except CommandError as exc:
-            # What was imported must not be delivered again for that; the next call archives it.
+            # Raising would deliver imported messages again. The next invocation archives the rest.
             about = {"action": "later", "cause": exc}
             logger.warning("archiving is left to the next invocation", extra=about)
     finally:
-        # A frozen instance would keep its worker slot for as long as it is kept.
+        # Lambda freezes the instance: an open connection would keep its worker slot meanwhile.
         connections.close_all()
     return report
 
@@ -82,7 +85,7 @@ def _report(command: str, context: Any, share: float, **options: Any) -> dict[st
 def _send_on(event: dict[str, Any]) -> None:
     queue = SqsQueue(settings.REALTIME.require_queue())
     if queue.send([json.dumps(event)]):
-        raise Unavailable("the queue refused the notification: Lambda must deliver it again")
+        raise Unavailable("the queue refused the notification; Lambda delivers it again")
 
 
 def _call(command: str, **options: Any) -> str:

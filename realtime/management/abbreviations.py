@@ -1,4 +1,4 @@
-"""What the commands share: jurisdictions given by their abbreviations."""
+"""Resolves the abbreviations given with `--jurisdiction`."""
 
 from collections.abc import Iterable
 

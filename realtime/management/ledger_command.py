@@ -1,4 +1,4 @@
-"""What the commands share that work with the ledger and AWS, and need no worker slot."""
+"""The base of commands that use the ledger and AWS but take no worker slot."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,14 +14,24 @@ from realtime.domain.config import Config
 from realtime.domain.errors import RealtimeError
 from realtime.management.limits import positive
 
+# For the end of a command's help.
+EXIT_STATUS = (
+    " Exit status: 0; 1 with one line on standard error when a setting is wrong, or the database or"
+    " AWS cannot be reached."
+)
+
 
 class LedgerCommand(BaseCommand):
-    """A command whose every error is one line, and which leaves no connection behind."""
+    """A command that reports every expected error as one line and closes its connection."""
 
     requires_system_checks: list[str] = []
 
     def add_json(self, parser: CommandParser, what: str = "counts") -> None:
-        parser.add_argument("--json", action="store_true", help=f"print the {what} as JSON, last")
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help=f"print the {what} as one JSON object on the last line",
+        )
 
     def add_jurisdiction(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -29,7 +39,7 @@ class LedgerCommand(BaseCommand):
             action="append",
             default=[],
             metavar="ABBR",
-            help="only this jurisdiction's files (repeatable; usa for Congress)",
+            help="only files of this jurisdiction, such as wy, or usa for Congress (repeatable)",
         )
 
     def add_time_limit(self, parser: CommandParser) -> None:
@@ -37,14 +47,14 @@ class LedgerCommand(BaseCommand):
             "--time-limit",
             type=positive,
             metavar="SECONDS",
-            help="stop after about SECONDS; the next call goes on",
+            help="stop after about this many seconds; the next call continues (default: no limit)",
         )
 
     @contextmanager
     def database(self) -> Iterator[Config]:
-        """The settings, for work with the database, whose connection is closed afterwards.
+        """Yield the settings for a block that uses the database; close its connection afterwards.
 
-        Raises CommandError when they are wrong or the database or AWS cannot be reached.
+        Raises CommandError when a setting is wrong, or the database or AWS cannot be reached.
         """
         config: Config = settings.REALTIME
         try:
@@ -63,8 +73,9 @@ class LedgerCommand(BaseCommand):
     def print_counts(
         self, counts: Mapping[str, Any], as_json: bool, nothing: str, before: str = ""
     ) -> None:
+        """Print the counts that are not zero after `before`; `nothing` when all are zero."""
         if as_json:
             self.stdout.write(json.dumps(counts))
         else:
-            told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-            self.stdout.write(f"{before}{told}" if told else nothing)
+            text = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+            self.stdout.write(f"{before}{text}" if text else nothing)

@@ -155,7 +155,7 @@ def test_crontab__its_commands__run_with_the_settings_of_the_file(
     assert len(said) == 4
     assert "received" in said[0], said
     assert "nothing to move" in said[1]
-    assert "nothing to forget" in said[3]
+    assert "nothing to delete" in said[3]
 
 
 def test_units__their_commands__are_the_crontab_s() -> None:

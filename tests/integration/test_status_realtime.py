@@ -207,7 +207,7 @@ def test_max_age__behind__prints_the_status_and_exits_with_one(mail: Mail) -> No
     assert "1 bill file missing" in line
     assert figures(mail, "--max-age", "90")["behind"] == []
     assert figures(mail)["behind"] is None
-    with pytest.raises(CommandError, match="leave --watch away"):
+    with pytest.raises(CommandError, match="cannot be combined with --watch"):
         said(mail, "--max-age", "90", "--watch")
 
 

@@ -1,4 +1,4 @@
-"""Moves imported files out of the bucket's root."""
+"""`manage.py archive_realtime`: moves finished files to archived/ and failed/."""
 
 import sys
 from collections import Counter
@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from realtime.backends.s3 import S3Store
 from realtime.files import archive
 from realtime.management.abbreviations import jurisdictions
-from realtime.management.ledger_command import LedgerCommand
+from realtime.management.ledger_command import EXIT_STATUS, LedgerCommand
 from realtime.management.limits import deadline
 
 _NAMES = (archive.ARCHIVED, archive.FAILED, archive.DELETED, archive.GONE, archive.LATER)
@@ -17,8 +17,9 @@ _NAMES = (archive.ARCHIVED, archive.FAILED, archive.DELETED, archive.GONE, archi
 
 class Command(LedgerCommand):
     help = (
-        "Move imported files to archived/, and those that can never be imported to failed/, so"
-        " that they are not processed again. Can be killed and repeated at any time."
+        "Move imported files to archived/YYYY-MM-DD/ and failed files to failed/. Run it every few"
+        " minutes, from cron or a timer. An original is deleted only after its copy is verified."
+        " Safe to kill and to repeat." + EXIT_STATUS
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,4 +38,4 @@ class Command(LedgerCommand):
 
     def _progress(self, counts: Counter[str]) -> None:
         if sys.stderr.isatty():
-            self.stderr.write(f"{sum(counts.values())} files looked at", ending="\r")
+            self.stderr.write(f"{sum(counts.values())} files processed", ending="\r")

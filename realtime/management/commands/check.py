@@ -1,4 +1,4 @@
-"""Django's `check`, which here also knows the checks that ask AWS and the database."""
+"""`manage.py check`: Django's, with our checks of AWS and the database."""
 
 from typing import Any
 
@@ -8,8 +8,10 @@ from realtime.monitoring import checks
 
 
 class Command(check.Command):
-    """As Django's. With `--tag realtime` or `--deploy` ours run too; nothing else runs them, so
-    that no command starts later for them."""
+    """Django's `check`; `--tag realtime` and `--deploy` also run our checks.
+
+    Nothing else runs ours, so that they delay no other command.
+    """
 
     def handle(self, *app_labels: Any, **options: Any) -> None:
         if options["deploy"] or options["list_tags"] or checks.TAG in (options["tags"] or ()):

@@ -1,4 +1,4 @@
-"""Finalizes scrape runs that are complete."""
+"""`manage.py finalize_realtime`: finalizes complete scrape runs."""
 
 import json
 import sys
@@ -13,35 +13,38 @@ from realtime.backends.s3 import S3Store
 from realtime.finalization.finalize import Finalized, finalize_anyway, finalize_complete
 from realtime.finalization.state_machine import Means, OutOfTime
 from realtime.ledger import scrape_runs
-from realtime.management.ledger_command import LedgerCommand
+from realtime.management.ledger_command import EXIT_STATUS, LedgerCommand
 from realtime.management.limits import deadline
 from realtime.models import ScrapeRun
 
 
 class Command(LedgerCommand):
     help = (
-        "Finalize the scrape runs that are complete: settle every reference between their files,"
-        " delete the vote events that were not scraped again, and mark such events as deleted."
-        " import_realtime does so too; this command needs no free worker. Can be killed and"
-        " repeated at any time."
+        "Finalize complete scrape runs: link the references between their files, delete vote events"
+        " that were not scraped again, and mark such events as deleted. import_realtime does the"
+        " same. Use this command when all workers are busy, or with --run to see what a run waits"
+        " for. Safe to kill and to repeat." + EXIT_STATUS + " Also 1 when --run was not finalized."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--run", type=_run_id, metavar="ID", help="only this run; say what it waits for"
+            "--run",
+            type=_run_id,
+            metavar="ID",
+            help="finalize only this run, or say what it waits for",
         )
         parser.add_argument(
             "--force",
             action="store_true",
-            help="with --run: although files of it failed or have not come. What it lacks is then"
-            " taken for gone: vote events are deleted, events marked",
+            help="with --run: finalize it although files failed or are missing. Vote events that"
+            " the run did not bring are deleted, and such events are marked as deleted",
         )
         self.add_time_limit(parser)
         self.add_json(parser, "runs")
 
     def handle(self, **options: Any) -> None:
         if options["force"] and not options["run"]:
-            raise CommandError("--force needs --run: name the run to finalize whatever it lacks")
+            raise CommandError("--force needs --run: name the run to finalize")
         done: list[Finalized] = []
         with self.database() as config:
             means = Means(
@@ -60,7 +63,7 @@ class Command(LedgerCommand):
         for problem in means.problems:
             self.stderr.write(f"not finalized: {problem}")
         if options["run"] and means.problems:
-            raise CommandError(f"--run {options['run']} was not finalized, see above")
+            raise CommandError(f"--run {options['run']} was not finalized: see above")
 
     def _finalize(self, means: Means, run_id: uuid.UUID | None, force: bool) -> Iterable[Finalized]:
         if run_id is None:
@@ -74,14 +77,14 @@ class Command(LedgerCommand):
             self.stderr.write(f"{run_id} was finalized at {run.finalized_at:%Y-%m-%d %H:%M} UTC")
             return []
         if waits := scrape_runs.why_not(run):
-            raise CommandError(f"--run {run_id}: {waits}; --force finalizes it all the same")
+            raise CommandError(f"--run {run_id}: {waits}; --force finalizes it anyway")
         return self._only(run, means)
 
     def _only(self, run: ScrapeRun, means: Means) -> Iterable[Finalized]:
         older = [one.run_id for one in scrape_runs.waited_for_by(run)]
         if older:
             names = ", ".join(str(run_id) for run_id in older)
-            raise CommandError(f"--run {run.run_id}: an older run comes first: {names}")
+            raise CommandError(f"--run {run.run_id}: an older run must be finalized first: {names}")
         return finalize_complete(means, only=run)
 
     def _print(self, done: list[Finalized], as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""Imports what the queue says has been scraped: one bounded run."""
+"""`manage.py import_realtime`: one import run."""
 
 import json
 import signal
@@ -24,12 +24,15 @@ from realtime.monitoring.report import Report
 
 class Command(BaseCommand):
     help = (
-        "Take messages from the queue, import the files they name into core's database, and"
-        " acknowledge them. Safe to start at any time, as often as you like: when all workers"
-        " are busy it says so and exits 0."
+        "Receive messages from the queue, import the files they name into core's database, and"
+        " acknowledge them. Run it every few minutes, from cron, a timer or Lambda. Safe to start"
+        " at any time: when all workers are busy it says so and exits 0. With --directory it"
+        " imports a folder instead, to find out why files fail. Exit status: 0 when the run did its"
+        " work, even if files failed; 1 with one line on standard error when a setting is wrong, or"
+        " the database or AWS cannot be reached."
     )
     requires_system_checks: list[str] = []
-    # For those who call the command from Python, the Lambda handler for one.
+    # Passed by callers in Python, such as the Lambda handler.
     stealth_options = ("stdin",)
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,42 +40,53 @@ class Command(BaseCommand):
             "--max-messages",
             type=positive,
             metavar="N",
-            help="take at most N messages (default: REALTIME_MAX_MESSAGES, 300)",
+            help="receive at most N messages (default: REALTIME_MAX_MESSAGES, else 300)",
         )
         parser.add_argument(
             "--time-limit",
             type=positive,
             metavar="SECONDS",
-            help="finish within SECONDS: commit what is done, release the rest",
+            help="finish within this many seconds: commit what is done and release the other"
+            " messages (default: no limit)",
         )
         parser.add_argument(
             "--until-empty",
             action="store_true",
-            help="go on, N messages at a time, until none come; delayed ones are not waited for",
+            help="repeat, --max-messages at a time, until the queue is empty; do not wait for"
+            " delayed messages",
         )
         parser.add_argument(
             "--importer",
             choices=[BULK, CORE],
             default=BULK,
-            help="which importers write the rows: the set-based ones (default), or core's own,"
-            " which take ten times as long and are there to compare with",
+            help="which importers write the rows: bulk, the set-based ones (default), or core's"
+            " own, which write the same rows with many times the statements, for comparison",
         )
         parser.add_argument(
             "--messages",
             metavar="-",
             choices=["-"],
-            help="take messages from standard input instead of the queue: Lambda's SQS event, or"
-            " one JSON object a line; they are not deleted from any queue",
+            help="read messages from standard input instead of the queue: Lambda's SQS event, or"
+            " one JSON object a line; no message is deleted from any queue",
         )
         parser.add_argument(
             "--directory",
             type=Path,
             metavar="DIR",
-            help="import the scraped files or people in DIR, with no queue and no bucket, and say"
-            " what is wrong with each that fails (-v 2: with the traceback); DIR stays as it is",
+            help="import the scraped files or people's YAML in this folder, without queue and"
+            " bucket, and say why each failed file fails (-v 2: with traceback). The folder is not"
+            " changed. Needs --jurisdiction",
         )
-        parser.add_argument("--jurisdiction", metavar="ABBR", help="whose files those in DIR are")
-        parser.add_argument("--json", action="store_true", help="print the report as JSON, last")
+        parser.add_argument(
+            "--jurisdiction",
+            metavar="ABBR",
+            help="jurisdiction of the files in --directory, such as wy",
+        )
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="print the report as one JSON object on the last line",
+        )
 
     def handle(self, **options: Any) -> str | None:
         config: Config = settings.REALTIME
@@ -95,7 +109,7 @@ class Command(BaseCommand):
         self, config: Config, options: Mapping[str, Any], must_stop: Callable[[], bool]
     ) -> Report:
         if options["jurisdiction"]:
-            raise CommandError("--jurisdiction goes with --directory; messages name their own")
+            raise CommandError("--jurisdiction goes with --directory: messages name their own")
         inbox = self._inbox(config, options["messages"], options.get("stdin"))
         store = S3Store(config.bucket.name)
         limits = import_run.Limits(
@@ -111,13 +125,15 @@ class Command(BaseCommand):
     def _import_directory(
         self, config: Config, options: Mapping[str, Any], must_stop: Callable[[], bool]
     ) -> Report:
-        # Only this needs what it loads.
+        # Imported here to keep runs from the queue fast to start.
         from realtime.consumer import directory
 
         if options["messages"] or options["max_messages"] or options["until_empty"]:
-            raise CommandError("--directory takes no messages: leave out the options about them")
+            raise CommandError(
+                "--directory takes no messages: omit --messages, --max-messages and --until-empty"
+            )
         if not options["jurisdiction"]:
-            raise CommandError("--jurisdiction is missing: say whose files they are")
+            raise CommandError("--directory needs --jurisdiction")
         [(abbr, jurisdiction_id)] = jurisdictions([options["jurisdiction"]]).items()
 
         def tell(failure: directory.Failure) -> None:
@@ -150,7 +166,7 @@ class Command(BaseCommand):
 
 
 def _stop_on_signals(stop: threading.Event) -> dict[int, Any]:
-    # Lambda and tests call the command from threads, where signals cannot be handled.
+    # Python allows signal handlers only in the main thread; callers may use another.
     if threading.current_thread() is not threading.main_thread():
         return {}
     return {

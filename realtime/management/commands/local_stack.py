@@ -1,4 +1,4 @@
-"""`manage.py local_stack`: the embedded stack, for as long as one wants it."""
+"""`manage.py local_stack`: keeps the embedded stack running until interrupted."""
 
 import shlex
 import signal
@@ -15,13 +15,17 @@ from realtime.devstack.page import OPERATOR, LocalPage
 
 
 class Command(BaseCommand):
-    """Runs PostgreSQL, S3 and SQS until SIGINT or SIGTERM, then exits with status 0.
+    """Runs PostgreSQL, S3 and SQS until SIGINT or SIGTERM.
 
-    Standard output is for `eval`: `export NAME=value` lines, then `ready`. Nothing is left
-    running or on disk afterwards, wherever the interruption came.
+    Leaves nothing running and nothing on disk, even when interrupted while starting.
     """
 
-    help = "Run the embedded PostgreSQL, S3 and SQS until interrupted"
+    help = (
+        "Run an embedded PostgreSQL, S3 and SQS until interrupted, for experiments and development:"
+        " database migrated, bucket and queue created. Standard output is for eval: lines of"
+        " `export NAME=value`, then `ready`. All data is removed at the end. Exit status: 0 after"
+        " SIGINT or SIGTERM, 1 with one line on standard error when it cannot start."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -29,13 +33,13 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="ABBR",
-            help="load core's reference data of this jurisdiction (repeatable)",
+            help="load core's reference data for this jurisdiction, such as wy (repeatable)",
         )
         parser.add_argument(
             "--people",
             type=Path,
             metavar="FOLDER",
-            help="load the people in this folder of the people repository",
+            help="load people from this folder of the people repository",
         )
         parser.add_argument(
             "--page",
@@ -43,7 +47,7 @@ class Command(BaseCommand):
             nargs="?",
             const=8000,
             metavar="PORT",
-            help="serve the operators' page too, at this port of 127.0.0.1 (8000)",
+            help="also serve the operators' page on this port of 127.0.0.1 (default: 8000)",
         )
 
     def handle(
@@ -51,7 +55,7 @@ class Command(BaseCommand):
     ) -> None:
         self._interrupted = False
         self._interruptible = False
-        # Both explicitly: a shell's background jobs begin with SIGINT ignored.
+        # Set both: a shell starts background jobs with SIGINT ignored.
         signal.signal(signal.SIGINT, self._interrupt)
         signal.signal(signal.SIGTERM, self._interrupt)
         try:
@@ -95,7 +99,7 @@ class Command(BaseCommand):
         self.stdout.write("ready")
         self.stdout.flush()
         self._progress("running; press Ctrl-C to stop")
-        # An interruption that was swallowed on its way, as in a finalizer, still counts.
+        # The flag also covers a KeyboardInterrupt that was swallowed, as in a finalizer.
         while not self._interrupted:
             signal.pause()
 
@@ -110,7 +114,7 @@ class Command(BaseCommand):
             self._progress(f"loaded {database.load_people(people)} people")
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        # Starting and stopping take a second or two, and are safe only as a whole.
+        # Starting and stopping take a second or two and must not be interrupted.
         self._interrupted = True
         if self._interruptible:
             self._interruptible = False

@@ -1,4 +1,4 @@
-"""Keeps the ledger small."""
+"""`manage.py prune_realtime`: deletes old rows of the ledger."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,15 +7,16 @@ from django.core.management.base import CommandError, CommandParser
 
 from realtime.ledger import files as ledger_files
 from realtime.ledger import retention
-from realtime.management.ledger_command import LedgerCommand
+from realtime.management.ledger_command import EXIT_STATUS, LedgerCommand
 from realtime.management.limits import deadline, positive
 
 
 class Command(LedgerCommand):
     help = (
-        "Delete the ledger's rows of scrape runs that have been final for --days, and of files of"
-        " no run that were imported that long ago. Core's tables are not touched. Can be killed and"
-        " repeated at any time."
+        "Delete old rows of the ledger, to keep it small: scrape runs finalized or closed more than"
+        " --days ago, once a newer run is final, with their files; and files of no run imported"
+        " that long ago. Core's tables are not touched. Run it daily. Safe to kill and to repeat."
+        + EXIT_STATUS
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -24,8 +25,9 @@ class Command(LedgerCommand):
             type=positive,
             default=30,
             metavar="N",
-            help="keep what is younger (default: 30); keep at least as long as the queue keeps its"
-            " messages, since what is forgotten would be imported again",
+            help="keep rows younger than this many days (default: 30). Use at least the queue's"
+            " retention period: a message that comes again after its row was deleted is imported"
+            " again, and failed files can no longer be retried",
         )
         self.add_time_limit(parser)
         self.add_json(parser)
@@ -38,4 +40,4 @@ class Command(LedgerCommand):
                 raise CommandError(f"--days {options['days']}: {exc}") from exc
             counts = retention.prune(before, deadline(options["time_limit"]))
         figures = {name: counts[name] for name in ("files", "runs", "messages")}
-        self.print_counts(figures, options["json"], "nothing to forget", before="forgotten: ")
+        self.print_counts(figures, options["json"], "nothing to delete", before="deleted: ")

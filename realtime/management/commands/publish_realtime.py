@@ -1,4 +1,4 @@
-"""`manage.py publish_realtime`: publish files that exist already."""
+"""`manage.py publish_realtime`: publishes existing files."""
 
 import time
 import uuid
@@ -18,27 +18,43 @@ from realtime.producer.producer import SPOOL_FOLDER, Producer
 
 
 class Command(BaseCommand):
-    """Exits with status 1, after publishing the rest, when something was not published."""
+    """Publishes the other files when some cannot be published."""
 
-    help = "Publish scraped files, people's YAML or spooled files; needs no database"
+    help = (
+        "Publish existing files: a folder scraped by core, people's YAML, or files that a scrape"
+        " kept in _realtime_spool/ because S3 or SQS did not answer. Uploads each file, then sends"
+        " its message. Spooled files are removed once sent. Needs no database. Exit status: 0; 1"
+        " after publishing the rest when some file was not published, or when a setting is wrong."
+    )
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="file or folder")
+        parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a file or folder")
         parser.add_argument(
-            "--jurisdiction", metavar="ABBR", help="whose files they are; spooled files know it"
+            "--jurisdiction",
+            metavar="ABBR",
+            help="jurisdiction of the files, such as wy; not needed for spooled files",
         )
         parser.add_argument(
-            "--run", action="store_true", help="publish as a scrape run, with its end"
+            "--run",
+            action="store_true",
+            help="publish the files as one complete scrape run, which is then finalized as after a"
+            " scrape",
         )
         parser.add_argument(
             "--archive",
             action=BooleanOptionalAction,
             default=False,
-            help="ask for the files to be archived once imported",
+            help="ask the importer to archive the files, even with FILE_ARCHIVING_ENABLED=false",
         )
-        parser.add_argument("--shuffle", type=int, metavar="SEED", help="in random order")
-        parser.add_argument("--json", action="store_true", help="end with one JSON object")
+        parser.add_argument(
+            "--shuffle", type=int, metavar="SEED", help="publish in random order, with this seed"
+        )
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="print the report as one JSON object on the last line",
+        )
 
     def handle(
         self,
@@ -58,7 +74,8 @@ class Command(BaseCommand):
             raise CommandError(str(exc)) from exc
         self._print(report, json)
         if report.problems:
-            raise CommandError(f"{len(report.problems)} problems, see above")
+            count = len(report.problems)
+            raise CommandError(f"{count} {'problem' if count == 1 else 'problems'}: see above")
 
     def _publish(
         self,
@@ -71,13 +88,13 @@ class Command(BaseCommand):
     ) -> None:
         base = settings.REALTIME.bucket
         store, queue = S3Store(base.name), SqsQueue(settings.REALTIME.require_queue())
-        whose = publish_files.jurisdiction(abbr) if abbr else None
+        jurisdiction = publish_files.jurisdiction(abbr) if abbr else None
         selection = publish_files.select(paths, report)
-        if selection.files and whose is None:
-            raise CommandError("--jurisdiction is missing: say whose files they are")
+        if selection.files and jurisdiction is None:
+            raise CommandError("--jurisdiction is missing: the files do not name theirs")
         for folder in selection.spools:
             publish_files.publish_spool(store, queue, base, folder, report)
-        if whose is None or not selection.files:
+        if jurisdiction is None or not selection.files:
             return
         producer = Producer(
             store, queue, base, Path(SPOOL_FOLDER).absolute(), uuid.uuid4() if run else None
@@ -85,7 +102,7 @@ class Command(BaseCommand):
         publish_files.publish(
             producer,
             selection.files,
-            whose,
+            jurisdiction,
             report,
             file_archiving_enabled=archive,
             shuffle=shuffle,
@@ -94,7 +111,7 @@ class Command(BaseCommand):
 
     def _print(self, report: publish_files.Published, as_json: bool) -> None:
         for path in report.skipped:
-            self.stderr.write(f"{path} is skipped: it is no scraped file and no person")
+            self.stderr.write(f"{path} skipped: not a scraped file and not a person's YAML")
         for problem in report.problems:
             self.stderr.write(problem)
         types = ", ".join(f"{count} {name}" for name, count in sorted(report.types.items()))
@@ -106,7 +123,7 @@ class Command(BaseCommand):
 
 
 class _Progress:
-    """Counts on standard error: in place on a terminal, else in a line every few seconds."""
+    """Shows progress on standard error: in place on a terminal, else one line every 5 seconds."""
 
     def __init__(self, stream: OutputWrapper, total: int) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Sends failed files again."""
+"""`manage.py retry_realtime`: sends failed files again."""
 
 from typing import Any
 
@@ -8,16 +8,17 @@ from realtime.backends.s3 import S3Store
 from realtime.backends.sqs import SqsQueue
 from realtime.files import redrive
 from realtime.management.abbreviations import jurisdictions
-from realtime.management.ledger_command import LedgerCommand
+from realtime.management.ledger_command import EXIT_STATUS, LedgerCommand
 
 _NAMES = (redrive.RETRIED, redrive.LATER, redrive.GONE, redrive.REFUSED)
 
 
 class Command(LedgerCommand):
     help = (
-        "Put failed files back and send them again, once what failed them has been mended. They"
-        " keep their place in the scrape order, so that an old file does not replace a newer one."
-        " Can be killed and repeated at any time."
+        "Send failed files again, once the cause of their failure is fixed: put them back to their"
+        " keys and send their messages. They keep their place in the scrape order, so that an old"
+        " file does not replace a newer one. Without options all failed files are sent. Safe to"
+        " kill and to repeat." + EXIT_STATUS
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -27,7 +28,7 @@ class Command(LedgerCommand):
             action="append",
             default=[],
             metavar="KEY",
-            help="only this file: its full key, before or after it was moved to failed/, or its"
+            help="only this file: its full key, before or after the move to failed/, or its file"
             " name (repeatable)",
         )
         self.add_json(parser)

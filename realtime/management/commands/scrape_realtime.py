@@ -1,4 +1,4 @@
-"""`manage.py scrape_realtime`: core's scrape, published as it goes."""
+"""`manage.py scrape_realtime`: core's scrape; each object is published as it is scraped."""
 
 import argparse
 import sys
@@ -11,13 +11,16 @@ from realtime.producer import scrape
 
 
 class Command(BaseCommand):
-    """All arguments are core's own: `scrape_realtime MODULE [scraper [k=v …]] [options]`."""
+    """Takes core's own arguments: `scrape_realtime MODULE [scraper [k=v …]] [options]`."""
 
-    help = "Run core's scrape and publish each object as it is scraped; needs no database"
+    help = (
+        "Run core's scrape with core's own arguments, and publish each object as it is scraped:"
+        " MODULE [scraper [k=v ...]] [options]. Needs no database."
+    )
     requires_system_checks: list[str] = []
 
     def run_from_argv(self, argv: list[str]) -> None:
-        # Django's own options would take names that core's mean otherwise.
+        # Bypass Django's parser: its own options clash with core's.
         sys.exit(scrape.main(argv[2:], f"{argv[0]} {argv[1]}"))
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,4 +1,4 @@
-"""Shows what an operator needs to see."""
+"""`manage.py status_realtime`: the state of imports, for people and monitors."""
 
 import json
 import time
@@ -30,9 +30,11 @@ _EVERY = 5
 
 class Command(BaseCommand):
     help = (
-        "Show how long files take from scraped to visible, what waits and why: the queue, the"
-        " workers, scrape runs, parked and failed files. Reads only, takes no worker, and works"
-        " with the database alone when AWS cannot be reached."
+        "Show the state of imports: the queue, the workers, lag from scraped to visible, scrape"
+        " runs and what blocks them, parked, failed and unarchived files. Only reads, takes no"
+        " worker slot, and shows the rest when AWS cannot be reached. Exit status: 0; 1 with one"
+        " line on standard error when a setting is wrong, the database cannot be reached or, with"
+        " --max-age, imports are behind; 130 when interrupted."
     )
     requires_system_checks: list[str] = []
 
@@ -40,14 +42,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--jurisdiction",
             metavar="ABBR",
-            help="only this jurisdiction (usa for Congress); queue and workers are always of all",
+            help="only this jurisdiction, such as wy, or usa for Congress; queue and workers always"
+            " cover all",
         )
         parser.add_argument(
             "--hours",
             type=positive,
             default=24,
             metavar="N",
-            help="lag, and the runs that are over, of the last N hours (default: 24)",
+            help="show lag, and final and closed runs, of the last N hours (default: 24)",
         )
         parser.add_argument(
             "--watch",
@@ -55,37 +58,37 @@ class Command(BaseCommand):
             type=positive,
             const=_EVERY,
             metavar="SECONDS",
-            help=f"show it again every SECONDS (default: {_EVERY}) until interrupted, through"
-            " outages of the database and of AWS",
+            help=f"repeat every SECONDS (default: {_EVERY}) until interrupted, also while the"
+            " database or AWS cannot be reached",
         )
         parser.add_argument(
             "--max-age",
             type=positive,
             metavar="MINUTES",
-            help="for a monitor: exit with status 1 when something has waited for longer, a"
-            " message in the queue or a scrape run that has ended; docs/operations.md says exactly",
+            help="for a monitor: exit with status 1 when a message in the queue, or an ended scrape"
+            " run that is not final, has waited longer than this; docs/operations.md has details",
         )
         parser.add_argument(
-            "--json", action="store_true", help="print the status as one JSON object, last"
+            "--json", action="store_true", help="print one JSON object on the last line"
         )
 
     def handle(self, **options: Any) -> None:
         config: Config = settings.REALTIME
         if options["watch"] and options["max_age"]:
-            raise CommandError("--max-age answers once: leave --watch away")
+            raise CommandError("--max-age cannot be combined with --watch")
         try:
             config.require_database()
             named = [options["jurisdiction"]] if options["jurisdiction"] else []
-            look = _Looking(
+            read_status = _StatusReader(
                 config,
                 next(iter(jurisdictions(named).values()), ""),
                 timedelta(hours=options["hours"]),
             )
             if options["watch"]:
                 with suppress(KeyboardInterrupt):
-                    self._watch(look, options["watch"], options["json"])
+                    self._watch(read_status, options["watch"], options["json"])
                 return
-            found = look()
+            found = read_status()
         except RealtimeError as exc:
             raise CommandError(str(exc)) from exc
         except KeyboardInterrupt as exc:
@@ -93,21 +96,22 @@ class Command(BaseCommand):
         finally:
             if config.has_database:
                 connection.close()
-        late = None
+        findings = None
         if options["max_age"]:
-            late = behind(found, timedelta(minutes=options["max_age"]), bool(config.queue_url))
+            findings = behind(found, timedelta(minutes=options["max_age"]), bool(config.queue_url))
         if options["json"]:
-            self.stdout.write(json.dumps(as_dict(found, late)))
+            self.stdout.write(json.dumps(as_dict(found, findings)))
         else:
             self._live().show(found)
-        if late:
-            raise CommandError(f"behind by more than {options['max_age']} min: {'; '.join(late)}")
+        if findings:
+            sentences = "; ".join(findings)
+            raise CommandError(f"behind by more than {options['max_age']} min: {sentences}")
 
-    def _watch(self, look: "_Looking", seconds: int, as_json: bool) -> None:
+    def _watch(self, read_status: "_StatusReader", seconds: int, as_json: bool) -> None:
         if as_json:
             while True:
                 try:
-                    self.stdout.write(json.dumps(as_dict(look())))
+                    self.stdout.write(json.dumps(as_dict(read_status())))
                     self.stdout.flush()
                 except Unavailable as exc:
                     self.stderr.write(str(exc))
@@ -116,23 +120,23 @@ class Command(BaseCommand):
             last: Status | None = None
             while True:
                 try:
-                    last = look()
+                    last = read_status()
                     live.show(last)
                 except Unavailable as exc:
                     live.show(last, problem=str(exc))
                 time.sleep(seconds)
 
     def _live(self) -> "Live":
-        # The other ways to look need none of it.
+        # Imported here: --json does not need Rich.
         from realtime.monitoring.status.screen import Live
 
-        # Rich ends its lines itself.
+        # Rich writes its own line ends.
         self.stdout.ending = ""
         return Live(cast(TextIO, self.stdout))
 
 
-class _Looking:
-    """Asks AWS, then the database. Raises Unavailable when the latter cannot be reached."""
+class _StatusReader:
+    """Reads the status from AWS, then the database. Raises Unavailable for the database only."""
 
     def __init__(self, config: Config, jurisdiction_id: str, window: timedelta) -> None:
         self._config = config
