@@ -1,11 +1,11 @@
-"""Core's SCRAPE_OUTPUT_HANDLER plug-in: publishes each object the moment it is scraped.
+"""Core's SCRAPE_OUTPUT_HANDLER plug-in: publishes each object as it is scraped.
 
     SCRAPE_OUTPUT_HANDLER=realtime.output_handler os-update --scrape wy bills
 
-needs `S3_REALTIME_BASE`, `SQS_QUEUE_URL` and AWS credentials, no Django settings and no database;
-scraped files are not written to disk. Core does not say when a scrape ends, so the files published
-that way belong to no run; `os-update-realtime` makes it one. Without `--scrape` core goes on to
-import what it finds on disk, which is nothing: that is the operator's affair.
+needs `S3_REALTIME_BASE`, `SQS_QUEUE_URL` and AWS credentials, but no Django settings and no
+database. Scraped files are not written to disk. Core does not tell a plug-in that a scrape has
+ended, so these files belong to no scrape run; use `os-update-realtime` for one. Pass `--scrape`:
+without it core goes on to import the files on disk, of which there are none.
 """
 
 import atexit
@@ -33,16 +33,16 @@ from realtime.domain.scraped_object import parse_key
 from realtime.producer.producer import SPOOL_FOLDER, File, Jurisdiction, Producer
 
 VARIABLE = "SCRAPE_OUTPUT_HANDLER"
-# Seconds to go on publishing when the process ends without a word about success.
-PATIENCE_AT_EXIT = 60.0
+# Seconds to go on publishing when the process exits.
+GRACE_AT_EXIT = 60.0
 
 logger = logging.getLogger(__name__)
 
 
 class Session:
-    """What all handlers of a process share: one producer, and so one run.
+    """The producer that all handlers of a process share, so that their files share one run.
 
-    `file_archiving_enabled` asks for archiving whatever the scraper itself says.
+    `file_archiving_enabled` asks for archiving even when the scraper does not.
     """
 
     def __init__(self, producer: Producer, file_archiving_enabled: bool = False) -> None:
@@ -55,7 +55,7 @@ _session_lock = threading.Lock()
 
 
 class Handler:
-    """Core makes one for each scraper and session of a scrape, and gives it each object."""
+    """Core creates one for each scraper and legislative session, and passes it each object."""
 
     def __init__(self, scraper: Any) -> None:
         """Raises ConfigurationError when a setting is missing or wrong."""
@@ -64,13 +64,13 @@ class Handler:
         self._jurisdiction = jurisdiction_of(scraper.jurisdiction, scraper.datadir)
 
     def handle(self, obj: Any) -> None:
-        """Publish a scrape object; waits while too many are on their way.
+        """Publish a scraped object; waits while too many files are in flight.
 
-        Raises core's ScrapeValueError, and publishes nothing, when the object breaks core's schema
-        in a strict scrape. Otherwise core warns of it after this returns.
+        In a strict scrape, an object that violates core's schema is not published, and core's
+        ScrapeValueError is raised. Otherwise core warns of it after this returns.
         """
         scraped_at = datetime.now(UTC)
-        # Core validates only after it has handed the object over, too late to take it back.
+        # Core validates only after this call, when the object would be published already.
         if self._scraper.strict_validation:
             obj.validate()
         body = json.dumps(obj.as_dict(), cls=JSONEncoderPlus).encode()
@@ -85,9 +85,9 @@ class Handler:
 
 @contextmanager
 def publishing(file_archiving_enabled: bool) -> Iterator[Session]:
-    """While the block runs, every scrape of this process is published through one session.
+    """Publish every scrape of this process within the block through one session.
 
-    The block closes the session's producer. Raises ConfigurationError before the block.
+    The block itself must close the session's producer. Raises ConfigurationError before it begins.
     """
     global _session
     before = os.environ.get(VARIABLE)
@@ -108,8 +108,8 @@ def publishing(file_archiving_enabled: bool) -> Iterator[Session]:
 def jurisdiction_of(state: Any, datadir: str) -> Jurisdiction:
     """The jurisdiction of core's `state`, scraped into `datadir`.
 
-    Core names that folder after the scraper's module, whose last part is the abbreviation; a
-    folder that cannot be one gives way to core's metadata.
+    Core names that folder after the scraper's module, whose last part is the abbreviation. When it
+    is no valid abbreviation, core's metadata gives one.
     """
     abbr = os.path.basename(os.path.normpath(datadir)).rpartition(".")[2]
     try:
@@ -123,7 +123,7 @@ def _shared_session() -> Session:
     global _session
     with _session_lock:
         if _session is None:
-            # Nobody will say that this scrape ended, and a run without an end would wait for it.
+            # No run id: a run whose end is never sent would stay open.
             _session = Session(_producer(run_id=None))
             atexit.register(_close_at_exit, _session)
             _exit_on_sigterm()
@@ -131,7 +131,7 @@ def _shared_session() -> Session:
 
 
 def _producer(run_id: uuid.UUID | None) -> Producer:
-    # Core logs everything to the terminal; one line for each request would drown the scrape.
+    # Core logs everything to the terminal: AWS clients' lines for each request would drown it.
     for name in ("boto3", "botocore", "s3transfer", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
     settings = config.load(os.environ)
@@ -140,14 +140,14 @@ def _producer(run_id: uuid.UUID | None) -> Producer:
         logger.info(
             "%s: publishing as this run", run_id, extra={"action": "run-started", "run_id": run_id}
         )
-    # The producer retries by itself, and wants to know soon that it must.
+    # The producer has its own retries: boto3's would only delay them.
     store = S3Store(bucket.name, clients.client("s3", s3.THREADS, attempts=1))
     queue = SqsQueue(queue_url, clients.client("sqs", sqs.THREADS, attempts=1))
     return Producer(store, queue, bucket, Path(SPOOL_FOLDER).absolute(), run_id)
 
 
 def _exit_on_sigterm() -> None:
-    # By default SIGTERM ends the process without a word to atexit.
+    # By default SIGTERM ends the process without running atexit handlers.
     main = threading.current_thread() is threading.main_thread()
     if main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
@@ -155,6 +155,6 @@ def _exit_on_sigterm() -> None:
 
 def _close_at_exit(session: Session) -> None:
     try:
-        session.producer.close(PATIENCE_AT_EXIT)
+        session.producer.close(GRACE_AT_EXIT)
     except RealtimeError as exc:
         print(f"error: {exc}", file=sys.stderr)

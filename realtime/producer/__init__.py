@@ -1,1 +1,1 @@
-"""The scraper's side: what is published, and what is kept until it can be."""
+"""The scraper's side: publishes scraped files, and spools those that cannot be sent."""

@@ -1,4 +1,4 @@
-"""Files that exist already: what core scraped into a folder, and people's YAML."""
+"""Existing files on disk: a folder scraped by core, and people's YAML."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from realtime.domain.errors import PoisonMessage, RealtimeError
 from realtime.producer.producer import File
 
 PEOPLE_FOLDERS = ("executive", "legislature", "retired")
-# Parts of the people repository that hold no people.
+# Entries of the people repository that hold no people.
 NOT_PEOPLE = ("committees", "municipalities", "municipalities.yml")
 
 _SCRAPED = re.compile(rf"(?P<type>{'|'.join(scraped_object.OBJECT_TYPES)})_(?P<id>.+)\.json")
@@ -23,12 +23,13 @@ _YAML = (".yml", ".yaml")
 
 
 class NotPublishable(RealtimeError):
-    """A path is not, or does not hold, what can be published."""
+    """A path is not a publishable file, or holds none."""
 
 
 @dataclass(frozen=True)
 class Existing:
-    """A file on disk. `ticks` are those of the UUIDv1 in its name, None when there is none."""
+    """A file on disk. `ticks` is the time of the UUIDv1 in its name, in its units of 100 ns; None
+    without one."""
 
     path: Path
     object_type: str
@@ -37,17 +38,17 @@ class Existing:
 
 @dataclass(frozen=True)
 class Found:
-    """The files found, in order of their names, and the entries passed over."""
+    """The files found, sorted by name, and the entries skipped."""
 
     files: list[Existing]
     skipped: list[Path]
 
 
 def find(path: Path) -> Found:
-    """The files to publish at `path`: a file, a folder of scraped files, or one of people's YAML.
+    """The files to publish at `path`: one file, a folder of scraped files, or a folder of people.
 
-    A folder of people is one of PEOPLE_FOLDERS, or a jurisdiction's that holds them. Raises
-    NotPublishable when there is nothing.
+    A folder of people is one of PEOPLE_FOLDERS or a jurisdiction's folder that contains some.
+    Raises NotPublishable when nothing can be published.
     """
     if path.is_file():
         existing = _existing(path)
@@ -73,11 +74,11 @@ def find(path: Path) -> Found:
 
 
 def read(existing: Existing, stamp: datetime | None) -> tuple[File, int | None]:
-    """The file to publish, and the ticks of the UUIDv1 in it, if any.
+    """The file to publish, and the ticks of the UUIDv1 in its `_id`, or None.
 
-    `scraped_at` is the file's own, else the time in its `_id`, else `stamp`, else the time of its
-    last change; of people, now. Raises NotPublishable when it cannot be read or is not what its
-    name says.
+    `scraped_at` is the first that exists of: the time in the file, the time in its `_id`, `stamp`,
+    the file's modification time. For people `stamp` is the current time. Raises NotPublishable when
+    the file cannot be read, or its content does not match its name.
     """
     try:
         content = existing.path.read_bytes()
@@ -94,7 +95,7 @@ def read(existing: Existing, stamp: datetime | None) -> tuple[File, int | None]:
 
 
 def earliest(files: list[Existing]) -> dict[Path, datetime]:
-    """The earliest time in the names of each folder's files: when that folder's scrape began."""
+    """By folder, the earliest time in its files' names: when its scrape began."""
     first: dict[Path, int] = {}
     for file in files:
         if file.ticks is not None:
@@ -103,9 +104,9 @@ def earliest(files: list[Existing]) -> dict[Path, datetime]:
 
 
 def person_json(content: bytes) -> bytes:
-    """One person's YAML as the JSON that core's Person loads the same from.
+    """One person's YAML as JSON, from which core's Person loads the same values.
 
-    Raises NotPublishable when it is not YAML, or no person.
+    Raises NotPublishable when it is not YAML or not a person.
     """
     from openstates.models.people import Person
 
@@ -118,7 +119,7 @@ def person_json(content: bytes) -> bytes:
 
 
 def yaml_json(content: bytes) -> bytes:
-    """YAML as JSON, its dates as text. Raises YAMLError, ValueError or TypeError."""
+    """YAML as JSON, with dates in ISO 8601. Raises YAMLError, ValueError or TypeError."""
     return json.dumps(yaml.safe_load(content), default=_date).encode()
 
 

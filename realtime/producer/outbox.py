@@ -1,4 +1,4 @@
-"""Files on their way out: each uploaded, then announced, in the background."""
+"""Uploads files and then sends their messages, in background threads."""
 
 import itertools
 import logging
@@ -10,20 +10,20 @@ from dataclasses import dataclass, replace
 
 from realtime.domain.errors import RealtimeError, RetryLater
 from realtime.domain.interfaces import Sends, Uploads
-from realtime.producer.retry import Patience, Retrying
+from realtime.producer.retry import Retrying, RetryPolicy
 
 logger = logging.getLogger(__name__)
 
-# SQS: at most ten messages and 256 KiB for each batch.
+# SQS's limits for one batch.
 BATCH_MESSAGES = 10
 BATCH_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A file to be stored under `key` (full, prefix included), then announced by `message`.
+    """A file to store under `key` (full, prefix included), and the message to send afterwards.
 
-    `uploaded` says that it is stored already and only the message is left to send.
+    With `uploaded` the file is stored already, and only the message is sent.
     """
 
     key: str
@@ -34,12 +34,12 @@ class Outgoing:
 
 
 class Outbox:
-    """Uploads files in parallel and sends their messages in batches, while the caller goes on.
+    """Uploads files in parallel and sends their messages in batches, without blocking the caller.
 
-    No message is sent before its file is stored. Each file ends in exactly one call, from any
-    thread, of `sent` or of `unsent` (with the reason). At most `capacity` files are held: `put`
-    then waits, so a slow service slows its caller instead of growing memory. A batch closes when
-    it is full or `batch_age` seconds old.
+    A message is sent only after its file is stored. Each file ends in exactly one call, from any
+    thread, of `sent` or of `unsent` (with the reason). With `capacity` files in memory `put` waits,
+    so that a slow service slows the caller down instead of filling memory. A batch is sent when it
+    is full or `batch_age` seconds old.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Outbox:
         *,
         sent: Callable[[Outgoing], None],
         unsent: Callable[[Outgoing, Exception], None],
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         capacity: int = 100,
         uploaders: int = 8,
         batch_age: float = 1.0,
@@ -59,9 +59,9 @@ class Outbox:
         self._sent = sent
         self._unsent = unsent
         self._batch_age = batch_age
-        self._hurry = threading.Event()
-        self._storing = Retrying(patience or Patience(), self._hurry)
-        self._sending = Retrying(patience or Patience(), self._hurry)
+        self._stop_waiting = threading.Event()
+        self._storing = Retrying(retry_policy or RetryPolicy(), self._stop_waiting)
+        self._sending = Retrying(retry_policy or RetryPolicy(), self._stop_waiting)
         self._room = threading.Semaphore(capacity)
         self._lock = threading.Lock()
         self._numbers = itertools.count()
@@ -70,7 +70,7 @@ class Outbox:
         self._to_send: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._started = False
         self._closed = False
-        # Daemons: a call that hangs must not keep a process alive that has already kept its files.
+        # Daemon threads: a hanging call must not keep the process alive once its files are spooled.
         self._uploading = uploaders
         self._uploaders = [
             threading.Thread(target=self._upload_all, name=f"upload-{n}", daemon=True)
@@ -79,9 +79,9 @@ class Outbox:
         self._sender = threading.Thread(target=self._send_all, name="send", daemon=True)
 
     def put(self, outgoing: Outgoing) -> None:
-        """Take over `outgoing`; waits while the outbox is full.
+        """Take `outgoing` for publishing; waits while the outbox is full.
 
-        An interruption of that wait, like a closed outbox, hands it to `unsent`.
+        When the wait is interrupted, or the outbox is closed, the file goes to `unsent`.
         """
         self._start()
         try:
@@ -99,7 +99,7 @@ class Outbox:
         self._unsent(outgoing, RetryLater("already closed"))
 
     def close(self, timeout: float | None = None) -> None:
-        """Wait for everything taken over, at most `timeout` seconds; the rest ends as `unsent`."""
+        """Publish everything taken, for at most `timeout` seconds; the rest goes to `unsent`."""
         with self._lock:
             if self._closed:
                 return
@@ -110,7 +110,7 @@ class Outbox:
                     self._to_upload.put(None)
                 self._sender.join(timeout)
         finally:
-            self._hurry.set()
+            self._stop_waiting.set()
             for number in list(self._in_flight):
                 self._give_up(number, RetryLater("not published in time"))
 
@@ -142,7 +142,7 @@ class Outbox:
             self._give_up(number, exc)
             return False
         except Exception as exc:
-            # A dead thread would strand every file that waits for it.
+            # An exception must not end the thread: files wait for it.
             logger.exception("%s: the upload failed", outgoing.key, extra={"action": "upload"})
             self._give_up(number, exc)
             return False
@@ -152,18 +152,19 @@ class Outbox:
         return True
 
     def _send_all(self) -> None:
-        carried: int | None = None
+        left_over: int | None = None
         while True:
-            first = carried if carried is not None else self._to_send.get()
+            first = left_over if left_over is not None else self._to_send.get()
             if first is None:
                 return
-            batch, carried, ended = self._collect(first)
+            batch, left_over, ended = self._collect(first)
             self._send(batch)
             if ended:
                 return
 
     def _collect(self, first: int) -> tuple[list[int], int | None, bool]:
-        """A batch that starts with `first`; the file that no longer fits; whether the end came."""
+        """A batch that starts with `first`; the next file, if it does not fit; whether all is sent
+        after this batch."""
         batch, size = [first], self._size(first)
         closes = time.monotonic() + self._batch_age
         while len(batch) < BATCH_MESSAGES:
@@ -211,8 +212,13 @@ class Outbox:
         try:
             self._sent(outgoing)
         except OSError as exc:
-            # It is sent all the same; the others of its batch must hear of theirs.
-            logger.warning("%s is sent, but: %s", outgoing.key, exc, extra={"action": "sent"})
+            # The message is sent anyway; go on to report the others of its batch.
+            logger.warning(
+                "%s published, but not removed from the spool: %s",
+                outgoing.key,
+                exc,
+                extra={"action": "sent"},
+            )
 
     def _give_up_all(self, numbers: list[int], reason: Exception) -> None:
         for number in numbers:
@@ -223,7 +229,7 @@ class Outbox:
             self._unsent(outgoing, reason)
 
     def _take_out(self, number: int) -> Outgoing | None:
-        """Take a file out of flight; None when another thread has settled it before."""
+        """Take a file off the list in flight; None when another thread has finished it."""
         with self._lock:
             outgoing = self._in_flight.pop(number, None)
         if outgoing is not None:

@@ -1,4 +1,4 @@
-"""The sending side: scraped objects become files in S3 with a message each."""
+"""The producer: stores each scraped object as a file in S3 and sends its message."""
 
 import json
 import logging
@@ -19,27 +19,28 @@ from realtime.domain.interfaces import Sends, Uploads
 from realtime.domain.messages import ScraperReport
 from realtime.domain.scraped_object import RUN_ID_METADATA, SCRAPED_AT_METADATA, parse_key
 from realtime.producer.outbox import Outbox, Outgoing
-from realtime.producer.retry import Patience, Retrying
+from realtime.producer.retry import Retrying, RetryPolicy
 from realtime.producer.spool import Spool
 
 logger = logging.getLogger(__name__)
 
 SPOOL_FOLDER = "_realtime_spool"
-# More names would only hide the sentence around them.
-_NAMED = 10
+# The most files that an error message names.
+_MAX_NAMED = 10
 _UNFIT_FOR_KEYS = re.compile(r"[^A-Za-z0-9_.:-]+")
 
 
 class NotPublished(RealtimeError):
-    """Some files were scraped but could not be published; `folder` keeps them.
+    """Some files were scraped but not published; they are kept in `folder`, the spool.
 
-    `keys` names them, `lost` counts those that could not even be kept.
+    `keys` names them. `lost` counts those that could not be written to the spool either.
     """
 
     def __init__(self, keys: list[str], folder: Path, reason: str, lost: int = 0) -> None:
-        names = ", ".join(key.rpartition("/")[2] for key in keys[:_NAMED])
-        more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
-        what = f"{len(keys)} files ({names}{more})" if keys else "the end of the run"
+        names = ", ".join(key.rpartition("/")[2] for key in keys[:_MAX_NAMED])
+        more = f" and {len(keys) - _MAX_NAMED} more" if len(keys) > _MAX_NAMED else ""
+        files = "file" if len(keys) == 1 else "files"
+        what = f"{len(keys)} {files} ({names}{more})" if keys else "the end of the run"
         text = f"not published: {what}, kept in {folder} for publish_realtime: {reason}"
         super().__init__(f"{text}; {lost} could not be kept and are lost" if lost else text)
         self.keys = keys
@@ -49,7 +50,7 @@ class NotPublished(RealtimeError):
 
 @dataclass(frozen=True)
 class Jurisdiction:
-    """Whose files they are: `abbr` as keys have it (`usa` for Congress), core's id and name."""
+    """A jurisdiction: its abbreviation in keys (`usa` for Congress), core's id and name."""
 
     abbr: str
     id: str
@@ -58,7 +59,7 @@ class Jurisdiction:
 
 @dataclass(frozen=True)
 class File:
-    """One scraped object: its JSON in `body`, `scraped_at` aware UTC."""
+    """One scraped object: `body` is its JSON, `scraped_at` is aware UTC."""
 
     object_type: str
     scrape_id: str
@@ -67,10 +68,10 @@ class File:
 
 
 class Producer:
-    """Publishes the files of one run, or of none when `run_id` is None. Thread-safe.
+    """Publishes the files of one run; without `run_id`, files of no run. Thread-safe.
 
-    A message is sent only once its file is stored. Failures are retried with growing waits; what
-    still cannot be published is kept in `spool` and named by NotPublished at the end, so that
+    A message is sent only after its file is stored. Failures are retried with growing waits. Files
+    that still cannot be published are kept in `spool` and named by NotPublished at the end, so that
     nothing scraped is lost. A key is never used twice.
     """
 
@@ -82,7 +83,7 @@ class Producer:
         spool: Path,
         run_id: uuid.UUID | None = None,
         *,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         capacity: int = 100,
         uploaders: int = 8,
         batch_age: float = 1.0,
@@ -91,7 +92,7 @@ class Producer:
         self._queue = queue
         self._base = base
         self._spool = Spool(spool / (str(run_id) if run_id else f"no-run-{secrets.token_hex(4)}"))
-        self._patience = patience or Patience()
+        self._retry_policy = retry_policy or RetryPolicy()
         self._lock = threading.Lock()
         self._keys: set[str] = set()
         self._handed_over: Counter[str] = Counter()
@@ -105,7 +106,7 @@ class Producer:
             queue,
             sent=self._note_sent,
             unsent=self._keep,
-            patience=self._patience,
+            retry_policy=self._retry_policy,
             capacity=capacity,
             uploaders=uploaders,
             batch_age=batch_age,
@@ -113,7 +114,7 @@ class Producer:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many files have been sent so far, by type."""
+        """The number of files published so far, by type."""
         with self._lock:
             return dict(self._sent)
 
@@ -125,11 +126,11 @@ class Producer:
         file_archiving_enabled: bool,
         fresh_id: bool = True,
     ) -> str:
-        """Hand over a file and return its key; waits while too many are on their way.
+        """Publish a file in the background and return its key; waits while the outbox is full.
 
-        With `fresh_id` a UUIDv1 `scrape_id` names the key as it is, since no other scrape has it;
-        otherwise something random is added. Raises ConfigurationError, after keeping the file,
-        when bucket or queue do not exist and nothing could be sent yet.
+        `fresh_id` says that no earlier file has this `scrape_id`: a UUIDv1 then names the key as it
+        is; otherwise a random suffix is added. Raises ConfigurationError, after spooling the file,
+        when the bucket or queue does not exist and no file has been published.
         """
         key = self._new_key(jurisdiction, file, fresh_id)
         metadata = {
@@ -152,9 +153,9 @@ class Producer:
         return key
 
     def close(self, timeout: float | None = None) -> None:
-        """Wait for everything handed over, at most `timeout` seconds, and keep the rest.
+        """Wait at most `timeout` seconds for the files taken, and spool the rest.
 
-        Raises NotPublished when something was kept. No end of the run is sent.
+        Raises NotPublished when a file was spooled. Sends no end of the run.
         """
         self._outbox.close(timeout)
         with self._lock:
@@ -168,15 +169,15 @@ class Producer:
         finished_at: datetime | None = None,
         scrapers: Mapping[str, ScraperReport] | None = None,
     ) -> None:
-        """Wait for everything, then say that the run ended well.
+        """Wait for all files, then send the message that ends the run.
 
-        The message is sent only when every file of the run was; else it is kept beside the files,
-        and NotPublished raised. `finished_at` is now by default.
+        It is sent only when every file was published. Otherwise it is spooled beside the files, and
+        NotPublished is raised. `finished_at` defaults to the current time.
         """
         end = self._end(jurisdiction, started_at, finished_at or datetime.now(UTC), scrapers or {})
         try:
             self.close()
-            send_end(self._queue, end, self._patience)
+            send_end(self._queue, end, self._retry_policy)
         except NotPublished:
             self._keep_end(end)
             raise
@@ -184,7 +185,7 @@ class Producer:
             self._keep_end(end)
             raise NotPublished([], self._spool.folder, str(exc)) from exc
         except BaseException:
-            # Interrupted: what is left of the files is kept by whoever closes, and belongs to this.
+            # Interrupted: the caller's `close` spools the files left, so spool the end with them.
             self._keep_end(end)
             raise
 
@@ -246,7 +247,7 @@ class Producer:
             with self._lock:
                 self._lost += 1
         else:
-            # An outage keeps thousands; NotPublished counts them in the end.
+            # One warning only: an outage may spool thousands, and NotPublished counts them.
             logger.log(
                 logging.DEBUG if self._unsent else logging.WARNING,
                 "%s not published, kept in %s: %s",
@@ -271,14 +272,14 @@ class Producer:
             logger.exception("%s: the end of the run could not be kept", self.run_id, extra=about)
 
 
-def send_end(queue: Sends, message: str, patience: Patience) -> None:
-    """Send the message that ends a run; raises RealtimeError when patience is over."""
+def send_end(queue: Sends, message: str, retry_policy: RetryPolicy) -> None:
+    """Send the message that ends a run. Raises RealtimeError when the retries fail."""
 
     def attempt() -> None:
         if queue.send([message]):
             raise RetryLater("the queue refused the message")
 
-    Retrying(patience, threading.Event())("the end of the run", attempt)
+    Retrying(retry_policy, threading.Event())("the end of the run", attempt)
 
 
 def _is_uuid1(text: str) -> bool:

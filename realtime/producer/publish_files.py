@@ -1,4 +1,4 @@
-"""Publishes what exists already: folders that core scraped, people, and what was spooled."""
+"""Publishes existing files: folders scraped by core, people's YAML, and spooled files."""
 
 import random
 import threading
@@ -21,15 +21,15 @@ from realtime.producer import local_files, spool
 from realtime.producer.local_files import Existing, NotPublishable
 from realtime.producer.outbox import Outbox, Outgoing
 from realtime.producer.producer import Jurisdiction, NotPublished, Producer, send_end
-from realtime.producer.retry import Patience
+from realtime.producer.retry import RetryPolicy
 
-# Seconds in which what is on its way may still be published when someone interrupts.
-PATIENCE_AFTER_INTERRUPT = 10.0
+# Seconds to go on publishing files in flight after an interruption.
+GRACE_AFTER_INTERRUPT = 10.0
 
 
 @dataclass
 class Published:
-    """What was published; `problems` are sentences, each about a file or folder that was not."""
+    """What was published. `problems` has one sentence for each file or folder that was not."""
 
     types: Counter[str] = field(default_factory=Counter)
     skipped: list[Path] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Published:
     run_id: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """As `--json` prints it."""
+        """The report as `--json` prints it."""
         return {
             "published": sum(self.types.values()),
             "types": dict(self.types),
@@ -49,16 +49,16 @@ class Published:
 
 @dataclass(frozen=True)
 class Selection:
-    """What the given paths hold."""
+    """What the given paths hold: files to publish, and spool folders."""
 
     files: list[Existing]
     spools: list[Path]
 
 
-def jurisdiction(abbr: str) -> Jurisdiction:
-    """The jurisdiction of an abbreviation; `us` and `usa` are both Congress.
+def jurisdiction_named(abbr: str) -> Jurisdiction:
+    """The jurisdiction with this abbreviation; `us` and `usa` both mean Congress.
 
-    Raises ConfigurationError when core does not know it.
+    Raises ConfigurationError when core's metadata does not have it.
     """
     lower = abbr.lower()
     try:
@@ -69,7 +69,7 @@ def jurisdiction(abbr: str) -> Jurisdiction:
 
 
 def select(paths: Iterable[Path], report: Published) -> Selection:
-    """The files at `paths`, in the order given and then by name; notes problems in `report`."""
+    """The files at `paths`, in the given order, then by name. Adds problems to `report`."""
     files: list[Existing] = []
     spools: list[Path] = []
     for path in paths:
@@ -89,39 +89,40 @@ def select(paths: Iterable[Path], report: Published) -> Selection:
 def publish(
     producer: Producer,
     files: list[Existing],
-    whose: Jurisdiction,
+    jurisdiction: Jurisdiction,
     report: Published,
     *,
     file_archiving_enabled: bool = False,
     shuffle: int | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> None:
-    """Publish `files` in their order, or shuffled by the seed `shuffle`.
+    """Publish `files` in their order, or shuffled with the seed `shuffle`.
 
-    A file that cannot be read is noted and its neighbours are published. The end of the
-    producer's run, if it has one, is sent only when every file was published; it spans the times
-    in the files' ids, so that the run takes its place among the real scrapes. `progress` is told
-    how many files are done. The report says what was published, however this ends.
+    A file that cannot be read is added to the report's problems; the others are published. The end
+    of the producer's run, if it has one, is sent only when every file was published. The run's
+    start and end are the earliest and latest time in the files' ids, so that it keeps its place
+    among the jurisdiction's scrapes. `progress` is called with the number of files done. `report`
+    is filled in even when an exception is raised.
     """
     report.run_id = str(producer.run_id or "")
     order = list(files)
     if shuffle is not None:
         random.Random(shuffle).shuffle(order)
     try:
-        ticks = _hand_over(producer, order, whose, report, file_archiving_enabled, progress)
+        ticks = _hand_over(producer, order, jurisdiction, report, file_archiving_enabled, progress)
         if producer.run_id and not report.problems:
             now = datetime.now(UTC)
             began, ended = (time_of(min(ticks)), time_of(max(ticks))) if ticks else (now, now)
-            producer.finish(whose, began, ended)
+            producer.finish(jurisdiction, began, ended)
         else:
             producer.close()
         progress(len(order))
     except NotPublished as exc:
         report.problems.append(str(exc))
     except BaseException:
-        # It is logged what could not be published in that time, and where it is kept.
+        # Not raised: the producer has logged which files it spooled, and where.
         with suppress(NotPublished):
-            producer.close(PATIENCE_AFTER_INTERRUPT)
+            producer.close(GRACE_AFTER_INTERRUPT)
         raise
     finally:
         report.types.update(producer.counts)
@@ -130,13 +131,13 @@ def publish(
 def _hand_over(
     producer: Producer,
     files: list[Existing],
-    whose: Jurisdiction,
+    jurisdiction: Jurisdiction,
     report: Published,
     file_archiving_enabled: bool,
     progress: Callable[[int], None],
 ) -> list[int]:
-    """Give the producer every file that can be read; returns the ticks in their ids."""
-    # Files are unpacked in any order, but the jurisdiction is what a scrape begins with.
+    """Give every readable file to the producer; returns the ticks in their ids."""
+    # A jurisdiction has no time of its own: use the start of its folder's scrape.
     began = local_files.earliest(files)
     all_ticks: list[int] = []
     for done, file in enumerate(files):
@@ -150,7 +151,7 @@ def _hand_over(
         if ticks is not None:
             all_ticks.append(ticks)
         producer.publish(
-            whose, content, file_archiving_enabled=file_archiving_enabled, fresh_id=False
+            jurisdiction, content, file_archiving_enabled=file_archiving_enabled, fresh_id=False
         )
     return all_ticks
 
@@ -162,20 +163,25 @@ def publish_spool(
     folder: Path,
     report: Published,
     *,
-    patience: Patience | None = None,
+    retry_policy: RetryPolicy | None = None,
 ) -> None:
-    """Publish what was kept in `folder`, each under its own key and run.
+    """Publish the files spooled in `folder`, each with its own key and run.
 
-    What is published is removed from the folder, the rest stays. The end of a run is sent once
-    nothing else of the run is left.
+    Published files are removed from the folder; the others stay. The end of a run is sent once no
+    file of the run is left.
     """
     for run in spool.runs(folder):
-        _publish_run(store, queue, base, run, report, patience or Patience())
+        _publish_run(store, queue, base, run, report, retry_policy or RetryPolicy())
     spool.remove_empty(folder)
 
 
 def _publish_run(
-    store: Uploads, queue: Sends, base: Bucket, run: Path, report: Published, patience: Patience
+    store: Uploads,
+    queue: Sends,
+    base: Bucket,
+    run: Path,
+    report: Published,
+    retry_policy: RetryPolicy,
 ) -> None:
     lock = threading.Lock()
     entries: dict[str, spool.Spooled] = {}
@@ -189,12 +195,12 @@ def _publish_run(
         with lock:
             report.problems.append(f"{entries[outgoing.key].note} was not published: {reason}")
 
-    outbox = Outbox(store, queue, sent=sent, unsent=unsent, patience=patience)
+    outbox = Outbox(store, queue, sent=sent, unsent=unsent, retry_policy=retry_policy)
     try:
         for note in spool.files(run):
             try:
                 entry = spool.read(note)
-                _check_place(base, entry)
+                _check_bucket(base, entry)
             except (spool.BadSpool, PoisonMessage) as exc:
                 report.problems.append(str(exc))
                 continue
@@ -206,13 +212,13 @@ def _publish_run(
         return
     try:
         if (end := spool.read_end(run)) is not None:
-            send_end(queue, end, patience)
+            send_end(queue, end, retry_policy)
             spool.remove_end(run)
     except RealtimeError as exc:
         report.problems.append(f"{run}: the end of the run was not published: {exc}")
 
 
-def _check_place(base: Bucket, entry: spool.Spooled) -> None:
+def _check_bucket(base: Bucket, entry: spool.Spooled) -> None:
     key = entry.outgoing.key
     for message in messages.parse(entry.outgoing.message):
         bucket = getattr(message, "bucket", "")

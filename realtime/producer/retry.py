@@ -1,4 +1,4 @@
-"""How long, and how often, something that fails is tried again."""
+"""Retries with exponential backoff for S3 and SQS calls of the producer."""
 
 import logging
 import random
@@ -11,17 +11,17 @@ from realtime.domain.errors import RetryLater
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two log lines about a service that goes on failing.
+# Seconds between log lines about a service that keeps failing.
 REPORT_EVERY = 30.0
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How failures are retried; all in seconds.
+class RetryPolicy:
+    """How failures are retried; all values in seconds.
 
-    Waits double from `first_wait` to `longest_wait`, with jitter. A file is given up when its own
-    retries have taken `give_up_after`. Once a service has failed for that long without a single
-    success, each further file gets one attempt only, so that an outage does not stop a scrape.
+    The wait doubles from `first_wait` up to `longest_wait`, with jitter. A call fails when its
+    retries have taken `give_up_after`. Once a service has failed for that long without a success,
+    each further call gets a single attempt, so that an outage does not stop a scrape.
     """
 
     first_wait: float = 0.5
@@ -30,37 +30,37 @@ class Patience:
 
 
 class Retrying:
-    """Calls something that may fail with RetryLater until it works or patience is over.
+    """Repeats a call while it raises RetryLater, as a RetryPolicy says.
 
-    Shared by everything that uses the same service. Other errors pass at once, as does the last
-    RetryLater; setting `hurry` ends all waiting.
+    Share one instance among all callers of the same service. The last RetryLater is raised, and
+    any other error at once. Setting the event `stop_waiting` ends all waits.
     """
 
-    def __init__(self, patience: Patience, hurry: threading.Event) -> None:
-        self._patience = patience
-        self._hurry = hurry
+    def __init__(self, retry_policy: RetryPolicy, stop_waiting: threading.Event) -> None:
+        self._retry_policy = retry_policy
+        self._stop_waiting = stop_waiting
         self._lock = threading.Lock()
         self._failing_since: float | None = None
         self._reported = 0.0
 
     def __call__(self, what: str, attempt: Callable[[], None]) -> None:
         began = time.monotonic()
-        wait = self._patience.first_wait
+        wait = self._retry_policy.first_wait
         while True:
             try:
                 attempt()
             except RetryLater as exc:
-                failing_since = self._fails(what, exc)
+                failing_since = self._note_failure(what, exc)
                 pause = wait * random.uniform(0.5, 1.0)
-                end = min(began, failing_since) + self._patience.give_up_after
-                if time.monotonic() + pause > end or self._hurry.wait(pause):
+                end = min(began, failing_since) + self._retry_policy.give_up_after
+                if time.monotonic() + pause > end or self._stop_waiting.wait(pause):
                     raise
-                wait = min(wait * 2, self._patience.longest_wait)
+                wait = min(wait * 2, self._retry_policy.longest_wait)
             else:
-                self._works(what)
+                self._note_success(what)
                 return
 
-    def _fails(self, what: str, exc: RetryLater) -> float:
+    def _note_failure(self, what: str, exc: RetryLater) -> float:
         with self._lock:
             now = time.monotonic()
             if self._failing_since is None:
@@ -71,7 +71,7 @@ class Retrying:
                 logger.warning("%s: still failing: %s", what, exc, extra={"action": "retry"})
             return self._failing_since
 
-    def _works(self, what: str) -> None:
+    def _note_success(self, what: str) -> None:
         with self._lock:
             if self._failing_since is not None:
                 logger.info("%s: works again", what, extra={"action": "retried"})

@@ -1,10 +1,10 @@
-"""Core's `os-update`, with everything it scrapes published as it goes.
+"""Core's `os-update`, which publishes each object as it is scraped.
 
     os-update-realtime MODULE [scraper [k=v …]] [core's options]
 
-runs core's own scrape, with core's own options and output, in a checkout of scrapers or wherever
-the module can be imported from. It never imports, and needs no database. When the scrape has ended
-well and every file is sent, it sends the end of the run.
+runs core's scrape with core's own options and output, in a checkout of scrapers or wherever Python
+can import the module. It never imports into a database and needs none. When the scrape has
+succeeded and every file is published, it sends the end of the run.
 """
 
 import argparse
@@ -29,23 +29,26 @@ from realtime.producer.producer import NotPublished
 logger = logging.getLogger(__name__)
 
 DIFFERENCES = """\
-Runs core's scrape and publishes each object to S3 and SQS as it is scraped. All options are those
-of core's os-update, with these differences: nothing is ever imported, whatever --import says;
---realtime is implied; --archive asks the importer to archive the files it has imported. Needs
-S3_REALTIME_BASE, SQS_QUEUE_URL and AWS credentials, and no database.
+Runs core's scrape and publishes each object to S3 and SQS as it is scraped. The options are those
+of core's os-update, except that --import is ignored, --realtime is implied, and --archive asks the
+importer to archive the files after their import. Needs S3_REALTIME_BASE, SQS_QUEUE_URL and AWS
+credentials, but no database.
+
+Exit status: 0 when everything was scraped and published; 1 with one line on standard error when a
+setting is wrong, the scrape failed, or files could not be published (they are kept in
+_realtime_spool/: send them with publish_realtime); 130 when interrupted.
 """
-# Seconds in which what is scraped may still be published after the scrape has failed, or after
-# someone has asked the process to stop.
-PATIENCE_AFTER_FAILURE = 60.0
-PATIENCE_AFTER_INTERRUPT = 10.0
+# Seconds to go on publishing scraped files after the scrape has failed, and after an interruption.
+GRACE_AFTER_FAILURE = 60.0
+GRACE_AFTER_INTERRUPT = 10.0
 
 
 class ScrapeFailed(RealtimeError):
-    """The scrape ended badly. What it had published stays published; its run has no end."""
+    """The scrape failed. Files published before stay published; its run has no end."""
 
 
 def main(arguments: Sequence[str] | None = None, program: str = "os-update-realtime") -> int:
-    """Run a scrape; returns the exit status, after one line on standard error if it is not 0."""
+    """Run a scrape and return the exit status. Unless it is 0, print one line on standard error."""
     try:
         scrape(sys.argv[1:] if arguments is None else arguments, program)
     except RealtimeError as exc:
@@ -58,31 +61,31 @@ def main(arguments: Sequence[str] | None = None, program: str = "os-update-realt
 
 
 def scrape(arguments: Sequence[str], program: str) -> None:
-    """Scrape and publish what the command line `arguments` ask for.
+    """Scrape as the command line `arguments` say, and publish.
 
-    Raises ConfigurationError before anything is scraped, ScrapeFailed when the scrape fails, and
-    NotPublished when all was scraped but not all of it published; core's parser may raise
-    SystemExit.
+    Raises ConfigurationError before anything is scraped, ScrapeFailed when the scrape fails,
+    NotPublished when the scrape succeeded but files could not be published. Core's argument parser
+    may raise SystemExit.
     """
     if {"-h", "--help"} & set(arguments):
         print(DIFFERENCES)
-    # Importing it sets up logging, and that is nobody's wish who only imports this module.
+    # Imported here because it configures logging, which importing this module must not do.
     core = importlib.import_module("openstates.cli.update")
     args, scrapers = _parse(core, arguments, program)
     archiving = args.archive
     if "import" in (args.actions or ()):
-        logger.info("--import is ignored: the importer of the queue imports what this publishes")
-    # Core's own forms of these two speak to Google Cloud Storage.
+        logger.info("--import is ignored: import_realtime imports what this command publishes")
+    # Core's own --realtime and --archive use Google Cloud Storage.
     args.actions, args.realtime, args.archive = ("scrape",), False, False
     _log_as_core_does(core, args.loglevel)
     _import_from_here()
-    with output_handler.publishing(archiving) as session, _Stop() as stop:
+    with output_handler.publishing(archiving) as session, _ExitOnSignal() as exit_on_signal:
         started_at = datetime.now(UTC)
         producer = session.producer
         try:
             state, report = _update(core, args, scrapers)
-            # A scraper that catches everything has caught this too, and gone on without an object.
-            stop.raise_if_asked()
+            # The scraper may have swallowed the signal's exception, and lost an object by that.
+            exit_on_signal.raise_if_signalled()
             producer.finish(
                 output_handler.jurisdiction_of(state, args.module),
                 started_at,
@@ -92,10 +95,10 @@ def scrape(arguments: Sequence[str], program: str) -> None:
             raise
         except Exception as exc:
             _explain(exc, args.module, args.debug)
-            _close(session, PATIENCE_AFTER_FAILURE)
+            _close(session, GRACE_AFTER_FAILURE)
             raise _failure(args.module, exc, session) from exc
         except BaseException:
-            _close(session, PATIENCE_AFTER_INTERRUPT)
+            _close(session, GRACE_AFTER_INTERRUPT)
             raise
         logger.info(
             "%s: published %d files",
@@ -110,7 +113,7 @@ def scrape(arguments: Sequence[str], program: str) -> None:
 
 
 def scraper_reports(report: Mapping[str, Any]) -> dict[str, ScraperReport]:
-    """What core's `report` of an update says of each scraper, `jurisdiction` included."""
+    """From core's report of an update, the part of each scraper, `jurisdiction` included."""
     plan = report["plan"]["scrapers"]
     return {
         name: ScraperReport(
@@ -139,7 +142,7 @@ def _log_as_core_does(core: ModuleType, level_name: str) -> None:
     level = getattr(logging, level_name.upper(), logging.INFO)
     core.settings.LOGGING["handlers"]["default"]["level"] = level
     logging.config.dictConfig(core.settings.LOGGING)
-    # The settings of our importing commands silence core's logger; a scrape's log is core's log.
+    # Our Django settings silence core's logger, but here core's log is the log of the scrape.
     logging.getLogger("openstates").setLevel(logging.NOTSET)
     core.stats.logger.setLevel(level)
 
@@ -166,7 +169,7 @@ def _update(
 
 
 def _explain(exc: Exception, module: str, debug: bool) -> None:
-    """Show where the scrape failed, as core does, unless core's own sentence says it all."""
+    """Print the traceback as core does, unless the error's message is enough."""
     from openstates.exceptions import CommandError
 
     no_module = isinstance(exc, ModuleNotFoundError) and exc.name == module.partition(".")[0]
@@ -198,19 +201,19 @@ def _failure(module: str, exc: Exception, session: output_handler.Session) -> Re
     published = sum(session.producer.counts.values())
     return ScrapeFailed(
         f"the scrape of {module} failed: {type(exc).__name__}: {exc}"
-        f" ({published} files are published; run {session.producer.run_id} has no end)"
+        f" ({published} files were published; run {session.producer.run_id} has no end)"
     )
 
 
-class _Stop:
-    """Makes SIGTERM end the block as an interruption does, so that nothing scraped is lost."""
+class _ExitOnSignal:
+    """Turns SIGTERM and SIGINT into exceptions in the block, so that no scraped file is lost."""
 
     def __init__(self) -> None:
-        self._asked: int | None = None
+        self._signal: int | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        # Only the main thread may have signal handlers.
+        # Python allows signal handlers only in the main thread.
         with suppress(ValueError):
             for number in (signal.SIGTERM, signal.SIGINT):
                 self._before[number] = signal.signal(number, self._stop)
@@ -225,13 +228,13 @@ class _Stop:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def raise_if_asked(self) -> None:
-        """Raises KeyboardInterrupt or SystemExit when a signal has come."""
-        if self._asked == signal.SIGINT:
+    def raise_if_signalled(self) -> None:
+        """Raise KeyboardInterrupt after SIGINT, SystemExit after SIGTERM; else do nothing."""
+        if self._signal == signal.SIGINT:
             raise KeyboardInterrupt
-        if self._asked is not None:
-            sys.exit(128 + self._asked)
+        if self._signal is not None:
+            sys.exit(128 + self._signal)
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._asked = number
-        self.raise_if_asked()
+        self._signal = number
+        self.raise_if_signalled()

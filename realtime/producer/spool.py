@@ -1,8 +1,8 @@
-"""What could not be published, kept on disk until it can.
+"""The spool: files on disk that could not be published yet.
 
 {folder}/{run}/{abbr}/{type}_{id}.json           the file, byte for byte
-{folder}/{run}/{abbr}/{type}_{id}.json.message   its key, metadata and message
-{folder}/{run}/run_finished.message              the end of the run, once all of it is sent
+{folder}/{run}/{abbr}/{type}_{id}.json.message   its note: key, metadata and message
+{folder}/{run}/run_finished.message              the end of the run, to send after all its files
 """
 
 import json
@@ -18,34 +18,34 @@ END = f"run_finished{SUFFIX}"
 
 
 class BadSpool(RealtimeError):
-    """A spool folder holds something that was not written by Spool, or only half of it."""
+    """A spooled file is damaged, incomplete, or was not written by Spool."""
 
 
 @dataclass(frozen=True)
 class Spooled:
-    """One kept file, and where its note is."""
+    """One spooled file, and the path of its note."""
 
     note: Path
     outgoing: Outgoing
 
     def remove(self) -> None:
-        """Forget the file; call it once the file is published."""
+        """Delete the file and its note. Call it once the file is published."""
         self.note.unlink(missing_ok=True)
         _content(self.note).unlink(missing_ok=True)
 
 
 class Spool:
-    """The files of one run that could not be published. Creates `folder` when first needed."""
+    """Writes the unpublished files of one run below `folder`, which it creates when needed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def keep(self, outgoing: Outgoing) -> None:
-        """Write a file and its message; both are there when this returns. Raises OSError."""
+        """Write a file and its note; both exist when this returns. Raises OSError."""
         abbr, _, file = outgoing.key.rpartition("/")
         note = self.folder / abbr.rpartition("/")[2] / f"{file}{SUFFIX}"
         note.parent.mkdir(parents=True, exist_ok=True)
-        # The note is what makes it an entry, so it comes last.
+        # The note last: only a file with a note counts as spooled.
         _content(note).write_bytes(outgoing.body)
         _write(
             note,
@@ -58,31 +58,31 @@ class Spool:
         )
 
     def keep_end(self, message: str) -> None:
-        """Keep the message that ends the run. Raises OSError."""
+        """Write the message that ends the run. Raises OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
         _write(self.folder / END, {"message": message})
 
 
 def is_spool(folder: Path) -> bool:
-    """Whether anything below `folder` was kept here."""
+    """Whether `folder` holds spooled files or ends of runs."""
     return folder.is_dir() and any(folder.rglob(f"*{SUFFIX}"))
 
 
 def runs(folder: Path) -> list[Path]:
-    """The folders of runs in `folder`, which may be a whole spool, one run, or one part of it."""
+    """The runs' folders in `folder`: a whole spool, one run, or a part of a run (itself)."""
     notes = list(folder.rglob(f"*{SUFFIX}"))
     found = {note.parent if note.name == END else note.parent.parent for note in notes}
-    # A path that points into a run must not reach beyond itself.
+    # For a part of a run, use the part, not its parents.
     return sorted({run if run.is_relative_to(folder) else folder for run in found})
 
 
 def files(run: Path) -> Iterator[Path]:
-    """The notes of the files kept for a run, in order of their names."""
+    """The notes of a run's spooled files, sorted by path."""
     return iter(sorted(note for note in run.rglob(f"*{SUFFIX}") if note.name != END))
 
 
 def read(note: Path) -> Spooled:
-    """The file of `note`. Raises BadSpool when it is damaged."""
+    """Read the spooled file of `note`. Raises BadSpool when it is damaged."""
     try:
         entry = json.loads(note.read_bytes())
         outgoing = Outgoing(
@@ -98,7 +98,7 @@ def read(note: Path) -> Spooled:
 
 
 def read_end(run: Path) -> str | None:
-    """The message that ends the run, None when none is kept. Raises BadSpool."""
+    """The message that ends the run, or None without one. Raises BadSpool."""
     try:
         message: str = json.loads((run / END).read_bytes())["message"]
     except FileNotFoundError:
@@ -109,12 +109,12 @@ def read_end(run: Path) -> str | None:
 
 
 def remove_end(run: Path) -> None:
-    """Forget the end of the run; call it once it is sent."""
+    """Delete the end of the run. Call it once it is sent."""
     (run / END).unlink(missing_ok=True)
 
 
 def remove_empty(folder: Path) -> None:
-    """Remove `folder` and what is below it as far as it holds no files."""
+    """Remove empty folders below `folder`, and `folder` itself when it is empty then."""
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()

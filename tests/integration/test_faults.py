@@ -25,7 +25,7 @@ from realtime.files import archive
 from realtime.models import File
 from realtime.producer.producer import File as ScrapedFile
 from realtime.producer.producer import Jurisdiction, Producer
-from realtime.producer.retry import Patience
+from realtime.producer.retry import RetryPolicy
 from tests import oracle, rows, scrapes
 from tests.fault_proxy import (
     AwsProxy,
@@ -337,7 +337,7 @@ def test_publish__s3_and_sqs_fail_in_passing__every_file_and_message_arrives_onc
         SqsQueue(aws.queue_url, slow.sqs),
         Bucket(aws.bucket, ""),
         tmp_path,
-        patience=Patience(first_wait=0.05),
+        retry_policy=RetryPolicy(first_wait=0.05),
         batch_age=0.1,
     )
     wyoming = Jurisdiction("wy", scrapes.WYOMING.jurisdiction_id, "Wyoming")

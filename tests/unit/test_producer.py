@@ -17,7 +17,7 @@ from realtime.domain.errors import ConfigurationError
 from realtime.domain.messages import FileMessage, RunFinished, ScraperReport
 from realtime.producer.producer import File, Jurisdiction, NotPublished, Producer
 from realtime.producer.publish_files import Published, publish_spool
-from realtime.producer.retry import Patience
+from realtime.producer.retry import RetryPolicy
 from tests.fakes import MemoryQueue, MemoryStore
 from tests.support import wait_until
 
@@ -25,7 +25,7 @@ BASE = Bucket("bucket", "pre/")
 WYOMING = Jurisdiction("wy", "ocd-jurisdiction/country:us/state:wy/government", "Wyoming")
 RUN = uuid.UUID("01d5bf2e-3d0b-4b0c-9f4f-1f4f2ac6a111")
 NOW = datetime(2026, 1, 6, 12, 30, 15, 123456, UTC)
-BRISK = Patience(first_wait=0.001, longest_wait=0.004, give_up_after=0.2)
+BRISK = RetryPolicy(first_wait=0.001, longest_wait=0.004, give_up_after=0.2)
 
 Make = Callable[..., Producer]
 
@@ -43,7 +43,7 @@ def queue() -> MemoryQueue:
 @pytest.fixture
 def make(store: MemoryStore, queue: MemoryQueue, tmp_path: Path) -> Make:
     def make(**options: Any) -> Producer:
-        defaults: dict[str, Any] = {"run_id": RUN, "patience": BRISK, "batch_age": 0.02}
+        defaults: dict[str, Any] = {"run_id": RUN, "retry_policy": BRISK, "batch_age": 0.02}
         return Producer(store, queue, BASE, tmp_path / "spool", **(defaults | options))
 
     return make
@@ -168,7 +168,7 @@ def test_publish__store_and_queue_fail_for_a_while__everything_arrives(
 ) -> None:
     store.fail_each(3)
     queue.down = True
-    producer = make(patience=Patience(0.001, 0.01, 5))
+    producer = make(retry_policy=RetryPolicy(0.001, 0.01, 5))
     keys = publish(producer, *(bill(n) for n in range(15)))
     assert wait_until(lambda: len(queue.calls) >= 3, 5)
     queue.down = False
@@ -211,7 +211,7 @@ def test_close__the_store_is_down_for_good__files_are_kept_named_and_sent_later(
 
     store.repair()
     report = Published()
-    publish_spool(store, queue, BASE, tmp_path / "spool", report, patience=BRISK)
+    publish_spool(store, queue, BASE, tmp_path / "spool", report, retry_policy=BRISK)
     assert report.problems == []
     assert report.types == {"bill": 12}
     assert {key: store.objects[key] for key in keys} == {
@@ -234,13 +234,13 @@ def test_publish_spool__still_down__keeps_what_it_could_not_send(
         producer.finish(WYOMING, NOW)
     store.failing = lambda key: ConfigurationError("no") if key == bad else None
     report = Published()
-    publish_spool(store, queue, BASE, tmp_path / "spool", report, patience=BRISK)
+    publish_spool(store, queue, BASE, tmp_path / "spool", report, retry_policy=BRISK)
     assert len(report.problems) == 1 and bad.rpartition("/")[2] in report.problems[0]
     assert sent_keys(queue) == [good]
     assert ends(queue) == []
 
     store.repair()
-    publish_spool(store, queue, BASE, tmp_path / "spool", Published(), patience=BRISK)
+    publish_spool(store, queue, BASE, tmp_path / "spool", Published(), retry_policy=BRISK)
     assert sent_keys(queue) == [good, bad]
     assert len(ends(queue)) == 1
 
@@ -255,7 +255,7 @@ def test_publish_spool__another_bucket__is_refused(
         producer.close()
     store.repair()
     report = Published()
-    publish_spool(store, queue, Bucket("other"), tmp_path / "spool", report, patience=BRISK)
+    publish_spool(store, queue, Bucket("other"), tmp_path / "spool", report, retry_policy=BRISK)
     assert "s3://bucket/pre/wy/bill_" in report.problems[0]
     assert store.objects == {} and queue.calls == []
 
@@ -269,7 +269,7 @@ def test_close__the_queue_is_down_for_good__stored_files_are_only_announced_late
     with pytest.raises(NotPublished):
         producer.close()
     queue.down = False
-    publish_spool(store, queue, BASE, tmp_path / "spool", Published(), patience=BRISK)
+    publish_spool(store, queue, BASE, tmp_path / "spool", Published(), retry_policy=BRISK)
     assert sorted(sent_keys(queue)) == sorted(keys)
     assert set(store.attempts.values()) == {1}
     assert ends(queue) == []
@@ -419,6 +419,6 @@ def test_finish__the_end_is_refused__is_kept_and_sent_later(
         producer.finish(WYOMING, NOW)
     assert sent_keys(queue) == [key]
     queue.refuses = lambda body: False
-    publish_spool(store, queue, BASE, tmp_path / "spool", Published(), patience=BRISK)
+    publish_spool(store, queue, BASE, tmp_path / "spool", Published(), retry_policy=BRISK)
     assert [end.run_id for end in ends(queue)] == [RUN]
     assert sent_keys(queue) == [key]

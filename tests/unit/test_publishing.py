@@ -16,10 +16,10 @@ from realtime.domain.scraped_object import ticks_of
 from realtime.producer import publish_files
 from realtime.producer.producer import Jurisdiction, Producer
 from realtime.producer.publish_files import Published
-from realtime.producer.retry import Patience
+from realtime.producer.retry import RetryPolicy
 from tests.fakes import MemoryQueue, MemoryStore
 
-WYOMING = publish_files.jurisdiction("wy")
+WYOMING = publish_files.jurisdiction_named("wy")
 RUN = uuid.UUID("01d5bf2e-3d0b-4b0c-9f4f-1f4f2ac6a111")
 SCRAPED = datetime(2026, 1, 6, 12, 0, 0, 250_000, UTC)
 CHANGED = datetime(2026, 3, 1, tzinfo=UTC)
@@ -67,7 +67,7 @@ def publish(
         Bucket("bucket"),
         paths[0].parent / "spool",
         RUN if run else None,
-        patience=Patience(0.001, 0.004, 0.05),
+        retry_policy=RetryPolicy(0.001, 0.004, 0.05),
         # One uploader keeps the order.
         uploaders=1,
         batch_age=0.02,
@@ -222,10 +222,10 @@ def test_publish__a_person_core_refuses__is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("abbr", ["us", "usa", "USA"])
 def test_jurisdiction__congress__is_known_by_both_of_its_names(abbr: str) -> None:
-    found = publish_files.jurisdiction(abbr)
+    found = publish_files.jurisdiction_named(abbr)
     assert (found.abbr, found.id) == ("usa", "ocd-jurisdiction/country:us/government")
 
 
 def test_jurisdiction__unknown__is_named() -> None:
     with pytest.raises(ConfigurationError, match="'zz'"):
-        publish_files.jurisdiction("zz")
+        publish_files.jurisdiction_named("zz")

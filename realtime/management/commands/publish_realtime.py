@@ -88,7 +88,7 @@ class Command(BaseCommand):
     ) -> None:
         base = settings.REALTIME.bucket
         store, queue = S3Store(base.name), SqsQueue(settings.REALTIME.require_queue())
-        jurisdiction = publish_files.jurisdiction(abbr) if abbr else None
+        jurisdiction = publish_files.jurisdiction_named(abbr) if abbr else None
         selection = publish_files.select(paths, report)
         if selection.files and jurisdiction is None:
             raise CommandError("--jurisdiction is missing: the files do not name theirs")
