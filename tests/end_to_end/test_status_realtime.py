@@ -38,8 +38,8 @@ def insert(database_url: str, **fields: str) -> None:
         "imported_at": "now()", "size": "0", "order_ticks": "0", "order_stamp": "0",
         "file_archiving": "false",
         **dict.fromkeys(("etag", "version_id", "scrape_id", "session", "bill_scrape_id",
-                         "bill_identifier", "bill_action", "bill_id", "core_id", "field", "detail",
-                         "traceback", "archived_key", "message"), "''"),
+                         "bill_identifier", "bill_action", "bill_id", "row_id", "field", "detail",
+                         "traceback", "settled_key", "message"), "''"),
         **fields,
     }  # fmt: skip
     with (
