@@ -1,5 +1,4 @@
-"""`manage.py demo_realtime`: a scrape on its way from web pages to PostgreSQL, on one machine.
+"""`manage.py demo_realtime`: a scrape from web pages to PostgreSQL, on one machine.
 
-For people who want to see it work; nothing that runs in production imports it. The legislature and
-everyone in it are invented.
+Production code never imports this package. The legislature and its members are invented.
 """

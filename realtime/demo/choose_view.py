@@ -1,4 +1,4 @@
-"""Picks the view that suits where the demo's output goes."""
+"""Chooses between the demo's terminal and plain views."""
 
 from typing import TextIO
 
@@ -6,7 +6,7 @@ from realtime.demo.view import PlainView, View
 
 
 def choose(stream: TextIO) -> View:
-    """The view that suits `stream`: live on a terminal, else plain lines."""
+    """The live view when `stream` is a terminal, else plain lines."""
     if not stream.isatty():
         return PlainView(stream)
     from realtime.demo.terminal import TerminalView

@@ -1,4 +1,4 @@
-"""Our commands, run in this process by a thread of their own."""
+"""Runs our management commands in a thread of this process."""
 
 import io
 import json
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 class Commands:
-    """Runs what it is given, one at a time, within the `with` block.
+    """Runs commands one at a time, within the `with` block.
 
-    Not in the main thread: there `import_realtime` would take Ctrl-C for itself. Starting a
-    process for each instead would take longer than the import.
+    They run outside the main thread, where `import_realtime` would handle Ctrl-C itself. Starting a
+    process for each would take longer than the import.
     """
 
     def __init__(self) -> None:
@@ -32,12 +32,12 @@ class Commands:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # The stack cannot be stopped under a running import; that takes a second at most.
+        # Wait for a running import, a second at most, before the stack is stopped.
         self._thread.submit(connections.close_all)
         self._thread.shutdown()
 
     def __call__(self, name: str, *arguments: str) -> dict[str, Any]:
-        """Run a command with `--json`; returns what it prints. Raises CommandError."""
+        """Run a command with `--json` and return the object it prints. Raises CommandError."""
 
         def run() -> dict[str, Any]:
             output = io.StringIO()
@@ -48,5 +48,5 @@ class Commands:
         return self.call(run)
 
     def call(self, function: Callable[[], T]) -> T:
-        """The result of `function`, which may use the database."""
+        """Run `function`, which may use the database, in the thread; returns its result."""
         return self._thread.submit(function).result()

@@ -1,4 +1,4 @@
-"""An environment in which everything uses the embedded stack, and nothing the user's own."""
+"""Environment variables for the demo: the embedded stack's, and none of the user's settings."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -10,8 +10,8 @@ from django.test import override_settings
 from realtime.devstack import database
 from realtime.domain import config
 
-# What a program needs in order to run; anything else could name somebody's real database, queue,
-# credentials or proxy.
+# What programs need in order to run. Other variables could name a real database, queue, credentials
+# or proxy.
 _KEPT = (
     "PATH",
     "HOME",
@@ -29,14 +29,14 @@ _KEPT_PREFIXES = ("LC_", "PYTHON")
 _OURS = {
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    # Proxies that are not in the environment but in the system's settings.
+    # Against proxies from the system's settings.
     "NO_PROXY": "127.0.0.1",
 }
 
 
 @contextmanager
 def without_settings() -> Iterator[None]:
-    """Within the block this process and its children see none of the user's settings."""
+    """Hide the user's settings from this process and its children within the block."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -48,9 +48,10 @@ def without_settings() -> Iterator[None]:
 
 @contextmanager
 def using_stack(variables: Mapping[str, str]) -> Iterator[None]:
-    """Within the block this process, its threads and its children use the stack.
+    """Make this process, its threads and its children use the stack within the block.
 
-    `variables` are the stack's. Settings and the default database follow them.
+    `variables` are the stack's environment variables. Django's settings and default database are
+    set from them.
     """
     with (
         patch.dict(os.environ, variables),

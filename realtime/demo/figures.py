@@ -1,4 +1,4 @@
-"""What the database, the ledger, the bucket and the queue say."""
+"""The demo's figures, from core's tables, the ledger, the bucket and the queue."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -22,11 +22,11 @@ _WAITING: tuple["QueueAttributeNameType", ...] = (
 
 
 def visible() -> dict[str, int]:
-    """How many objects of each type a reader of core's tables finds."""
+    """The number of objects in core's tables, by type."""
     from openstates.data import models as core
 
     return {
-        # Its row was loaded before the scrape; its sessions are what a scrape brings.
+        # The jurisdiction's row exists before the scrape; its sessions come from the scrape.
         "jurisdiction": core.LegislativeSession.objects.values("jurisdiction").distinct().count(),
         "person": core.Person.objects.count(),
         "bill": core.Bill.objects.count(),
@@ -36,12 +36,12 @@ def visible() -> dict[str, int]:
 
 
 def parked() -> int:
-    """How many files wait for something they name."""
+    """The number of parked files."""
     return File.objects.filter(outcome=Outcome.DEFERRED).count()
 
 
 def outcomes() -> dict[str, Counter[str]]:
-    """How many files ended in each outcome, by type, as the ledger has it."""
+    """The number of files in the ledger by type and outcome."""
     counts: dict[str, Counter[str]] = {}
     for row in File.objects.values("object_type", "outcome").annotate(files=Count("id")):
         counts.setdefault(row["object_type"], Counter())[row["outcome"]] += row["files"]
@@ -49,13 +49,13 @@ def outcomes() -> dict[str, Counter[str]]:
 
 
 def failures() -> list[tuple[str, str, str]]:
-    """Key, reason and explanation of each file that can never be imported."""
+    """Key, reason and detail of each failed file."""
     rows = File.objects.filter(outcome=Outcome.FAILED).order_by("key")
     return [(row.key, row.reason, row.detail) for row in rows]
 
 
 def lag() -> tuple[float | None, float | None]:
-    """Median and 95th percentile of the seconds from scraped to visible."""
+    """p50 and p95 of the seconds from scraped to visible; None without files."""
     rows = File.objects.filter(
         outcome__in=[Outcome.INSERTED, Outcome.UPDATED], scraped_at__isnull=False
     ).values_list("scraped_at", "imported_at")
@@ -64,7 +64,7 @@ def lag() -> tuple[float | None, float | None]:
 
 
 def links() -> dict[str, tuple[int, int]]:
-    """How many of the references between objects lead somewhere, and how many there are."""
+    """By kind of reference: how many are resolved, and how many there are."""
     from openstates.data import models as core
 
     references: dict[str, tuple[Any, str]] = {
@@ -84,13 +84,13 @@ def links() -> dict[str, tuple[int, int]]:
 
 
 def runs() -> tuple[int, int]:
-    """How many scrapes have said that they ended, and how many of them are finalized."""
+    """The number of scrape runs, and of those that are finalized."""
     runs = ScrapeRun.objects
     return runs.count(), runs.filter(finalized_at__isnull=False).count()
 
 
 def folders(stack: DevStack) -> dict[str, int]:
-    """How many files are in the bucket's root, in `archived/` and in `failed/`."""
+    """The number of files in the bucket's root, in `archived/` and in `failed/`."""
     counts = {"root": 0, **dict.fromkeys(_FOLDERS, 0)}
     for page in stack.aws.s3().get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
         for entry in page.get("Contents", []):
@@ -100,7 +100,7 @@ def folders(stack: DevStack) -> dict[str, int]:
 
 
 def waiting(stack: DevStack) -> int:
-    """How many messages the queue holds, visible or not."""
+    """The number of messages in the queue: visible, delayed and in flight."""
     attributes = stack.aws.sqs().get_queue_attributes(
         QueueUrl=stack.queue_url, AttributeNames=list(_WAITING)
     )["Attributes"]

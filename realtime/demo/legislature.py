@@ -1,6 +1,6 @@
-"""The invented legislature: who sits in it, what they debate, how they vote, when they meet.
+"""The invented legislature: its members, bills, roll calls and hearings.
 
-Everything is made from lists and a fixed seed, so that every demo tells the same story.
+Built from word lists with a fixed random seed, so that every demo shows the same data.
 """
 
 import random
@@ -21,7 +21,7 @@ _SEED = 1890
 
 @dataclass(frozen=True)
 class Legislator:
-    """A member of `chamber`, for a district that exists in core's metadata."""
+    """A member of `chamber` for a district that core's metadata has."""
 
     given_name: str
     family_name: str
@@ -36,7 +36,7 @@ class Legislator:
 
 @dataclass(frozen=True)
 class RollCall:
-    """One recorded vote; `action` is the line of the bill's history that reports it."""
+    """One recorded vote; `action` is the text of the bill action that reports it."""
 
     number: int
     chamber: str
@@ -59,7 +59,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Bill:
-    """A bill, its history in order, and its votes; `companion` is in the other chamber."""
+    """A bill with its actions in order and its votes; `companion` is in the other chamber."""
 
     identifier: str
     chamber: str
@@ -85,7 +85,7 @@ class Hearing:
 
 @dataclass(frozen=True)
 class Legislature:
-    """All of it."""
+    """The whole legislature."""
 
     legislators: tuple[Legislator, ...]
     bills: tuple[Bill, ...]
@@ -97,7 +97,7 @@ class Legislature:
 
 
 def invent() -> Legislature:
-    """The legislature, the same at each call: 20 members, 40 bills, 60 votes, 10 hearings."""
+    """The legislature, the same at every call: 20 members, 40 bills, 60 votes, 10 hearings."""
     chance = random.Random(_SEED)
     legislators = tuple(_legislators())
     bills = tuple(_bills(legislators, chance))
@@ -157,7 +157,7 @@ def _debate(
         bill.actions.append(Action(day, chamber, "Recommend Do Pass"))
         day += timedelta(days=chance.randrange(1, 5))
         members = [member.family_name for member in legislators if member.chamber == chamber]
-        # What goes to the other chamber has passed here.
+        # A bill reaches the other chamber only after it passed here.
         must_pass = both_chambers and chamber == bill.chamber
         roll_call = _vote(next(numbers), chamber, day, members, chance, must_pass)
         bill.roll_calls.append(roll_call)

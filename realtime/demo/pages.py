@@ -9,7 +9,7 @@ _VERSIONS = ("Introduced", "Engrossed")
 
 
 def render(legislature: Legislature) -> dict[str, str]:
-    """Every page of the site, HTML by path."""
+    """All pages of the site: HTML by path."""
     return dict(_pages(legislature))
 
 

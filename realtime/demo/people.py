@@ -1,4 +1,4 @@
-"""The invented legislators as files of the people repository."""
+"""Writes the invented legislators as YAML files of the people repository."""
 
 import uuid
 from collections.abc import Iterable
@@ -9,12 +9,12 @@ import yaml
 from realtime.demo.legislature import HOUSE, Legislator
 
 _JURISDICTION = "ocd-jurisdiction/country:us/state:wy/government"
-# Years before the session, so that they are members throughout it.
+# Before the session, so that all are members throughout it.
 _TOOK_OFFICE = "2023-01-10"
 
 
 def write(legislators: Iterable[Legislator], folder: Path) -> None:
-    """Write one YAML file a person into the new folder `folder`, as the people repository does.
+    """Write one YAML file for each person into `folder`, which must not exist yet.
 
     A person has the same id in every demo.
     """

@@ -1,4 +1,4 @@
-"""The sample scrape: `scrape_realtime wy`, a process of its own, as real scrapes are."""
+"""Runs the sample scrape, `scrape_realtime wy`, as a process of its own."""
 
 import os
 import subprocess
@@ -14,9 +14,9 @@ _STOP_SECONDS = 5.0
 
 
 class Scrape:
-    """Scrapes `site_url` from start to end; all that it writes goes below `folder`.
+    """A running scrape of `site_url`. It writes only below `folder`.
 
-    It must be made in the main thread, and ends with this process, however that ends (Linux).
+    Create it in the main thread. On Linux it ends when this process ends, however that happens.
     """
 
     def __init__(self, site_url: str, folder: Path) -> None:
@@ -34,10 +34,10 @@ class Scrape:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                # Core and the scraper's cache write where they are started.
+                # Core and the scraper's cache write to the working directory.
                 cwd=folder,
                 env=environment,
-                # Ctrl-C in a terminal is for us alone: we stop the scrape in our time.
+                # Keep a terminal's Ctrl-C from the scrape: `stop` ends it in order.
                 start_new_session=True,
             )
 
@@ -47,13 +47,13 @@ class Scrape:
         return self._process.poll()
 
     def tail(self, lines: int = 25) -> str:
-        """The end of what it has said."""
+        """The last lines of its output."""
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
 
     def stop(self) -> None:
-        """End it, unless it has ended. Repeatable."""
+        """Kill it if it still runs. Repeatable."""
         if self.status is not None:
             return
-        # What it has scraped must not be waited for: there will be no queue to send it to.
+        # SIGKILL, since it would wait to publish its files, and the queue is about to stop.
         self._process.kill()
         self._process.wait(_STOP_SECONDS)

@@ -1,4 +1,4 @@
-"""The web server that the sample scraper reads from."""
+"""The web server of the sample site."""
 
 import threading
 import time
@@ -15,13 +15,13 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A scraper that is stopped while it waits for its page is no news."""
+        """Print nothing when a scraper disconnects while it waits for its page."""
 
 
 class Site:
     """Serves `pages` (HTML by path) on a free port of 127.0.0.1 within the `with` block.
 
-    Each answer takes `seconds`, as a legislature's own site does. `served` counts the answers.
+    Each response takes `seconds`, like a real legislature's site. `served` counts the responses.
     """
 
     def __init__(self, pages: Mapping[str, str], seconds: float) -> None:
@@ -35,7 +35,7 @@ class Site:
                 site.answer(self)
 
             def log_message(self, format: str, *args: object) -> None:
-                """A line for each page would drown the demo."""
+                """Log no requests: they would hide the demo's output."""
 
         self._server = _Server((_HOST, 0), Handler)
         self._thread = threading.Thread(
@@ -61,11 +61,11 @@ class Site:
 
     @property
     def url(self) -> str:
-        """The address of the front page, without a slash at its end."""
+        """The address of the site, without a trailing slash."""
         return f"http://{_HOST}:{self._server.server_port}"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
-        """Send the page that was asked for, or 404."""
+        """Send the requested page, or 404."""
         page = self.pages.get(request.path)
         if page is None:
             request.send_error(HTTPStatus.NOT_FOUND)

@@ -1,4 +1,4 @@
-"""What the demo does, from an empty machine to a finished import."""
+"""The steps of the demo, from starting the stack to the final tables."""
 
 import contextlib
 import json
@@ -17,15 +17,15 @@ from realtime.devstack import DevStack, database
 from realtime.devstack.workspace import Workspace
 from realtime.domain.errors import RealtimeError
 
-# Seconds that the sample site takes for a page, as real ones do, and from one import run to the
-# next: cron would do it every minute.
+# Seconds: the sample site's response time, and the interval between import runs, which in
+# production is a minute or more.
 PAGE_SECONDS = 0.1
 IMPORT_EVERY = 2.0
-# Seconds that what is left after the scrape may take.
-_PATIENCE = 30.0
+# Seconds in which the queue must become empty after the scrape.
+_EMPTY_WITHIN = 30.0
 
 _PAGES = "pages scraped"
-# The folders of the site whose pages are one object each.
+# The site's folders in which each page is one object.
 _OBJECT_FOLDERS = ("bills", "votes", "events")
 # The front page, the roster, the list of bills and the calendar.
 _OTHER_PAGES = 4
@@ -34,11 +34,11 @@ _VISIBLE = {"bill": "bills", "vote_event": "vote events", "event": "events"}
 
 
 class DemoFailed(RealtimeError):
-    """The demo did not end as it should; the text says why."""
+    """The demo failed; the message says why."""
 
 
 class Demo:
-    """One demo, told to `view`. `run` leaves nothing running and nothing on disk."""
+    """One demo, shown by `view`. `run` leaves nothing running and nothing on disk."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -47,7 +47,7 @@ class Demo:
         self._imports = 0
 
     def run(self) -> None:
-        """Raises RealtimeError, or Django's CommandError, when something goes wrong."""
+        """Run all steps. Raises RealtimeError or Django's CommandError when one fails."""
         self._view.title("Open States realtime imports: from web pages to PostgreSQL")
         with contextlib.ExitStack() as exits:
             exits.enter_context(without_settings())
@@ -68,7 +68,7 @@ class Demo:
             self._finish(commands, stack)
 
     def _seat_legislators(self, commands: Commands, folder: Path) -> None:
-        with self._view.step("Publishing the legislators' YAML files, and importing them"):
+        with self._view.step("Publishing and importing the legislators' YAML files"):
             people.write(self._sample.legislators, folder / "legislature")
             commands("publish_realtime", str(folder), "--jurisdiction", "wy")
             commands("import_realtime")
@@ -78,7 +78,7 @@ class Demo:
         self._view.title(
             f"Scraping the sample legislature at {site.url}, importing every {IMPORT_EVERY:.0f} s"
         )
-        self._view.say("votes that come before their bill are deferred until it is there")
+        self._view.say("vote events that arrive before their bill are parked until it arrives")
         totals = {
             _PAGES: _OTHER_PAGES + sum(p.split("/")[-2] in _OBJECT_FOLDERS for p in self._pages),
             **{label: self._expected()[name] for name, label in _VISIBLE.items()},
@@ -91,12 +91,12 @@ class Demo:
             scrape.stop()
         if scrape.status:
             raise DemoFailed(f"the scrape failed; the end of its log:\n{scrape.tail()}")
-        self._view.say("The scrape has ended well, and has said so on the queue")
+        self._view.say("The scrape has succeeded and sent the end of its run")
 
     def _import_meanwhile(
         self, commands: Commands, site: Site, scrape: Scrape, folder: Path, progress: Progress
     ) -> None:
-        spoiled = False
+        broken_sent = False
         due = time.monotonic() + IMPORT_EVERY
         while scrape.status is None:
             progress({_PAGES: site.served})
@@ -105,9 +105,9 @@ class Demo:
                 continue
             due = time.monotonic() + IMPORT_EVERY
             self._import(commands, progress)
-            if not spoiled and commands.call(figures.visible)["bill"]:
+            if not broken_sent and commands.call(figures.visible)["bill"]:
                 self._publish_broken(commands, folder)
-                spoiled = True
+                broken_sent = True
         progress({_PAGES: site.served})
         self._import(commands, progress, "--until-empty")
 
@@ -116,9 +116,10 @@ class Demo:
         visible = commands.call(figures.visible)
         progress({label: visible[name] for name, label in _VISIBLE.items()})
         self._imports += 1
-        told = "".join(f", {report[name]} {name}" for name in _NOTABLE if report[name])
+        notable = "".join(f", {report[name]} {name}" for name in _NOTABLE if report[name])
         self._view.say(
-            f"import {self._imports}: {report['received']} files{told}; visible: {_list(visible)}"
+            f"import {self._imports}: {report['received']} files{notable};"
+            f" visible: {_list(visible)}"
         )
 
     def _publish_broken(self, commands: Commands, folder: Path) -> None:
@@ -131,16 +132,16 @@ class Demo:
         path = folder / f"bill_{bill['_id']}.json"
         path.write_text(json.dumps(bill))
         commands("publish_realtime", str(path), "--jurisdiction", "wy")
-        self._view.say("someone publishes a broken file among them: a bill of no chamber")
+        self._view.say("publishing a broken file among them: a bill without a chamber")
 
     def _finish(self, commands: Commands, stack: DevStack) -> None:
-        with self._view.step("Importing what is left on the queue"):
-            deadline = time.monotonic() + _PATIENCE
+        with self._view.step("Importing the rest of the queue"):
+            deadline = time.monotonic() + _EMPTY_WITHIN
             while figures.waiting(stack) or commands.call(figures.parked):
                 if time.monotonic() > deadline:
                     raise DemoFailed("the queue did not become empty")
                 commands("import_realtime", "--until-empty")
-        with self._view.step("Archiving what was imported"):
+        with self._view.step("Archiving the imported files"):
             commands("archive_realtime")
         figures_at_end = commands.call(lambda: summary.gather(stack))
         summary.show(self._view, figures_at_end, self._expected())

@@ -1,4 +1,4 @@
-"""The tables at the end of the demo."""
+"""The demo's final tables."""
 
 import sys
 from collections import Counter
@@ -14,7 +14,7 @@ from realtime.models import Outcome
 
 @dataclass(frozen=True)
 class Figures:
-    """Where everything is when all is done."""
+    """The figures at the end of the demo."""
 
     visible: Mapping[str, int]
     outcomes: Mapping[str, Counter[str]]
@@ -27,7 +27,7 @@ class Figures:
 
 
 def gather(stack: DevStack) -> Figures:
-    """Ask the database, the bucket and the queue."""
+    """Read the figures from the database, the bucket and the queue."""
     return Figures(
         figures.visible(),
         figures.outcomes(),
@@ -41,7 +41,7 @@ def gather(stack: DevStack) -> Figures:
 
 
 def missing(found: Figures, expected: Mapping[str, int]) -> str:
-    """What should be visible and is not; empty when all is."""
+    """The types whose visible objects are not as many as expected, in words; empty when all are."""
     return ", ".join(
         f"{name}: {found.visible[name]} of {count}"
         for name, count in expected.items()
@@ -50,10 +50,10 @@ def missing(found: Figures, expected: Mapping[str, int]) -> str:
 
 
 def show(view: View, found: Figures, expected: Mapping[str, int]) -> None:
-    """The final tables, and what to try next."""
+    """Show the final tables and the commands to try next."""
     reached = [o.value for o in Outcome if any(c[o.value] for c in found.outcomes.values())]
     view.table(
-        "Every file and its outcome, from the ledger; every object, from core's tables",
+        "Files by outcome, from the ledger; visible objects, from core's tables",
         ["type", *reached, "visible", "expected"],
         [
             [
@@ -85,11 +85,11 @@ def show(view: View, found: Figures, expected: Mapping[str, int]) -> None:
             ["messages left in the queue", found.waiting],
         ],
     )
-    view.title("The broken file failed alone; its neighbours are in")
+    view.title("Only the broken file failed; the files beside it were imported")
     for key, reason, detail in found.failures:
         view.problem(f"  {key}\n    {reason}: {detail}")
-    view.code("Next: keep a stack running; paste its export lines into another shell", _STACK)
-    view.code("There, with a folder of scraped JSON files", _with_interpreter(_THERE))
+    view.code("Next: keep a stack running, and paste its export lines into another shell", _STACK)
+    view.code("In that shell, with a folder of scraped JSON files", _with_interpreter(_THERE))
 
 
 _STACK = ("make stack",)

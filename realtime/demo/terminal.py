@@ -1,4 +1,4 @@
-"""The demo on a terminal: colours, a spinner, and bars that grow while the scrape goes on."""
+"""The demo's view for terminals: colours, a spinner and progress bars."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from realtime.demo.view import Progress, Row
 
 
 class TerminalView:
-    """Shows what it is told with rich; lines that are told scroll above what is live."""
+    """Shows the demo with Rich; lines scroll above the progress bars."""
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream, highlight=False)
@@ -35,7 +35,7 @@ class TerminalView:
 
     def say(self, text: str) -> None:
         clock = f"{time.monotonic() - self._started:5.1f} s"
-        # A grid, so that a long line goes on below its text, not below the clock.
+        # A grid, so that a long line wraps below its text, not below the clock.
         line = Table.grid(padding=(0, 2, 0, 1))
         line.add_column(no_wrap=True)
         line.add_row(f"[dim]{clock}[/]", escape(text))

@@ -1,4 +1,4 @@
-"""How the demo shows what it does: plain lines, wherever they go."""
+"""The interface of the demo's views, and the plain one."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,32 +10,33 @@ Progress = Callable[[Mapping[str, int]], None]
 
 
 class View(Protocol):
-    """What the demo tells, whoever shows it."""
+    """What the demo calls to show its progress."""
 
     def title(self, text: str) -> None:
-        """What follows."""
+        """Show the heading of what follows."""
 
     def step(self, text: str) -> AbstractContextManager[None]:
-        """Something that takes a moment, for as long as the block runs."""
+        """Show a step that lasts as long as the block."""
 
     def say(self, text: str) -> None:
-        """Something that has happened."""
+        """Show an event."""
 
     def problem(self, text: str) -> None:
-        """Something that has gone wrong."""
+        """Show an error."""
 
     def watch(self, totals: Mapping[str, int]) -> AbstractContextManager[Progress]:
-        """Show, while the block runs, how far each of `totals` is; the block tells."""
+        """Show progress towards each of `totals` within the block, which passes the counts to the
+        Progress it is given."""
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Row]) -> None:
-        """Figures; the first column is text."""
+        """Show a table; its first column is text, the others are right-aligned."""
 
     def code(self, title: str, lines: Sequence[str]) -> None:
-        """Commands to type."""
+        """Show commands to type."""
 
 
 class PlainView:
-    """Writes lines that a pipe, a log file or a screen reader can make sense of."""
+    """Writes plain lines, for pipes, log files and screen readers."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -57,7 +58,7 @@ class PlainView:
 
     @contextmanager
     def watch(self, totals: Mapping[str, int]) -> Iterator[Progress]:
-        # What the bars of a terminal show is also in the line that each import run gets.
+        # The line of each import run has the same figures as a terminal's progress bars.
         yield lambda done: None
 
     def table(self, title: str, header: Sequence[str], rows: Sequence[Row]) -> None:

@@ -1,6 +1,6 @@
-"""The words that the invented legislature is made of."""
+"""Names and subjects for the invented legislature."""
 
-# Given and family names. Nobody of these names is known to have sat in Wyoming's legislature.
+# Given and family names, chosen so that none is known from Wyoming's legislature.
 MEMBERS = (
     ("Ada", "Quillfeather"),
     ("Bram", "Oxenhope"),

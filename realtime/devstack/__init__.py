@@ -1,7 +1,7 @@
-"""The whole of what a realtime import needs, on this machine: PostgreSQL, S3 and SQS.
+"""The embedded stack: PostgreSQL, S3 and SQS on this machine.
 
-For the demo, the tests and `manage.py local_stack`; nothing that runs in production imports it.
-It needs the packages of the `dev` extra, which are imported only when something starts.
+For the demo, the tests and `manage.py local_stack`. Production code never imports this package. It
+needs the packages of the `dev` extra, which are imported only when a service starts.
 """
 
 from realtime.devstack.aws import LocalAws

@@ -20,10 +20,10 @@ _SECRET_KEY = "local-stack-secret-key"
 
 
 class LocalAws:
-    """S3 and SQS on a free port of 127.0.0.1, empty when started.
+    """S3 and SQS on a free port of 127.0.0.1, without buckets and queues at first.
 
-    moto keeps its state per process, so start one of these at a time. The server ends with the
-    process; `stop`, or leaving the `with` block, ends it earlier and forgets its content.
+    moto keeps its state per process: start only one at a time. The server ends with the process;
+    `stop`, or leaving the `with` block, ends it earlier and deletes its content.
     """
 
     def __init__(self) -> None:
@@ -46,8 +46,8 @@ class LocalAws:
     def _session(self) -> "Session":
         import boto3
 
-        # One of our own: boto3's default session is the program's to set up. One for all: it keeps
-        # what it reads about a service, which takes longer than all else about a client.
+        # Not boto3's default session, which belongs to the program. Shared by all clients, because
+        # it caches the service definitions, the slowest part of creating a client.
         return boto3.session.Session()
 
     @property
@@ -58,11 +58,11 @@ class LocalAws:
         return f"http://{_HOST}:{self._server.server_port}"
 
     def start(self) -> None:
-        """Start serving. Does nothing when it runs."""
+        """Start the server. Does nothing when it is running."""
         if self._server is not None:
             return
-        # moto's own ThreadedMotoServer logs each request to a handler it installs, and never
-        # closes its socket.
+        # Not moto's ThreadedMotoServer: it logs every request to a handler that it installs, and
+        # never closes its socket.
         from moto.moto_server.werkzeug_app import (
             DomainDispatcherApplication,
             MotoRequestHandler,
@@ -72,9 +72,9 @@ class LocalAws:
 
         class QuietHandler(MotoRequestHandler):
             def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-                """Requests are the program's business; errors are still logged."""
+                """Log no requests; errors are still logged."""
 
-        _one_at_a_time()
+        _make_queues_atomic()
         self._server = make_server(
             _HOST,
             0,
@@ -91,7 +91,7 @@ class LocalAws:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop serving and forget all buckets and queues. Repeatable."""
+        """Stop the server and delete all buckets and queues. Repeatable."""
         server, self._server = self._server, None
         if server is None or self._thread is None:
             return
@@ -103,7 +103,7 @@ class LocalAws:
         moto_api_backend.reset()
 
     def environment(self) -> dict[str, str]:
-        """The `AWS_*` variables that make any AWS client use this server."""
+        """The `AWS_*` environment variables that make any AWS client use this server."""
         return {
             "AWS_ACCESS_KEY_ID": _ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": _SECRET_KEY,
@@ -123,19 +123,19 @@ class LocalAws:
         return client
 
     def create_bucket(self, name: str) -> None:
-        """Make an empty bucket."""
+        """Create an empty bucket."""
         self.s3().create_bucket(Bucket=name)
 
     def create_queue(self, name: str, visibility_timeout: int = 300) -> str:
-        """Make an empty queue; returns its URL. `visibility_timeout` is in seconds."""
+        """Create an empty queue; returns its URL. `visibility_timeout` is in seconds."""
         attributes: dict[Any, str] = {"VisibilityTimeout": str(visibility_timeout)}
         return self.sqs().create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
 
     def client(self, service: Any) -> Any:
-        """A new client of any service that moto was installed for, as `s3` and `sqs` make them."""
+        """A new client of any service for which moto is installed."""
         from botocore.config import Config
 
-        # No retries: a server in this process answers at once or not at all.
+        # No retries: a server in this process either answers at once or never.
         return self._session.client(
             service,
             region_name=_REGION,
@@ -146,10 +146,13 @@ class LocalAws:
         )
 
 
-def _one_at_a_time() -> None:
-    """moto deletes a message by making the queue's list anew: what is sent meanwhile would be lost,
-    and what another request deletes would be there for ever. It receives without hiding a message
-    before another request sees it: now and then two would get the same one."""
+def _make_queues_atomic() -> None:
+    """Make moto's queue operations atomic, with moto's own lock.
+
+    moto deletes a message by rebuilding the queue's list: a message sent meanwhile is lost, and one
+    deleted meanwhile comes back. It receives a message without hiding it at once: two concurrent
+    requests may get the same one.
+    """
     from moto.sqs.models import Queue, SQSBackend
 
     queue_class: Any = Queue
@@ -157,7 +160,7 @@ def _one_at_a_time() -> None:
     delete = queue_class.delete_message
     receive, change = backend_class.receive_message, backend_class.change_message_visibility
 
-    # moto's own lock, which it holds while it sends and lets go of while it waits.
+    # moto holds this lock while it sends, and releases it while it waits for messages.
     def delete_locked(queue: Any, receipt_handle: str) -> None:
         with queue._messages_lock:
             delete(queue, receipt_handle)

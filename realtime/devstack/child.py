@@ -1,4 +1,4 @@
-"""Server processes that end with the process that started them."""
+"""Starts server processes that end with this process."""
 
 import os
 import queue
@@ -20,14 +20,15 @@ def spawn(
     started: Callable[[subprocess.Popen[bytes]], None],
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start `command` as `account`, its output appended to `log`, in the folder of `log`.
+    """Start `command` as `account`, in the folder of `log`, with its output appended to `log`.
 
-    It has next to no environment, or the one given. On Linux it receives SIGINT when this process
-    ends, however it ends. `started` is called with the process even when the caller is interrupted
-    (KeyboardInterrupt) before this returns. Raises StackError when it cannot be started.
+    It gets `environment`, by default only LC_ALL and PATH. On Linux it receives SIGINT when this
+    process ends, however that happens. `started` is called with the process even when the caller
+    is interrupted (KeyboardInterrupt) before this returns. Raises StackError when the command
+    cannot be started.
 
-    The kernel takes the *thread* that started a child for its parent, so the thread that does it
-    here waits for the child, and the caller's own may end when it likes.
+    Linux sends that signal when the *thread* that started the child ends. So a thread of its own
+    starts the child and waits for it, and the caller's thread may end at any time.
     """
     launcher = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(account or "-")]
     answer: queue.SimpleQueue[subprocess.Popen[bytes] | OSError] = queue.SimpleQueue()
@@ -42,7 +43,7 @@ def spawn(
                     stderr=subprocess.STDOUT,
                     env=environment or {"LC_ALL": "C", "PATH": os.defpath},
                     cwd=log.parent,
-                    # Ctrl-C in a terminal is for us alone: we stop the child in our time.
+                    # Keep a terminal's Ctrl-C from the child: its owner stops it in order.
                     start_new_session=True,
                 )
         except OSError as error:

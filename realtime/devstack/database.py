@@ -1,4 +1,4 @@
-"""Core's schema and reference data, and a database for a process that began without one."""
+"""Switches Django to a database, migrates it, and loads core's reference data."""
 
 import io
 import warnings
@@ -22,9 +22,9 @@ _PEOPLE_FOLDERS = ("legislature", "executive", "retired")
 
 @contextmanager
 def using_database(url: str) -> Iterator[None]:
-    """Make `url` Django's default database within the block, in this and in new threads.
+    """Make `url` Django's default database within the block, in this thread and in new ones.
 
-    Connections are closed on the way in and out, those of other threads excepted.
+    This thread's connection is closed at both ends of the block; other threads keep theirs.
     """
     configured = connections.databases
     former = configured[DEFAULT_DB_ALIAS]
@@ -36,14 +36,14 @@ def using_database(url: str) -> Iterator[None]:
 
 
 def _replace(settings: dict[str, object]) -> None:
-    # Django makes a thread's connection at its first use and then keeps it, settings included.
+    # Django creates a thread's connection on first use and keeps it, with its settings.
     connections[DEFAULT_DB_ALIAS].close()
     del connections[DEFAULT_DB_ALIAS]
     connections.databases[DEFAULT_DB_ALIAS] = settings
 
 
 def migrate() -> None:
-    """Bring the default database to the newest schema, core's and ours."""
+    """Migrate the default database: core's tables and ours."""
     with _quiet():
         call_command("migrate", verbosity=0, interactive=False)
 
@@ -51,15 +51,15 @@ def migrate() -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     with redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        # Core prints each party, and its defaults for a jurisdiction's times are naive.
+        # Core prints every party, and its default times of a jurisdiction are naive.
         warnings.filterwarnings("ignore", "DateTimeField .* naive datetime", RuntimeWarning)
         yield
 
 
 def lookup(abbr: str) -> "State":
-    """Core's metadata of a jurisdiction; `usa`, the scraper of Congress, is core's `us`.
+    """Core's metadata of a jurisdiction; `usa`, the name of Congress's scraper, is core's `us`.
 
-    Raises StackError when core knows no such abbreviation.
+    Raises StackError for an abbreviation that core does not know.
     """
     from openstates import metadata
 
@@ -88,26 +88,26 @@ def load_jurisdiction(abbr: str) -> str:
 def load_people(folder: Path) -> int:
     """Load a folder of the people repository; returns how many people it held.
 
-    `folder` is a jurisdiction's, or holds several jurisdictions' folders, or just YAML files.
-    Each person is loaded in a transaction of its own; people loaded before an error stay.
-    Raises StackError naming the file that core refuses, or the folder that holds no files.
+    `folder` is a jurisdiction's folder, a folder of such folders, or a folder of YAML files. Each
+    person is loaded in a separate transaction; people loaded before an error stay. Raises
+    StackError naming the file that core refuses, or the folder without files.
     """
     from openstates.models.people import Person
     from openstates.utils.people import to_database
 
-    # The cache holds rows of whichever database was in use before.
+    # The cache may hold rows of the previous database.
     to_database.cached_lookup.cache_clear()
     paths = sorted(_person_files(folder))
     if not paths:
         raise StackError(f"no people's YAML files in {str(folder)!r}")
     for path in paths:
-        # Core prints what it misses, and raises without a word.
-        said = io.StringIO()
+        # Core prints what is wrong and raises without a message.
+        printed = io.StringIO()
         try:
-            with redirect_stdout(said), transaction.atomic():
+            with redirect_stdout(printed), transaction.atomic():
                 to_database.load_person(Person.load_yaml(path))
         except (to_database.CancelTransaction, ValueError, TypeError, YAMLError) as error:
-            raise StackError(f"{path} cannot be loaded: {error}{said.getvalue()}") from error
+            raise StackError(f"{path} cannot be loaded: {error}{printed.getvalue()}") from error
     return len(paths)
 
 

@@ -1,7 +1,7 @@
-"""What can go wrong in the embedded stack."""
+"""Errors of the embedded stack."""
 
 from realtime.domain.errors import RealtimeError
 
 
 class StackError(RealtimeError):
-    """The embedded stack cannot start, or refuses what it was asked; the text says why."""
+    """The embedded stack cannot start, or cannot do what was asked; the message says why."""

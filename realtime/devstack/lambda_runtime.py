@@ -1,7 +1,7 @@
-"""Lambda's Runtime API on this machine, and a process that asks it for work.
+"""A local AWS Lambda: the Runtime API, and a process that runs a handler against it.
 
-What runs is `awslambdaric`, the client that Lambda's own Python runtime runs; the server here is
-what Lambda puts beside it. So a handler meets the same event loop, context, deadline and errors.
+The process runs `awslambdaric`, the runtime client of Lambda's own Python runtime. The handler so
+gets the same event loop, context, deadline and errors as in Lambda.
 """
 
 import json
@@ -29,7 +29,7 @@ _CLIENT = "awslambdaric"
 
 @dataclass(frozen=True)
 class Invocation:
-    """What came of one event. `error` is the runtime's report of an exception, else None."""
+    """The result of one event. `error` is the runtime's report of an exception, else None."""
 
     response: Any
     error: Mapping[str, Any] | None
@@ -44,12 +44,12 @@ class _Event:
 
 
 class LambdaRuntime:
-    """A function in one warm instance: `invoke` it as often as you like, one event at a time.
+    """A function in one warm instance: `invoke` it repeatedly, one event at a time.
 
-    `environment` is the whole environment of the process, `folder` where its code lies, `program`
-    the interpreter and its options. Leaving the `with` block ends the process. `init_seconds` says
-    how long it took from the start of the process to its first question for work. `log` holds what
-    the process wrote, once it has ended.
+    `environment` is the whole environment of the process, `folder` holds its code, `program` is the
+    interpreter with its options. Leaving the `with` block ends the process. `init_seconds` is the
+    time from the start of the process to its first request for an event. `log` holds the output of
+    the process, complete once it has ended.
     """
 
     def __init__(
@@ -108,10 +108,10 @@ class LambdaRuntime:
     def invoke(
         self, event: Mapping[str, Any], seconds: float = 60, grace: float = 60
     ) -> Invocation:
-        """Hand over `event`; the function has `seconds` to answer, as its context says.
+        """Send `event` to the function, whose context says that it has `seconds` left.
 
-        Raises StackError, having killed the process as Lambda would, when it takes `grace` longer:
-        this machine may be slower than Lambda's.
+        When it does not answer within `seconds + grace`, kills the process as Lambda would and
+        raises StackError. `grace` allows for a machine slower than Lambda's.
         """
         request = _Event(str(uuid.uuid4()), json.dumps(event).encode(), time.time() + seconds)
         started = time.perf_counter()
@@ -129,12 +129,12 @@ class LambdaRuntime:
         return Invocation(body, None, took)
 
     def next_event(self) -> _Event | None:
-        """For the server: the next event, None when there will be no more."""
+        """For the server: wait for the next event; None when there are no more."""
         self._asked.set()
         return self._events.get()
 
     def answer(self, request_id: str, what: str, body: Any) -> None:
-        """For the server: what became of an event."""
+        """For the server: the response to an event, or its error."""
         self._answers.put((request_id, what, body))
 
     def _variables(self) -> dict[str, str]:
@@ -164,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
     """The part of the Runtime API that a function's client uses."""
 
     protocol_version = "HTTP/1.1"
-    # Otherwise each answer waits 40 ms for the client to confirm its header.
+    # Otherwise each response waits 40 ms for the client to acknowledge the headers.
     disable_nagle_algorithm = True
     runtime: LambdaRuntime
 
@@ -197,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer)
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Requests are the function's business."""
+        """Log no requests."""
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
@@ -215,7 +215,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A process that is killed closes no connection in order."""
+        """Print nothing when a killed process breaks its connection."""
 
 
 def _server(runtime: LambdaRuntime) -> ThreadingHTTPServer:

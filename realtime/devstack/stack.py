@@ -1,4 +1,4 @@
-"""PostgreSQL, S3 and SQS together, with what our commands expect to find in them."""
+"""PostgreSQL, S3 and SQS together, with the database, bucket and queue for our commands."""
 
 import os
 from types import TracebackType
@@ -15,8 +15,8 @@ DATABASE = "openstates"
 class DevStack:
     """A running PostgreSQL with an empty database, and an S3 bucket and SQS queue.
 
-    Between `start` and `stop` (or within the `with` block), `environment` is all that our
-    commands need to use it. Nothing is left afterwards, on disk or running.
+    Between `start` and `stop` (or within the `with` block), `environment` gives our commands all
+    the settings they need. Afterwards nothing is left running or on disk.
     """
 
     def __init__(self) -> None:
@@ -37,8 +37,8 @@ class DevStack:
         self.stop()
 
     def start(self) -> None:
-        """Start everything. Raises StackError, with nothing left running, when a part fails."""
-        # moto asks boto3's default session, which a profile that is not there would break.
+        """Start all services. When one fails, stops the others and raises StackError."""
+        # moto uses boto3's default session, which fails when AWS_PROFILE names a missing profile.
         os.environ.pop("AWS_PROFILE", None)
         try:
             self.postgres.start()
@@ -51,14 +51,14 @@ class DevStack:
             raise
 
     def stop(self) -> None:
-        """Stop everything and remove its data. Repeatable."""
+        """Stop all services and delete their data. Repeatable."""
         try:
             self.aws.stop()
         finally:
             self.postgres.close()
 
     def environment(self) -> dict[str, str]:
-        """The environment variables of our commands; they replace any of the same names."""
+        """The environment variables that make our commands use this stack."""
         return {
             "DATABASE_URL": self.postgres.url(DATABASE),
             "S3_REALTIME_BASE": f"s3://{BUCKET}",

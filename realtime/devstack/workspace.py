@@ -1,4 +1,4 @@
-"""A temporary folder that goes away with its owner, and the account that may write to it."""
+"""Temporary folders that are removed after their owner ends, and the account for servers."""
 
 import fcntl
 import os
@@ -14,7 +14,7 @@ _LOCK = "owner.lock"
 
 @dataclass(frozen=True)
 class Account:
-    """A user and group of the operating system, by number."""
+    """An operating system user and group, by number."""
 
     uid: int
     gid: int
@@ -24,7 +24,7 @@ class Account:
 
 
 def server_account() -> Account | None:
-    """Who a server must run as: `nobody` when this process is root, else None for ourselves.
+    """The account for servers: `nobody` when this process is root, else None (the same user).
 
     PostgreSQL refuses to run as root.
     """
@@ -39,8 +39,8 @@ def server_account() -> Account | None:
 class Workspace:
     """A new empty folder, private to `account` (and to root).
 
-    It is removed by `remove`. When its owner was killed before it could, the next Workspace
-    that is made on this machine removes it: the owner holds a lock for as long as it lives.
+    `remove` deletes it. If its owner was killed before that, the next Workspace created on this
+    machine deletes it: an owner holds a file lock for as long as it lives.
     """
 
     def __init__(self, account: Account | None) -> None:
@@ -52,13 +52,13 @@ class Workspace:
             os.chown(self.path, account.uid, account.gid)
 
     def remove(self) -> None:
-        """Delete the folder and all in it. Repeatable."""
+        """Delete the folder and its content. Repeatable."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._lock.close()
 
 
 def _parent(account: Account | None) -> Path:
-    """The first of the usual temporary folders that `account` can reach."""
+    """The first of the usual temporary folders that `account` can enter."""
     candidates = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]
     if account is None:
         return candidates[0]
@@ -70,7 +70,7 @@ def _parent(account: Account | None) -> Path:
 
 
 def _claim(path: Path) -> IO[str]:
-    """Create and lock the owner's file; other processes see it only once it is locked."""
+    """Create the lock file; other processes see it only once it is locked."""
     lock = (path / f"{_LOCK}.new").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
     os.rename(lock.name, path / _LOCK)
@@ -83,6 +83,6 @@ def _remove_abandoned(parent: Path) -> None:
             with lock_path.open("r+") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            # Its owner lives, or it belongs to another user, or it was removed meanwhile.
+            # Its owner is alive, or it belongs to another user, or it was just removed.
             continue
         shutil.rmtree(lock_path.parent, ignore_errors=True)

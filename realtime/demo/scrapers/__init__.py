@@ -1,1 +1,1 @@
-"""A folder of scrapers, as the openstates-scrapers repository has one: put it on PYTHONPATH."""
+"""A folder of scrapers, laid out as in the openstates-scrapers repository; put it on PYTHONPATH."""

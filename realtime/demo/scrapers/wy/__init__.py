@@ -1,4 +1,4 @@
-"""A sample scraper, written as those of openstates-scrapers are. It reads an invented site."""
+"""A sample scraper in the style of openstates-scrapers. It reads an invented site."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from .web import front_page
 
 
 class Wyoming(State):  # type: ignore[misc]
-    """Wyoming, as far as the sample site goes."""
+    """Wyoming, with the one session of the sample site."""
 
     scrapers = {"bills": WYBillScraper, "events": WYEventScraper}
     legislative_sessions: list[dict[str, Any]] = [

@@ -1,4 +1,4 @@
-"""Bills and their votes, from the sample site."""
+"""Scrapes bills and their votes from the sample site."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from .web import items, read, site_url, text
 
 CHAMBERS = {"H": "lower", "S": "upper"}
 VERSIONS = {"Introduced": "introduced", "Engrossed": "amendment"}
-# The first that matches says what an action is.
+# The first matching pattern classifies an action.
 ACTIONS = (
     ("Bill Number Assigned", ["filing"]),
     ("Introduced and Referred", ["introduction", "referral-committee"]),
@@ -31,13 +31,13 @@ class WYBillScraper(Scraper):  # type: ignore[misc]
             yield from self.scrape_bill(session, url, roster)
 
     def scrape_roster(self, session: str) -> dict[str, str]:
-        """Full names by family name, which is all that the pages of bills and votes say."""
+        """Full names by family name: the pages of bills and votes give family names only."""
         page = read(self, f"{site_url()}/{session}/legislators")
         families = page.xpath("//td[@class='family']/text()")
         return dict(zip(families, page.xpath("//td[@class='name']/text()"), strict=True))
 
     def scrape_bill(self, session: str, url: str, roster: dict[str, str]) -> Iterator[Any]:
-        """The votes of the bill at `url`, then the bill: the order that many scrapers have."""
+        """The votes of the bill at `url`, then the bill: many scrapers yield them in this order."""
         page = read(self, url)
         identifier = page.xpath("//h1/text()")[0]
         chamber = "lower" if identifier.startswith("HB") else "upper"

@@ -1,4 +1,4 @@
-"""Committee meetings, from the sample site."""
+"""Scrapes committee meetings from the sample site."""
 
 from collections.abc import Iterator
 from datetime import datetime

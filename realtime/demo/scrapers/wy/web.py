@@ -1,4 +1,4 @@
-"""How the sample scrapers read the sample site."""
+"""Reads pages of the sample site."""
 
 import os
 from typing import Any
@@ -10,7 +10,7 @@ URL_VARIABLE = "SAMPLE_SITE_URL"
 
 
 def site_url() -> str:
-    """The address of the sample site, without a slash at its end."""
+    """The address of the sample site, without a trailing slash."""
     return os.environ[URL_VARIABLE]
 
 
@@ -20,7 +20,7 @@ def front_page() -> Any:
 
 
 def read(scraper: Any, url: str) -> Any:
-    """The root element of the page at `url`, links made absolute, fetched by core's `scraper`."""
+    """Fetch the page at `url` with core's `scraper`; returns its root element, links absolute."""
     page = lxml.html.fromstring(scraper.get(url).content)
     page.make_links_absolute(url)
     return page
@@ -33,5 +33,5 @@ def text(page: Any, element_id: str) -> str:
 
 
 def items(page: Any, element_id: str) -> list[str]:
-    """The text of each entry of the list with that id."""
+    """The text of each item of the list with that id."""
     return [str(item) for item in page.xpath(f"//*[@id='{element_id}']/li/text()")]
