@@ -31,7 +31,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 
 
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A model that users with the view permission may look at and nobody may change.
+    """Read-only: users with the view permission may look, no user may change anything.
 
     `search_fields` only makes Django show the search box; `search_filter` does the search.
     """

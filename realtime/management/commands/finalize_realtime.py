@@ -20,10 +20,12 @@ from realtime.models import ScrapeRun
 
 class Command(LedgerCommand):
     help = (
-        "Finalize complete scrape runs: link the references between their files, delete vote events"
-        " that were not scraped again, and mark such events as deleted. import_realtime does the"
-        " same. Use this command when all workers are busy, or with --run to see what a run waits"
-        " for. Safe to kill and to repeat." + EXIT_STATUS + " Also 1 when --run was not finalized."
+        "Finalize complete scrape runs: link the references between their files, then delete the"
+        " vote events, and mark as deleted the events, that were not scraped again. import_realtime"
+        " does the same. Use this command when all workers are busy, or with --run to see what a"
+        " run waits for. Safe to kill and to repeat."
+        + EXIT_STATUS
+        + " Also 1 when --run was not finalized."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -37,7 +39,7 @@ class Command(LedgerCommand):
             "--force",
             action="store_true",
             help="with --run: finalize it although files failed or are missing. Vote events that"
-            " the run did not bring are deleted, and such events are marked as deleted",
+            " the run did not bring are deleted, and events marked as deleted",
         )
         self.add_time_limit(parser)
         self.add_json(parser, "runs")

@@ -24,7 +24,9 @@ class Command(BaseCommand):
         sys.exit(scrape.main(argv[2:], f"{argv[0]} {argv[1]}"))
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("arguments", nargs=argparse.REMAINDER)
+        parser.add_argument(
+            "arguments", nargs=argparse.REMAINDER, help="as `scrape_realtime --help` says"
+        )
 
     def handle(self, *, arguments: list[str], **options: Any) -> None:
         try:
