@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 
 class Session:
-    """The producer that all handlers of a process share, so that their files share one run.
+    """The producer that all handlers of a process share, so that their files share one run or none.
 
     `file_archiving_enabled` asks for archiving even when the scraper does not.
     """

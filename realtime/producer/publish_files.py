@@ -100,9 +100,9 @@ def publish(
 
     A file that cannot be read is added to the report's problems; the others are published. The end
     of the producer's run, if it has one, is sent only when every file was published. The run's
-    start and end are the earliest and latest time in the files' ids, so that it keeps its place
-    among the jurisdiction's scrapes. `progress` is called with the number of files done. `report`
-    is filled in even when an exception is raised.
+    start and end are the earliest and latest time in the files' ids (now, without any), so that it
+    keeps its place among the jurisdiction's scrapes. `progress` is called with the number of files
+    done. `report` is filled in even when an exception is raised.
     """
     report.run_id = str(producer.run_id or "")
     order = list(files)

@@ -28,7 +28,7 @@ class Command(BaseCommand):
     help = (
         "Scrape an invented legislature over HTTP and import it at the same time, on PostgreSQL,"
         " S3 and SQS started for the demo. Needs no settings and ignores those that are set."
-        " Takes about half a minute, then removes everything. Exit status: 0 when every object"
+        " Takes about a minute, then removes everything. Exit status: 0 when every object"
         " became visible, 1 when not, 130 when interrupted."
     )
     requires_system_checks: list[str] = []

@@ -8,7 +8,7 @@ from realtime.monitoring.report import Report
 
 
 def emit(report: Report, config: Config) -> None:
-    """Emit the run's metrics; errors become warnings in the log.
+    """Emit the run's metrics. Never raises: what cannot be sent is lost, with a warning.
 
     Call it once everything is acknowledged and the worker slot is free. A run that received and
     resumed nothing emits nothing. Takes at most 2 seconds, plus the time to load InfluxDB's client.
