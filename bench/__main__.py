@@ -32,7 +32,7 @@ from realtime.devstack.database import (  # noqa: E402
     migrate,
     using_database,
 )
-from realtime.files.fetch import jurisdiction_of  # noqa: E402
+from realtime.domain.jurisdictions import jurisdiction_of  # noqa: E402
 
 TEMPLATE = "bench_template"
 ONE_MILLISECOND = 0.001

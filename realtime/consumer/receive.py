@@ -13,6 +13,7 @@ from realtime.consumer.context import Work
 from realtime.domain.config import Bucket
 from realtime.domain.errors import ConfigurationError, PoisonMessage, RealtimeError, Unavailable
 from realtime.domain.interfaces import Gone
+from realtime.domain.jurisdictions import jurisdiction_of
 from realtime.domain.messages import FileMessage, Ignored, ReceivedMessage, RunFinished, parse
 from realtime.domain.results import Delivery, FetchedFile, FileIdentity, Result, log_result
 from realtime.domain.scraped_object import Key
@@ -22,7 +23,6 @@ from realtime.files.fetch import (
     Wanted,
     fetch,
     identify,
-    jurisdiction_of,
     locate,
     require_ours,
 )

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from openstates import metadata
-
 from realtime.backends.s3 import THREADS
 from realtime.domain.config import Bucket
 from realtime.domain.errors import ConfigurationError, PoisonMessage, RealtimeError, Unavailable
 from realtime.domain.interfaces import ObjectVersion, Store, StoredFile
+from realtime.domain.jurisdictions import jurisdiction_of
 from realtime.domain.messages import FileMessage
 from realtime.domain.results import Delivery, FetchedFile, FileIdentity
 from realtime.domain.scraped_object import (
@@ -83,24 +82,6 @@ def require_ours(name: str, bucket: Bucket) -> None:
     # Core once took the whole base, prefix included, for the bucket's name.
     if name not in (bucket.name, f"{bucket.name}/{bucket.prefix}".rstrip("/")):
         raise PoisonMessage("foreign-bucket", f"bucket {name!r} is not ours", "bucket")
-
-
-def jurisdiction_of(abbr: str) -> str:
-    """Core's jurisdiction id for an abbreviation, `usa` for Congress included; empty if unknown."""
-    try:
-        found: str = metadata.lookup(abbr="us" if abbr == "usa" else abbr).jurisdiction_id
-    except KeyError:
-        return ""
-    return found
-
-
-def abbreviation_of(jurisdiction_id: str) -> str:
-    """The abbreviation of a jurisdiction in lower case, `us` for Congress; its id if unknown."""
-    try:
-        abbr: str = metadata.lookup(jurisdiction_id=jurisdiction_id).abbr
-    except KeyError:
-        return jurisdiction_id
-    return abbr.lower()
 
 
 def fetch(

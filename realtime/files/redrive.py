@@ -17,10 +17,11 @@ from realtime.domain.errors import (
     Unavailable,
 )
 from realtime.domain.interfaces import Gone, ObjectVersion, Queue, Store
+from realtime.domain.jurisdictions import jurisdiction_of
 from realtime.domain.messages import FileMessage
 from realtime.domain.scraped_object import RUN_ID_METADATA, SCRAPED_AT_METADATA, parse_time, time_of
 from realtime.files import archive
-from realtime.files.fetch import jurisdiction_of, locate
+from realtime.files.fetch import locate
 from realtime.ledger import failures
 from realtime.models import File, Outcome
 from realtime.process.threads import Threads

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from realtime.backends.s3 import S3Store
+from realtime.domain.jurisdictions import jurisdictions
 from realtime.files import archive
-from realtime.management.abbreviations import jurisdictions
 from realtime.management.ledger_command import EXIT_STATUS, LedgerCommand
 from realtime.management.limits import deadline
 

@@ -17,7 +17,7 @@ from realtime.consumer import run as import_run
 from realtime.consumer.sources import GivenInbox, Inbox, QueueInbox, read_given
 from realtime.domain.config import BULK, CORE, Config
 from realtime.domain.errors import RealtimeError
-from realtime.management.abbreviations import jurisdictions
+from realtime.domain.jurisdictions import jurisdictions
 from realtime.management.limits import deadline, positive
 from realtime.monitoring.report import Report
 

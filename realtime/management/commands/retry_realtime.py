@@ -6,8 +6,8 @@ from django.core.management.base import CommandParser
 
 from realtime.backends.s3 import S3Store
 from realtime.backends.sqs import SqsQueue
+from realtime.domain.jurisdictions import jurisdictions
 from realtime.files import redrive
-from realtime.management.abbreviations import jurisdictions
 from realtime.management.ledger_command import EXIT_STATUS, LedgerCommand
 
 _NAMES = (redrive.RETRIED, redrive.LATER, redrive.GONE, redrive.REFUSED)

@@ -14,7 +14,7 @@ from realtime.backends.postgres.locks import connect_as
 from realtime.consumer.context import database_needed
 from realtime.domain.config import ONLOOKER_NAME, Config
 from realtime.domain.errors import RealtimeError, Unavailable
-from realtime.management.abbreviations import jurisdictions
+from realtime.domain.jurisdictions import jurisdictions
 from realtime.management.limits import positive
 from realtime.monitoring.status.as_json import as_dict
 from realtime.monitoring.status.queue_depth import ask

@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from realtime.files.fetch import abbreviation_of
+from realtime.domain.jurisdictions import abbreviation_of
 from realtime.monitoring.status.durations import short_duration
 from realtime.monitoring.status.file_lists import AT_MOST, Failures, Parked
 from realtime.monitoring.status.lag import Lag
