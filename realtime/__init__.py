@@ -1,1 +1,1 @@
-"""Imports Open States scrapes object by object, minutes after each was scraped."""
+"""Imports each scraped Open States object minutes after it was scraped."""

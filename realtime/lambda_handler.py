@@ -17,7 +17,7 @@ from django.db import connections
 
 from realtime.backends.sqs import SqsQueue
 from realtime.domain.errors import Unavailable
-from realtime.process.logs import said_of_all
+from realtime.process.logs import log_context
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
     django.setup()
-    with said_of_all(request_id=getattr(context, "aws_request_id", "")):
+    with log_context(request_id=getattr(context, "aws_request_id", "")):
         return _handle(event, context)
 
 

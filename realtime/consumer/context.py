@@ -55,7 +55,7 @@ class Work:
 def said_of_run() -> Iterator[None]:
     """Every line that is logged in the block names this import run, by an `import_run_id` of its
     own: the `run_id` of a line is that of a scrape run."""
-    with logs.said_of_all(import_run_id=token_hex(6)):
+    with logs.log_context(import_run_id=token_hex(6)):
         yield
 
 

@@ -1,1 +1,1 @@
-"""What every process of ours sets up: its log lines and its threads."""
+"""Logging and thread pools, shared by every process of the project."""

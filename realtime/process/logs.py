@@ -1,7 +1,8 @@
-"""How log lines look, and what every one of them says about where it comes from.
+"""Log formats, and the fields that every line of a run carries.
 
-A line is constant text, and fields (`extra=`) for all that varies. A formatter of our own: a
-library would save half of this page, and be loaded by every run and packed into Lambda's zip.
+The message is constant text; everything that varies is a field (`extra=`). The formatters are our
+own: a library would save half of this module, but every run would load it and Lambda's zip would
+carry it.
 """
 
 import json
@@ -15,16 +16,19 @@ from typing import Any
 
 JSON, TEXT = "json", "text"
 
-# What logging itself knows of a line; the rest are fields.
-_LOGGINGS_OWN = frozenset({*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"})
-# One line for each request, and what it holds: credentials among it.
-_TALKATIVE = ("boto3", "botocore", "s3transfer", "urllib3")
+# Attributes that logging itself sets on a record. All others are fields.
+_STANDARD_ATTRIBUTES = frozenset(
+    {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+)
+# Below warning these log every request with its contents, credentials included.
+_AWS_LOGGERS = ("boto3", "botocore", "s3transfer", "urllib3")
 _context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=MappingProxyType({}))
 
 
 @contextmanager
-def said_of_all(**fields: str) -> Iterator[None]:
-    """Add `fields` to every line logged in the block, and by `threads.Threads` used there."""
+def log_context(**fields: str) -> Iterator[None]:
+    """Add `fields` to every line logged in the block, also by calls submitted to a
+    `threads.Threads` pool there."""
     token = _context.set({**_context.get(), **fields})
     try:
         yield
@@ -33,8 +37,8 @@ def said_of_all(**fields: str) -> Iterator[None]:
 
 
 class JsonLines(logging.Formatter):
-    """A JSON object a line: `timestamp` (UTC), `level`, `logger`, `message`, the fields, and
-    `traceback` of an exception. The names are those that Lambda reads."""
+    """One JSON object a line: `timestamp` (UTC), `level`, `logger`, `message`, the fields, and
+    `traceback` for an exception. Lambda reads these names."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -50,19 +54,21 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """The same for people: the fields as `name=value` after the message, a traceback below."""
+    """The same content for people: fields as `name=value` after the message, then any
+    traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        said = [_time(record).replace("T", " "), record.levelname, f"{record.name}:"]
-        said += [record.getMessage(), *(f"{n}={_plain(v)}" for n, v in _fields(record).items())]
-        text = " ".join(said)
+        parts = [_time(record).replace("T", " "), record.levelname, f"{record.name}:"]
+        parts += [record.getMessage(), *(f"{n}={_plain(v)}" for n, v in _fields(record).items())]
+        text = " ".join(parts)
         return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
 
 
 def configuration(form: str, level: str, core_level: str) -> dict[str, Any]:
-    """Django's `LOGGING`: one handler, standard error, with lines in the `form` JSON or TEXT.
+    """Django's `LOGGING` setting: one handler on standard error, in the format JSON or TEXT.
 
-    What AWS's libraries say below a warning is never shown, whatever the levels.
+    `level` is for the `realtime` loggers, `core_level` for core's. AWS's libraries log from
+    WARNING up, whatever the levels.
     """
     formatter = f"{__name__}.{(JsonLines if form == JSON else TextLines).__name__}"
     return {
@@ -70,22 +76,23 @@ def configuration(form: str, level: str, core_level: str) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {"lines": {"()": formatter}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines"}},
-        # Lambda's runtime has put a handler of its own here, which this replaces.
+        # Replaces the handler that Lambda's runtime installs on the root logger.
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             "realtime": {"level": level},
-            # Core logs each name it cannot resolve as an error; a run's report counts what matters.
+            # Core logs every name that it cannot resolve as an error. A run's report counts the
+            # files that fail or wait for it.
             "openstates": {"level": core_level},
-            # Only core knows why it could not send metrics.
+            # The only place that says why metrics could not be sent.
             "openstates.stats": {"level": "WARNING"},
-            **{name: {"level": "WARNING"} for name in _TALKATIVE},
+            **{name: {"level": "WARNING"} for name in _AWS_LOGGERS},
         },
     }
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    own = {n: v for n, v in vars(record).items() if n not in _LOGGINGS_OWN}
-    return {n: v for n, v in {**_context.get(), **own}.items() if v is not None and v != ""}
+    extra = {n: v for n, v in vars(record).items() if n not in _STANDARD_ATTRIBUTES}
+    return {n: v for n, v in {**_context.get(), **extra}.items() if v is not None and v != ""}
 
 
 def _time(record: logging.LogRecord) -> str:
@@ -96,5 +103,5 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool | int | float | list | dict):
         return json.dumps(value, default=str)
     text = str(value)
-    unclear = not text.isprintable() or " " in text or '"' in text
-    return json.dumps(text, ensure_ascii=False) if unclear else text
+    needs_quotes = not text.isprintable() or " " in text or '"' in text
+    return json.dumps(text, ensure_ascii=False) if needs_quotes else text

@@ -1,4 +1,4 @@
-"""Threads that log as whoever uses them does."""
+"""A thread pool that keeps the log context of its caller."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,7 +11,8 @@ T = TypeVar("T")
 
 
 class Threads(ThreadPoolExecutor):
-    """A pool whose calls see the context variables of who submitted them; `logs` has one."""
+    """A pool that runs each call with the context variables of the thread that submitted it, and
+    so with its `logs.log_context`."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         return super().submit(copy_context().run, partial(fn, *args, **kwargs))

@@ -107,11 +107,11 @@ def test_text__exception__traceback_below(capsys: pytest.CaptureFixture[str]) ->
 
 
 @pytest.mark.parametrize("form", [logs.JSON, logs.TEXT])
-def test_said_of_all__in_the_block_and_its_threads__and_not_after(
+def test_log_context__in_the_block_and_its_threads__and_not_after(
     form: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logger = configure(form)
-    with logs.said_of_all(request_id="outer"), logs.said_of_all(import_run_id="inner"):
+    with logs.log_context(request_id="outer"), logs.log_context(import_run_id="inner"):
         logger.info("here")
         with Threads(2) as threads:
             list(threads.map(lambda number: logger.info("there", extra={"n": number}), range(4)))
@@ -132,7 +132,7 @@ def test_lease__renewal_fails__its_thread_says_so_in_the_name_of_the_run(
 
     refused = threading.Event()
     configure(logs.JSON)
-    with logs.said_of_all(import_run_id="this"), Lease(Refusing(), 1):
+    with logs.log_context(import_run_id="this"), Lease(Refusing(), 1):
         assert refused.wait(15)
     [line] = map(json.loads, said(capsys))
     assert (line["import_run_id"], line["cause"]) == ("this", "SQS cannot be reached")
