@@ -1,1 +1,1 @@
-"""Plain values: no Django, no I/O."""
+"""Values and their rules: no Django, no I/O."""

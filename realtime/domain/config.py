@@ -1,4 +1,4 @@
-"""The settings of this project: their names, defaults and meaning, checked once at start."""
+"""The settings of this project: names, defaults and help, checked once at start."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from urllib.parse import urlsplit
 from realtime.domain.errors import ConfigurationError
 from realtime.process import logs
 
-# Working connections, the moment's connection that looks for a worker slot, and those of whoever
-# only looks on are told apart in pg_stat_activity by these names.
+# `application_name` in pg_stat_activity: of a connection that imports, of one that looks for a free
+# worker slot, and of one that only reads status.
 APPLICATION_NAME = "openstates-realtime"
 SLOT_SEEKER_NAME = "openstates-realtime-slot"
 ONLOOKER_NAME = "openstates-realtime-status"
 
-# Which importers write the rows: the set-based ones, or core's own.
+# Values of --importer: our set-based importers, or core's own.
 BULK, CORE = "bulk", "core"
 
 DATABASE_SCHEMES = {"postgres", "postgresql", "pgsql", "psql", "postgis"}
@@ -24,7 +24,8 @@ _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 @dataclass(frozen=True)
 class Variable:
-    """One environment variable: its name, default as text, and what it is for."""
+    """One environment variable. `default` is text, as in the environment; `help` says what it is
+    for."""
 
     name: str
     default: str
@@ -32,61 +33,67 @@ class Variable:
 
 
 VARIABLES = (
-    Variable("DATABASE_URL", "", "PostgreSQL database of core, postgres://user:password@host/name"),
+    Variable("DATABASE_URL", "", "core's PostgreSQL database, postgres://user:password@host/name"),
     Variable(
         "DATABASE_URL_PARAMETER",
         "",
-        "parameter of SSM's Parameter Store with the whole URL, or the password for DATABASE_URL",
+        "SSM parameter that holds the whole URL, or the password for DATABASE_URL",
     ),
     Variable(
         "DATABASE_URL_SECRET",
         "",
-        "the same in Secrets Manager, by name or ARN; what RDS keeps there is understood too",
+        "Secrets Manager secret (name or ARN) that holds the same, or the JSON that RDS writes",
     ),
-    Variable("S3_REALTIME_BASE", "", "where files live: s3://bucket or s3://bucket/prefix"),
-    Variable("SQS_QUEUE_URL", "", "the queue that messages are sent to and received from"),
+    Variable("S3_REALTIME_BASE", "", "where files are stored: s3://bucket or s3://bucket/prefix"),
+    Variable("SQS_QUEUE_URL", "", "queue that scrapers send to and imports receive from"),
     Variable(
         "FILE_ARCHIVING_ENABLED",
         "true",
-        "false: imported files are deleted instead of archived, unless a message asks for it",
+        "false: imported files are deleted, not archived, unless their message asks for archiving",
     ),
-    Variable("REALTIME_MAX_MESSAGES", "300", "messages that one import run takes at most"),
-    Variable("REALTIME_MAX_WORKERS", "10", "import runs that work at once, over all hosts"),
+    Variable("REALTIME_MAX_MESSAGES", "300", "most messages that one pass of an import run takes"),
+    Variable("REALTIME_MAX_WORKERS", "10", "most import runs that work at once, over all hosts"),
     Variable(
         "REALTIME_VISIBILITY_TIMEOUT",
         "300",
-        "seconds a received message stays hidden from others; renewed while a run works",
+        "seconds that a received message stays hidden; renewed while the run works",
     ),
     Variable(
         "REALTIME_MAX_RECEIVES",
         "10",
-        "receives without any outcome after which a message is tried alone",
+        "receives without an outcome after which a message is imported alone",
     ),
-    Variable("REALTIME_MAX_FILE_BYTES", "25000000", "a larger file fails, without being read"),
-    Variable("REALTIME_LOG_FORMAT", "", "json or text; by default text on a terminal, else json"),
-    Variable("REALTIME_LOG_LEVEL", "INFO", "what our log says; DEBUG: a line an outcome"),
-    Variable("OPENSTATES_LOG_LEVEL", "CRITICAL", "what the log of core's importers says"),
-    Variable("STATS_ENABLED", "False", "True: send metrics, as core's other STATS_ settings say"),
+    Variable(
+        "REALTIME_MAX_FILE_BYTES", "25000000", "a larger file fails, and its body is not read"
+    ),
+    Variable("REALTIME_LOG_FORMAT", "", "json or text; default: text on a terminal, else json"),
+    Variable(
+        "REALTIME_LOG_LEVEL", "INFO", "level of this project's log; DEBUG adds a line for each file"
+    ),
+    Variable("OPENSTATES_LOG_LEVEL", "CRITICAL", "level of the log of core's importers"),
+    Variable(
+        "STATS_ENABLED", "False", "True: send metrics to InfluxDB, by core's other STATS_ settings"
+    ),
 )
 
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket and the prefix below it that belongs to us (empty, or ending in a slash)."""
+    """A bucket, and the prefix of our keys in it (empty, or ending in a slash)."""
 
     name: str
     prefix: str = ""
 
     def strip(self, key: str) -> str | None:
-        """The key below the prefix, or None when the key is outside of it."""
+        """The key without the prefix; None for a key that does not start with it."""
         return key[len(self.prefix) :] if key.startswith(self.prefix) else None
 
 
 @dataclass(frozen=True)
 class Secret:
-    """Where a value is kept that shall not stand in the environment.
+    """Where AWS keeps a value that must not be in the environment.
 
-    `variable` is the setting that names it, `service` boto3's name of what keeps it.
+    `variable` is the setting that names it, `service` boto3's name of the service that holds it.
     """
 
     variable: str
@@ -98,9 +105,9 @@ class Secret:
 class Config:
     """The settings of one process. Durations are seconds, sizes bytes.
 
-    With a `database_secret`, `database_url` is what is left for it to complete, or empty.
-    `stats_enabled` says whether metrics go to InfluxDB; `in_lambda` is what AWS says itself.
-    `log_format` is `logs.JSON`, `logs.TEXT`, or empty: as suits where the log goes.
+    With a `database_secret`, `database_url` may be empty or lack the password that the secret
+    holds. `stats_enabled`: metrics go to InfluxDB. `in_lambda`: the process runs in AWS Lambda.
+    `log_format` is `logs.JSON`, `logs.TEXT`, or empty for the default.
     """
 
     database_url: str
@@ -121,7 +128,8 @@ class Config:
 
     @property
     def bucket(self) -> Bucket:
-        """Where files live. Raises ConfigurationError when `S3_REALTIME_BASE` is missing or odd."""
+        """Where files are stored. Raises ConfigurationError when `S3_REALTIME_BASE` is missing or
+        malformed."""
         return parse_base(self.s3_base)
 
     def require_queue(self) -> str:
@@ -132,11 +140,11 @@ class Config:
 
     @property
     def has_database(self) -> bool:
-        """Whether a database is named, by its URL or by where that is kept."""
+        """Whether a database URL, or a secret for one, is set."""
         return bool(self.database_url or self.database_secret)
 
     def require_database(self) -> None:
-        """Raises ConfigurationError when `DATABASE_URL` is missing."""
+        """Raises ConfigurationError when neither `DATABASE_URL` nor a secret for it is set."""
         if not self.has_database:
             raise ConfigurationError(
                 "DATABASE_URL is not set: name core's database, postgres://user:password@host/name"
@@ -144,9 +152,10 @@ class Config:
 
 
 def parse_base(base: str) -> Bucket:
-    """`s3://bucket/prefix` as a Bucket.
+    """The Bucket that `s3://bucket/prefix` names.
 
-    A bare bucket name is accepted, as core accepted it. Raises ConfigurationError otherwise.
+    A bare bucket name is accepted too, as core accepted it. Raises ConfigurationError for anything
+    else.
     """
     if not base:
         raise ConfigurationError("S3_REALTIME_BASE is not set: name the bucket, s3://bucket/prefix")
@@ -160,13 +169,15 @@ def parse_base(base: str) -> Bucket:
 
 
 def parse_database_url(variable: str, url: str) -> str:
-    """The database's URL with the scheme that we use; ConfigurationError naming `variable` when
-    it is no such URL."""
+    """The database's URL with the scheme `postgres://`.
+
+    Raises ConfigurationError, naming `variable` but never its value, when it is not such a URL.
+    """
     scheme, _, rest = url.partition("://")
-    # The value itself may be a password, and so may be what urllib would say of a wrong port.
+    # Never quote the value, nor urllib's error: either may contain the password.
     wrong = ConfigurationError(
-        f"{variable} is no postgres://user:password@host/name: what is special in a user or"
-        " password, such as / ? # @, is written as %2F %3F %23 %40"
+        f"{variable} is no postgres://user:password@host/name: in a user or password write"
+        " / ? # @ as %2F %3F %23 %40"
     )
     if scheme not in DATABASE_SCHEMES or not rest:
         raise wrong
@@ -177,15 +188,15 @@ def parse_database_url(variable: str, url: str) -> str:
         raise wrong from None
     if "@" in parts.path + parts.query:
         raise wrong
-    # Core's own default asks for PostGIS, which core does not need.
+    # Core's default scheme is postgis://, but core does not need PostGIS.
     return f"postgres://{rest}"
 
 
 def load(environ: Mapping[str, str]) -> Config:
-    """Read the settings from `environ` (see VARIABLES for names and defaults).
+    """Read the settings from `environ` (VARIABLES has names and defaults).
 
-    Raises ConfigurationError naming the variable and its value when one cannot be read; what is
-    merely missing is reported by the command that needs it.
+    Raises ConfigurationError naming the variable and its value when a value is malformed. A
+    missing value is reported by the command that needs it.
     """
     values = {v.name: environ.get(v.name, "") or v.default for v in VARIABLES}
     url = values["DATABASE_URL"]
@@ -203,7 +214,7 @@ def load(environ: Mapping[str, str]) -> Config:
         log_format=_one_of("REALTIME_LOG_FORMAT", values, (logs.JSON, logs.TEXT), str.lower),
         log_level=_one_of("REALTIME_LOG_LEVEL", values, _LOG_LEVELS, str.upper),
         core_log_level=_one_of("OPENSTATES_LOG_LEVEL", values, _LOG_LEVELS, str.upper),
-        # As core spells it, which cannot read any other word.
+        # Only what core itself can parse.
         stats_enabled=_one_of("STATS_ENABLED", values, ("True", "False", "1", "0"), str)
         in ("True", "1"),
         in_lambda=bool(environ.get("AWS_LAMBDA_FUNCTION_NAME")),

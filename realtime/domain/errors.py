@@ -1,4 +1,4 @@
-"""What can go wrong, named for the reaction it calls for."""
+"""This project's exceptions, named for the reaction each calls for."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ class RealtimeError(Exception):
 
 
 class ConfigurationError(RealtimeError):
-    """A setting is missing or wrong: say which, do nothing, exit with status 1."""
+    """A setting is missing or wrong: name it, do nothing, exit with status 1."""
 
 
 class RetryLater(RealtimeError):
@@ -20,7 +20,7 @@ class Busy(RetryLater):
 
 
 class Unavailable(RetryLater):
-    """The database or AWS cannot be reached, so no file can be tried at all."""
+    """The database or AWS cannot be reached, so that no file can be imported."""
 
 
 class Superseded(RealtimeError):
@@ -34,8 +34,8 @@ class Superseded(RealtimeError):
 class PoisonMessage(RealtimeError):
     """The message or file can never be imported: record why, then acknowledge (`failed`).
 
-    `reason` is a short stable word for grouping, `field` the place in the message or file that
-    is wrong (empty when it is the whole of it), and the exception's text the sentence for people.
+    `reason` is a short stable word for grouping. `field` is the wrong field of the message or
+    file, empty when the whole is wrong. `detail`, also the exception's text, explains it to people.
     """
 
     def __init__(self, reason: str, detail: str, field: str = "") -> None:
@@ -49,9 +49,9 @@ class PoisonMessage(RealtimeError):
 class WaitingFor:
     """What a parked file waits for, within its jurisdiction.
 
-    With only `session`, the legislative session of that identifier. Otherwise a bill: the one
-    whose scrape `_id` is `bill_scrape_id`, or the one with `bill_identifier` (as core stores it)
-    in `session`, whichever comes first.
+    With only `session` set, the legislative session with that identifier. Otherwise a bill: the
+    one with the scrape `_id` `bill_scrape_id`, or the one with `bill_identifier` (as core stores
+    it) in `session`, whichever arrives first.
     """
 
     session: str = ""
@@ -66,7 +66,7 @@ class WaitingFor:
 
 
 class Unresolved(RealtimeError):
-    """The file names something that has not arrived: park it (`deferred`)."""
+    """The file names a bill or session that has not arrived: park it (`deferred`)."""
 
     def __init__(self, waiting_for: WaitingFor) -> None:
         super().__init__(f"waits for {waiting_for}")

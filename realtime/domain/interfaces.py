@@ -1,8 +1,8 @@
-"""What this project asks of the place where files live, and of the queue.
+"""The protocols of an object store and a queue, and the values they return.
 
-S3 and SQS are one implementation of each (`s3.py`, `sqs.py`), memory another
-(`devstack/memory.py`). `tests/contracts/` holds what every implementation must do; what else it
-may raise is in `errors.py`. docs/decisions/other-clouds.md says what a third would take.
+`backends/s3.py` and `backends/sqs.py` implement them on AWS, `devstack/memory.py` in memory.
+`tests/contracts/` runs one suite over every implementation. Exceptions other than Gone are in
+`errors.py`. docs/decisions/other-clouds.md says what another cloud would take.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,15 +15,15 @@ from realtime.domain.messages import ReceivedMessage
 
 
 class Gone(RealtimeError):
-    """There is no object under this key, or no longer that version of it."""
+    """The object, or that version of it, does not exist."""
 
 
 @dataclass(frozen=True)
 class ObjectVersion:
     """One version of one object: the identity of a file.
 
-    `version_id` is empty in a bucket without versioning; there the ETag and the time of the
-    upload tell uploads apart, so that content which returns after a change is a version again.
+    `version_id` is empty in a bucket without versioning. There the ETag and the upload time
+    identify an upload, so that content which is uploaded again after a change counts as new.
     """
 
     key: str
@@ -35,7 +35,7 @@ class ObjectVersion:
 
     @property
     def version(self) -> str:
-        """A name of this version that no other upload under the same key has."""
+        """Identifies this upload among all uploads under the same key."""
         return (
             self.version_id
             or f"{self.etag}@{self.last_modified and self.last_modified.isoformat()}"
@@ -44,35 +44,36 @@ class ObjectVersion:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A version and its content; `body` is None when that is larger than was asked for."""
+    """A version and its content; `body` is None when it exceeds the `max_bytes` of the call."""
 
     object: ObjectVersion
     body: bytes | None
 
 
 class Uploads(Protocol):
-    """As much of a Store as a scraper needs."""
+    """The part of a Store that a scraper needs."""
 
     def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
-        """Write an object; when this returns it is stored."""
+        """Write an object. It is durable when this returns."""
 
 
 class Store(Uploads, Protocol):
-    """One bucket. Safe to use from several threads at once; keys are full, prefix included.
+    """One bucket. Thread-safe. Keys are full, prefix included.
 
-    Every call raises Gone when the object is missing, ConfigurationError when the bucket is, and
-    RetryLater (Unavailable when nothing answers, or nothing is allowed) for anything else.
+    Every call raises Gone when the object is missing, ConfigurationError when the bucket is
+    missing, Unavailable when the store does not answer or refuses our credentials, and RetryLater
+    for any other error.
     """
 
     @property
     def bucket(self) -> str:
-        """The bucket's name, as messages give it."""
+        """The bucket's name, as in messages."""
 
     def get(self, key: str, max_bytes: int, version_id: str = "") -> StoredFile:
-        """Read an object, or that version of it; of one larger than `max_bytes` only the head."""
+        """Read an object, or one version of it; without its body when it exceeds `max_bytes`."""
 
     def head(self, key: str, version_id: str = "") -> ObjectVersion:
-        """What is under `key` now, or that version of it."""
+        """The current version under `key`, or the one with `version_id`; no body is read."""
 
     def copy(
         self,
@@ -81,43 +82,43 @@ class Store(Uploads, Protocol):
         metadata: Mapping[str, str] | None = None,
         overwrite: bool = True,
     ) -> None:
-        """Copy exactly that version to `key`; when this returns it is proven.
+        """Copy exactly the version `source` to `key`. The copy is verified when this returns.
 
-        The copy has the original's metadata, or `metadata`. Raises Gone when that version is no
-        longer there, and, with `overwrite` false, when something is under `key` already, as far
-        as the store can tell.
+        The copy keeps the metadata of `source` unless `metadata` is given. Raises Gone when that
+        version no longer exists and, with `overwrite` false, when an object exists under `key`,
+        if the store can check that.
         """
 
     def delete(self, version: ObjectVersion) -> bool:
-        """Delete that version and no other; False when another upload has taken its place."""
+        """Delete that version and no other; False when another upload has replaced it."""
 
     def list(self, prefix: str) -> Iterator[str]:
         """The keys below `prefix`, in order."""
 
 
 class Sends(Protocol):
-    """As much of a Queue as a scraper needs."""
+    """The part of a Queue that a scraper needs."""
 
     def send(self, bodies: Sequence[str]) -> list[int]:
-        """Send at most ten message bodies in one call; returns the indexes that were refused."""
+        """Send at most ten messages in one call; returns the indexes of those refused."""
 
 
 class Queue(Sends, Protocol):
-    """One queue, which delivers each message at least once, in any order. Thread-safe.
+    """One queue with at-least-once delivery in any order. Thread-safe.
 
-    A call raises ConfigurationError when there is no such queue, Unavailable when it cannot be
-    reached.
+    Every call raises ConfigurationError when the queue does not exist. When it cannot be reached,
+    `receive` and `send` raise Unavailable; `delete` and `change_visibility` return fewer ids.
     """
 
     def receive(self, limit: int, visibility_timeout: int) -> list[ReceivedMessage]:
-        """Up to `limit` messages, hidden from others for `visibility_timeout` seconds; empty when
-        there are none. `receive_count` and `sent_at` say how often and since when."""
+        """Receive up to `limit` messages and hide them for `visibility_timeout` seconds; empty when
+        none are visible."""
 
     def delete(self, messages: Iterable[ReceivedMessage]) -> set[str]:
-        """These are done with; returns the ids of those that are gone for good."""
+        """Acknowledge messages; returns the ids whose deletion the queue confirmed."""
 
     def change_visibility(
         self, messages: Iterable[ReceivedMessage], seconds: Callable[[], int]
     ) -> set[str]:
-        """Hide each message for `seconds()` from now on (0: it comes again at once); returns the
-        ids for which that was done."""
+        """Hide each message for `seconds()` from now (0: visible again at once); returns the ids
+        that the queue confirmed."""

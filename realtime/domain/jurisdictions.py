@@ -1,4 +1,7 @@
-"""Core's jurisdiction ids and their abbreviations, as core's own metadata has them."""
+"""Translates between abbreviations and jurisdiction ids, by core's own metadata.
+
+Congress is `usa` as a scraper module and `us` in core's metadata.
+"""
 
 from collections.abc import Iterable
 
@@ -8,7 +11,7 @@ from realtime.domain.errors import ConfigurationError
 
 
 def jurisdiction_of(abbr: str) -> str:
-    """Core's jurisdiction id for an abbreviation, `usa` for Congress included; empty if unknown."""
+    """The jurisdiction id for an abbreviation (`us` or `usa` for Congress); empty if unknown."""
     try:
         found: str = metadata.lookup(abbr="us" if abbr == "usa" else abbr).jurisdiction_id
     except KeyError:
@@ -17,7 +20,7 @@ def jurisdiction_of(abbr: str) -> str:
 
 
 def abbreviation_of(jurisdiction_id: str) -> str:
-    """The abbreviation of a jurisdiction in lower case, `us` for Congress; its id if unknown."""
+    """The lower-case abbreviation of a jurisdiction (`us` for Congress); its id if unknown."""
     try:
         abbr: str = metadata.lookup(jurisdiction_id=jurisdiction_id).abbr
     except KeyError:
@@ -26,9 +29,9 @@ def abbreviation_of(jurisdiction_id: str) -> str:
 
 
 def jurisdictions(abbreviations: Iterable[str]) -> dict[str, str]:
-    """Core's jurisdiction id for each abbreviation; `usa` and `us` are both Congress.
+    """The jurisdiction id for each abbreviation given as `--jurisdiction`.
 
-    Raises ConfigurationError for one that core does not know.
+    Raises ConfigurationError for an abbreviation that core does not know.
     """
     found = {abbr: jurisdiction_of(abbr) for abbr in abbreviations}
     for abbr, jurisdiction_id in found.items():

@@ -1,7 +1,7 @@
-"""What a queue message says, parsed once into values.
+"""Parses queue messages into values.
 
-Three forms are understood: a file (as scrapers on core 6.10 to 6.23 send it, and as ours does),
-the end of a scrape run, and S3's own event notification. Their fields are interfaces.
+There are three forms: a file (sent by scrapers on core 6.10 to 6.23, and by ours), the end of a
+scrape run, and S3's event notification. Their field names are a public interface.
 """
 
 import json
@@ -14,10 +14,11 @@ from urllib.parse import unquote, unquote_plus
 
 from realtime.domain.errors import PoisonMessage
 
-# Characters of any one value; bytes of a key, which has 1024 in S3 but must still fit below
-# archived/ or failed/; files of a run.
+# Characters in one value.
 _LONGEST = 250
+# Bytes in a key. S3 allows 1024, and the key must still fit below archived/ or failed/.
 _LONGEST_KEY = 980
+# Files of one type in a run must be fewer.
 _MOST = 10**9
 
 
@@ -25,8 +26,8 @@ _MOST = 10**9
 class ReceivedMessage:
     """One delivery of a queue message.
 
-    `receipt_handle` is empty when the message did not come from the queue itself; `sent_at` is
-    aware UTC; `receive_count` counts this delivery too.
+    `receipt_handle` is empty when the message did not come from a queue. `sent_at` is aware UTC.
+    `receive_count` includes this delivery.
     """
 
     message_id: str
@@ -38,9 +39,9 @@ class ReceivedMessage:
 
 @dataclass(frozen=True)
 class FileMessage:
-    """A scraped file waits under `key` (full, prefix included, decoded) in `bucket`.
+    """A scraped file was uploaded to `bucket` under `key` (full, prefix included, decoded).
 
-    `jurisdiction_id` is empty when the sender did not know it (S3's notifications).
+    `jurisdiction_id` is empty in S3's notifications, which do not carry it.
     """
 
     bucket: str
@@ -53,7 +54,7 @@ class FileMessage:
 
 @dataclass(frozen=True)
 class ScraperReport:
-    """What one scraper of a run did, as core's ScrapeReport records it."""
+    """One scraper of a run: arguments, times and object counts, for core's ScrapeReport."""
 
     args: str
     started_at: datetime
@@ -63,7 +64,7 @@ class ScraperReport:
 
 @dataclass(frozen=True)
 class RunFinished:
-    """A scrape run ended well; `objects` counts the distinct files it sent, by type."""
+    """A scrape run ended without error. `objects` counts the distinct files it sent, by type."""
 
     run_id: uuid.UUID
     bucket: str
@@ -77,20 +78,20 @@ class RunFinished:
 
 @dataclass(frozen=True)
 class Ignored:
-    """Nothing to do, and nothing wrong."""
+    """A valid message that needs no import; `why` says the reason."""
 
     why: str
 
 
-# A record of a notification that cannot be understood fails alone.
+# PoisonMessage stands for one malformed record of a notification, whose other records are good.
 Parsed = FileMessage | RunFinished | Ignored | PoisonMessage
 
 
 def parse(body: str) -> list[Parsed]:
-    """What the message `body` says; a notification with three records gives three values.
+    """Parse a message's `body`; a notification with three records gives three values.
 
-    Raises PoisonMessage naming the field when it says nothing that can be understood; a record
-    of a notification that does not gives one instead, since the others are good.
+    Raises PoisonMessage naming the field when the message is malformed. A malformed record of a
+    notification does not raise: its PoisonMessage is returned in its place.
     """
     data = _object(body)
     if data.get("Event") == "s3:TestEvent":
@@ -120,12 +121,12 @@ def _object(body: str) -> dict[str, Any]:
     return data
 
 
-# PostgreSQL's text holds neither, S3's keys neither.
+# Neither PostgreSQL's text nor S3's keys can contain these.
 _UNSTORABLE = "holds a NUL character or half of a surrogate pair"
 
 
 def is_storable(value: Any) -> bool:
-    """Whether PostgreSQL and S3 can hold every text in what json.loads gave."""
+    """Whether PostgreSQL and S3 can store every string in `value`, a result of json.loads."""
     try:
         return b"\\u0000" not in json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
@@ -199,7 +200,7 @@ def _notification(record: Any) -> FileMessage | Ignored:
         raise PoisonMessage("bad-message", "names no bucket and object", "s3") from exc
     if not isinstance(bucket, dict) or not isinstance(key, dict):
         raise PoisonMessage("bad-message", "bucket or object is no JSON object", "s3")
-    # Senders encode a space as +, as %20 or not at all; a literal plus is always encoded.
+    # Senders encode a space as +, as %20 or not at all, but always encode a literal plus.
     return FileMessage(
         bucket=_text(bucket, "name", path="s3.bucket."),
         key=_key(
@@ -210,7 +211,7 @@ def _notification(record: Any) -> FileMessage | Ignored:
 
 
 def _key(key: str, name: str) -> str:
-    # Percent signs can spell what the text of the message could not hold.
+    # Checked after decoding: %00 passes is_storable as text.
     if "\0" in key or len(key.encode("utf-8", "replace")) > _LONGEST_KEY:
         raise PoisonMessage("bad-key", f"{key[:100]!r}… is longer than a key, or holds NUL", name)
     return key
@@ -260,6 +261,6 @@ def _counts(data: Mapping[str, Any], path: str = "") -> dict[str, int]:
 
 
 def as_utc(time: datetime) -> datetime:
-    """`time` in UTC, which it is taken for when it names no zone. Raises OverflowError when UTC
-    has no such time."""
+    """`time` in UTC; a naive one is taken as UTC. Raises OverflowError when the result is out of
+    range."""
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

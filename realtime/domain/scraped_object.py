@@ -1,4 +1,4 @@
-"""What a scraped file is: its key, its content, and its place in the scrape order."""
+"""A scraped file: its key, its content, and its place in the scrape order."""
 
 import json
 import re
@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 from realtime.domain.errors import PoisonMessage
 from realtime.domain.messages import as_utc
 
-# In the order in which a batch imports them: what is named comes before what names it.
+# In import order: a type comes before the types that refer to it.
 IMPORTED_TYPES = ("jurisdiction", "person", "bill", "vote_event", "event")
-# Core's batch import never reads these.
+# Accepted but never imported, as in core's batch import.
 IGNORED_TYPES = ("organization",)
 OBJECT_TYPES = IMPORTED_TYPES + IGNORED_TYPES
-# "archive" is where the predecessor of this project moved its files.
+# "archive" is the folder of the Lambda function that this project replaces.
 ARCHIVED_FOLDERS = ("archived", "archive", "failed")
 
 # Metadata that our producer stamps on each S3 object.
@@ -31,10 +31,11 @@ _UUID_EPOCH = datetime(1582, 10, 15, tzinfo=UTC)
 
 
 class ScrapeOrder(NamedTuple):
-    """Where a file stands among the scraped versions of one object; the greatest is the newest.
+    """Orders the scraped versions of one object; the greatest is the newest.
 
-    `ticks` are 100 ns since 1582-10-15 UTC, the clock of UUIDv1, from the file's `_id` where that
-    carries a time and else from `stamp_ticks`, which come from the upload or the first message.
+    `ticks` are 100 ns units since 1582-10-15 UTC, as in UUIDv1. They come from the time in the
+    file's `_id`; without one, from `stamp_ticks`: the `scraped-at` metadata of the object, else
+    the time the first message was sent.
     """
 
     ticks: int
@@ -55,8 +56,7 @@ class Key:
 class ScrapedObject:
     """The content of one file.
 
-    `data` is what json.loads gave; core's importers change what they are given, so take a fresh
-    one from `body` for each import.
+    `data` is for reading. Core's importers modify their input, so pass them `fresh()`.
     """
 
     object_type: str
@@ -68,15 +68,15 @@ class ScrapedObject:
     data: Mapping[str, Any]
 
     def fresh(self) -> dict[str, Any]:
-        """The content again, the caller's to change."""
+        """A new copy of `data` that the caller may modify."""
         content: dict[str, Any] = json.loads(self.body)
         return content
 
 
 def parse_key(key: str) -> Key:
-    """The parts of `key`, which must be relative to the prefix.
+    """Split `key`, relative to the prefix, into its parts.
 
-    Raises PoisonMessage (`bad-key`, `unknown-type`) for one that no scraper would have written.
+    Raises PoisonMessage (`bad-key`, `unknown-type`) for a key that no scraper writes.
     """
     if not key.isprintable() or "\\" in key or key.startswith("/"):
         raise PoisonMessage("bad-key", f"{key[:200]!r} is not a key of a scraped file", "file_path")
@@ -97,24 +97,24 @@ def parse_key(key: str) -> Key:
 
 
 def is_archived(key: str) -> bool:
-    """Whether `key`, relative to the prefix, is where archived or failed files are kept."""
+    """Whether `key`, relative to the prefix, is in a folder of archived or failed files."""
     return key.split("/", 1)[0] in ARCHIVED_FOLDERS and "/" in key
 
 
 def ticks_of(time: datetime) -> int:
-    """An aware time in the ticks of ScrapeOrder."""
+    """The ticks (see ScrapeOrder) of an aware time."""
     return (time - _UUID_EPOCH) // timedelta(microseconds=1) * 10
 
 
 def time_of(ticks: int) -> datetime:
-    """The aware UTC time of `ticks`, to the microsecond."""
+    """The aware UTC time of `ticks`, rounded down to the microsecond."""
     return _UUID_EPOCH + timedelta(microseconds=ticks // 10)
 
 
 def read(object_type: str, body: bytes, stamped_at: datetime) -> ScrapedObject:
-    """The scraped object in a file's `body`.
+    """Parse a file's `body`.
 
-    `stamped_at` (aware UTC) orders objects whose `_id` carries no time. Raises PoisonMessage
+    `stamped_at` (aware UTC) orders objects whose `_id` contains no time. Raises PoisonMessage
     (`bad-json`, `bad-id`) naming the field.
     """
     data = _load(body)
@@ -154,7 +154,7 @@ def _load(body: bytes) -> dict[str, Any]:
 
 
 def _refuse_row_id(data: Mapping[str, Any]) -> None:
-    # Core would write to the row of that id, be it another object's or another state's.
+    # Core would overwrite the row with that id, even one of another object or state.
     for name in ("id", "pk"):
         if name in data:
             raise PoisonMessage("bad-id", f"{name} names a row, which no scraper knows", name)
@@ -174,7 +174,7 @@ def _scraped_at(data: Mapping[str, Any], default: datetime) -> datetime:
 
 
 def parse_time(text: str | None, default: datetime) -> datetime:
-    """The time that `text` says, in UTC; `default` when it says none that UTC has."""
+    """`text` as a UTC time; `default` when it is empty, malformed or out of range."""
     try:
         return as_utc(datetime.fromisoformat(text)) if text else default
     except (ValueError, OverflowError):
