@@ -1,1 +1,1 @@
-"""The outside world: S3, SQS, PostgreSQL, and where their credentials come from."""
+"""Adapters to S3, SQS and PostgreSQL, and the secret that holds the database's password."""

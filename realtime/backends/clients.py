@@ -1,6 +1,6 @@
-"""Clients of AWS, or of anything that speaks its protocols; the `AWS_` variables are boto3's.
+"""Makes clients of AWS or of a compatible endpoint, configured by boto3's `AWS_` variables.
 
-Made by botocore alone: what boto3 adds takes a quarter as long again to load.
+botocore alone makes them: loading boto3 on top takes another quarter of the time.
 """
 
 from contextlib import suppress
@@ -16,28 +16,32 @@ from botocore.utils import parse_timestamp
 
 from realtime.domain.errors import ConfigurationError
 
-# What access logs and CloudTrail know our requests by.
+# Identifies our requests in access logs and CloudTrail.
 USER_AGENT = "openstates-realtime"
 
 
 def client(
-    service: str, threads: int, attempts: int = 4, connecting: float = 5, silence: float = 30
+    service: str,
+    threads: int,
+    attempts: int = 4,
+    connect_timeout: float = 5,
+    read_timeout: float = 30,
 ) -> Any:
-    """A client for use from `threads` threads at once.
+    """A client that `threads` threads can use at once.
 
-    A request that fails in passing is tried `attempts` times; each time, one that finds nobody is
-    given up after `connecting` seconds, and one that stays silent after `silence` seconds. Raises
-    ConfigurationError when a setting is missing.
+    A request that fails with a transient error is made up to `attempts` times. The timeouts are
+    seconds and apply to each attempt. Raises ConfigurationError when an AWS setting is missing.
     """
     try:
         return _session().create_client(
             service,
             config=Config(
                 max_pool_connections=threads + 2,
-                # Of fixed text: botocore's own is made anew for each request, a tenth of its time.
+                # A fixed string: botocore builds its default anew for each request, which takes a
+                # tenth of the request's CPU time.
                 user_agent=USER_AGENT,
-                connect_timeout=connecting,
-                read_timeout=silence,
+                connect_timeout=connect_timeout,
+                read_timeout=read_timeout,
                 retries={"mode": "standard", "total_max_attempts": attempts},
             ),
         )
@@ -47,7 +51,7 @@ def client(
 
 @cache
 def _session() -> botocore.session.Session:
-    # One, so that credentials are asked for once.
+    # One session, so that credentials are fetched once.
     session = botocore.session.get_session()
     parsers = session.get_component("response_parser_factory")
     parsers.set_parser_defaults(timestamp_parser=timestamp)
@@ -55,8 +59,8 @@ def _session() -> botocore.session.Session:
 
 
 def timestamp(value: Any) -> datetime:
-    """The time that botocore reads in what a service sends, aware; ValueError if it is none."""
-    # As HTTP's headers have it. botocore guesses the format, which takes ten times as long.
+    """Parse a timestamp of a response into an aware time. Raises ValueError if it is none."""
+    # The format of HTTP headers. botocore would try several formats, which takes ten times as long.
     if isinstance(value, str) and value.endswith(" GMT"):
         with suppress(ValueError):
             return parsedate_to_datetime(value)

@@ -1,4 +1,4 @@
-"""The database's URL or password, where it is kept by AWS instead of in the environment."""
+"""Reads the database's URL or password from Parameter Store or Secrets Manager."""
 
 import json
 from functools import cache
@@ -17,11 +17,11 @@ _ACTIONS = {"ssm": "ssm:GetParameter", "secretsmanager": "secretsmanager:GetSecr
 
 
 def database_url(config: Config) -> str:
-    """The whole URL of the database. The secret is fetched once in a process, and never logged.
+    """The complete URL of the database. A process fetches the secret once, and never logs it.
 
-    Raises ConfigurationError, naming the setting and never the value, when there is no such
-    secret, when we may not read it, or when it holds neither a URL nor what completes
-    `DATABASE_URL`; Unavailable when AWS does not answer.
+    Raises ConfigurationError, naming the setting but never its value, when the secret does not
+    exist, must not be read, or holds neither a URL nor what completes `DATABASE_URL`. Raises
+    Unavailable when AWS cannot answer.
     """
     if config.database_secret is None:
         return config.database_url
@@ -29,20 +29,21 @@ def database_url(config: Config) -> str:
 
 
 def forget() -> None:
-    """Fetch again when asked next: the database refused what we had, so it may have changed."""
+    """Drop the cached secret, so that the next call fetches it again: it may have been rotated."""
     _fetch.cache_clear()
 
 
 def complete(url: str, secret: Secret, value: str) -> str:
-    """The URL of the database, from `url` (may be empty) and what `secret` holds.
+    """The database's URL, from `url` (may be empty) and `value`, the content of `secret`.
 
-    That is a whole URL, which then stands for itself; or the password that `url` lacks; or the
-    JSON object that RDS keeps, of which user and password, and without `url` the place, are taken.
+    `value` is one of three: a complete URL, which is used instead of `url`; the password for
+    `url`; or the JSON object that RDS writes. That object gives user and password and, when `url`
+    is empty, host, port and database.
     """
     value = value.strip()
     if value.partition("://")[0] in DATABASE_SCHEMES:
         return parse_database_url(secret.variable, value)
-    stored = _stored(value)
+    stored = _parse(value)
     if not url and stored.get("host"):
         port, name = stored.get("port") or 5432, quote(str(stored.get("dbname") or ""), safe="")
         url = f"postgres://{stored['host']}:{port}/{name}"
@@ -55,17 +56,17 @@ def complete(url: str, secret: Secret, value: str) -> str:
     if not user or not stored.get("password"):
         missing = "password" if user else "user"
         raise ConfigurationError(f"{secret.variable} and DATABASE_URL name no {missing}")
-    place = parts.netloc.rpartition("@")[2]
+    host_and_port = parts.netloc.rpartition("@")[2]
     password = quote(str(stored["password"]), safe="")
-    return urlunsplit(parts._replace(netloc=f"{user}:{password}@{place}"))
+    return urlunsplit(parts._replace(netloc=f"{user}:{password}@{host_and_port}"))
 
 
-def _stored(value: str) -> dict[str, Any]:
+def _parse(value: str) -> dict[str, Any]:
     try:
         document = json.loads(value)
     except ValueError:
         document = None
-    # A password may be spelled like a number.
+    # A password may also parse as JSON, for one all digits.
     return document if isinstance(document, dict) else {"password": value}
 
 

@@ -1,4 +1,4 @@
-"""Where files live: Amazon S3, or anything that speaks its protocol."""
+"""The object store: Amazon S3, or an endpoint that speaks its protocol."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ from realtime.domain.errors import ConfigurationError, RetryLater, Unavailable
 from realtime.domain.interfaces import Gone, ObjectVersion, StoredFile
 
 THREADS = 16
-# botocore's retries end where the body begins.
+# botocore retries a request, but not the reading of its body.
 _BODY_ATTEMPTS = 3
 _BROKEN_BODY = (BotoCoreError, HTTPError, OSError)
 _REFUSED = {
@@ -27,29 +27,29 @@ _MISSING = {"NoSuchKey", "404", "NoSuchVersion", "NotFound"}
 
 
 class S3Store:
-    """One bucket. Safe to use from several threads at once; keys are full, prefix included.
+    """One bucket. Thread-safe. Keys are full, prefix included.
 
-    Every call raises Gone when the object is missing, ConfigurationError when the bucket is, and
-    RetryLater (Unavailable when nothing answers, or we are refused whatever the key) for anything
-    else S3 says after botocore's own retries.
+    Every call raises Gone when the object is missing, ConfigurationError when the bucket is
+    missing, Unavailable when S3 does not answer or rejects the credentials, and RetryLater for any
+    other error that remains after botocore's retries.
     """
 
     def __init__(self, bucket: str, client: Any = None) -> None:
         self.bucket = bucket
-        self._made: Any = client
-        self._making = threading.Lock()
+        self._lazy_client: Any = client
+        self._client_lock = threading.Lock()
 
     @property
     def _client(self) -> Any:
-        # Made when it is needed: a run that finds nothing to do asks S3 nothing.
-        with self._making:
-            self._made = self._made or clients.client("s3", THREADS)
-            return self._made
+        # Made on first use: a run that receives no file does not need it.
+        with self._client_lock:
+            self._lazy_client = self._lazy_client or clients.client("s3", THREADS)
+            return self._lazy_client
 
     def get(self, key: str, max_bytes: int, version_id: str = "") -> StoredFile:
-        """Read an object, or that version of it; of one larger than `max_bytes` only the head.
+        """Read an object, or one version of it; without its body when it exceeds `max_bytes`.
 
-        A body that breaks off is read again from the start, twice.
+        A body that breaks off is read again from the start, up to twice.
         """
         attempts = 0
         while True:
@@ -65,7 +65,7 @@ class S3Store:
         response = self._call(
             key, lambda: self._client.get_object(Bucket=self.bucket, Key=key, **arguments)
         )
-        # Not `with response["Body"]`: that gives the stream without botocore's own checks.
+        # Not `with response["Body"]`: that yields the raw stream, without botocore's checks.
         with closing(response["Body"]) as body:
             found = _version(key, response)
             if found.size > max_bytes:
@@ -73,7 +73,7 @@ class S3Store:
             return StoredFile(found, body.read())
 
     def head(self, key: str, version_id: str = "") -> ObjectVersion:
-        """What is under `key` now, or that version of it."""
+        """The current version under `key`, or the one with `version_id`; no body is read."""
         arguments = {"VersionId": version_id} if version_id else {}
         return _version(
             key,
@@ -83,7 +83,7 @@ class S3Store:
         )
 
     def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
-        """Write an object; when this returns it is stored."""
+        """Write an object. It is durable when this returns."""
         self._call(
             key,
             lambda: self._client.put_object(
@@ -102,12 +102,13 @@ class S3Store:
         metadata: Mapping[str, str] | None = None,
         overwrite: bool = True,
     ) -> None:
-        """Copy exactly that version to `key`; when this returns it is proven.
+        """Copy exactly the version `source` to `key`. The copy is verified when this returns.
 
-        The copy has the original's metadata, or `metadata`. Raises Gone when that version is no
-        longer there. Without versioning that is checked right before, for stores that take no
-        notice of the condition, and by S3 itself. With `overwrite` false it also raises Gone when
-        S3 finds something under `key`; a store that takes no notice of that overwrites it.
+        The copy keeps the metadata of `source` unless `metadata` is given. Raises Gone when that
+        version no longer exists. Without versioning this is checked twice: by a request right
+        before, for stores that ignore conditions, and by a condition on the copy. With `overwrite`
+        false also raises Gone when an object exists under `key`; a store that ignores conditions
+        overwrites it.
         """
         if not source.version_id and self.head(source.key).version != source.version:
             raise Gone(f"s3://{self.bucket}/{source.key} has been overwritten")
@@ -133,18 +134,19 @@ class S3Store:
                 **arguments,
             ),
         )
-        # S3: an ETag is the content's digest, but not of an object uploaded in parts or encrypted
-        # with a key of one's own; for those the size must do.
+        # S3: an ETag is a digest of the content, except after a multipart upload or encryption with
+        # a customer key. Those copies are verified by their size.
         if response.get("CopyObjectResult", {}).get("ETag", "").strip('"') != source.etag:
             copied = self.head(key)
             if copied.size != source.size:
                 raise RetryLater(f"{key} has {copied.size} bytes, its original {source.size}")
 
     def delete(self, version: ObjectVersion) -> bool:
-        """Delete that version and no other; returns whether it still was there.
+        """Delete that version and no other; False when another upload has replaced it.
 
-        Without versioning the object is deleted only while it is the same upload, checked right
-        before and, where S3 supports it, again by the condition on the request.
+        Without versioning the object is deleted only if it is still the same upload. This is
+        checked by a request right before and, where the store supports it, by a condition on the
+        delete. With versioning the answer is always True.
         """
         if version.version_id:
             self._call(

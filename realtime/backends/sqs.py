@@ -1,4 +1,4 @@
-"""The queue: Amazon SQS, or anything that speaks its protocol."""
+"""The queue: Amazon SQS, or an endpoint that speaks its protocol."""
 
 import logging
 import threading
@@ -17,7 +17,7 @@ from realtime.process.threads import Threads
 
 logger = logging.getLogger(__name__)
 
-# SQS: "maximum of 10 messages" for each batch call.
+# The most messages that SQS takes or returns in one request.
 BATCH = 10
 THREADS = 8
 _DEPTH = [
@@ -30,8 +30,11 @@ _MISSING_QUEUE = {"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"
 
 @dataclass(frozen=True)
 class Depth:
-    """Messages of a queue: `visible` ones; those `in_flight`, which somebody works on, or has
-    released to come again soon; and those sent with a delay (`delayed`)."""
+    """Messages in a queue, by state.
+
+    `visible` can be received now. `in_flight` are hidden: a worker has them, or released them with
+    a delay. `delayed` were sent with a delay that has not passed.
+    """
 
     visible: int
     in_flight: int
@@ -39,55 +42,58 @@ class Depth:
 
 
 class SqsQueue:
-    """One queue. Safe to use from several threads at once.
+    """One queue. Thread-safe.
 
-    `wait` is how many seconds a request for messages stays open when there are none; with 0, SQS
-    asks only some of its servers and may miss a few. Until the queue has brought anything it is
-    asked without waiting by eight requests at once: they miss next to nothing, that comes to the
-    next run, and most runs find the queue empty.
+    `wait` is the seconds that a receive request waits for messages. With 0, SQS samples only some
+    of its servers and may miss messages. Most runs find the queue empty, so until the first message
+    arrives eight requests at once ask without waiting. A message that all eight miss is left to the
+    next run.
 
-    Every call raises Unavailable when SQS cannot be reached or refuses us after botocore's own
-    retries, and ConfigurationError when the queue does not exist.
+    Every call raises ConfigurationError when the queue does not exist. When SQS cannot be reached
+    or refuses a request after botocore's retries, `delete` and `change_visibility` log a warning
+    and return fewer ids; the other calls raise Unavailable.
     """
 
     def __init__(self, url: str, client: Any = None, wait: int = 1) -> None:
         self.url = url
         self._wait = wait
-        self._brought = False
+        self._has_received = False
         self._client: Any = client or clients.client("sqs", THREADS)
 
     def receive(self, limit: int, visibility_timeout: int) -> list[ReceivedMessage]:
-        """Up to `limit` messages, hidden from others for `visibility_timeout` seconds.
+        """Receive up to `limit` messages and hide them for `visibility_timeout` seconds.
 
-        Asks with several requests at once until one of a round brings nothing. Messages that are
-        delayed or hidden do not come. A request that fails is raised only when none has brought
-        any.
+        Sends rounds of parallel requests, until a request that waited returns nothing. An error is
+        raised only when no message has been received.
         """
         received: list[ReceivedMessage] = []
         with Threads(THREADS, "sqs-receive") as threads:
             while len(received) < limit:
                 wanted = limit - len(received)
                 sizes = [min(BATCH, wanted - at) for at in range(0, wanted, BATCH)][:THREADS]
-                wait = self._wait if self._brought or len(sizes) < THREADS else 0
+                wait = self._wait if self._has_received or len(sizes) < THREADS else 0
                 requests = [
                     threads.submit(self._receive, size, visibility_timeout, wait) for size in sizes
                 ]
                 received += [
-                    message for one in requests if not one.exception() for message in one.result()
+                    message
+                    for request in requests
+                    if not request.exception()
+                    for message in request.result()
                 ]
-                failed = [error for one in requests if (error := one.exception())]
-                if failed and not received:
-                    raise failed[0]
-                self._brought = self._brought or bool(received)
+                errors = [error for request in requests if (error := request.exception())]
+                if errors and not received:
+                    raise errors[0]
+                self._has_received = self._has_received or bool(received)
                 waited = wait == self._wait or not received
-                if failed or (waited and not all(one.result() for one in requests)):
+                if errors or (waited and not all(request.result() for request in requests)):
                     break
         return received
 
     def delete(self, messages: Iterable[ReceivedMessage]) -> set[str]:
-        """Acknowledge `messages`; returns the ids of those that SQS confirmed as deleted.
+        """Acknowledge messages; returns the ids whose deletion SQS confirmed.
 
-        One that was not comes again after its visibility timeout.
+        The others become visible again after their visibility timeout.
         """
         return self._each_batch(
             messages,
@@ -98,7 +104,8 @@ class SqsQueue:
     def change_visibility(
         self, messages: Iterable[ReceivedMessage], seconds: Callable[[], int]
     ) -> set[str]:
-        """Hide each message for `seconds()` from now on; returns the ids that SQS confirmed."""
+        """Hide each message for `seconds()` from now (0: visible again at once); returns the ids
+        that SQS confirmed."""
         return self._each_batch(
             messages,
             lambda entries: self._client.change_message_visibility_batch(
@@ -109,14 +116,14 @@ class SqsQueue:
         )
 
     def depth(self) -> Depth:
-        """How many messages there are, about: SQS counts within a minute or so."""
+        """About how many messages there are; SQS updates its counts within about a minute."""
         response = self._call(
             lambda: self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=_DEPTH)
         )
         return Depth(*(int(response["Attributes"][name]) for name in _DEPTH))
 
     def send(self, bodies: Sequence[str]) -> list[int]:
-        """Send at most ten message bodies in one call; returns the indexes that SQS refused."""
+        """Send at most ten messages in one call; returns the indexes of those refused."""
         response = self._call(
             lambda: self._client.send_message_batch(
                 QueueUrl=self.url,
@@ -164,29 +171,29 @@ class SqsQueue:
         action: str,
         extra: Callable[[], dict[str, Any]] = dict,
     ) -> set[str]:
-        def one(batch: list[ReceivedMessage]) -> set[str]:
+        def change(batch: list[ReceivedMessage]) -> set[str]:
             entries = [
                 {"Id": str(index), "ReceiptHandle": message.receipt_handle, **extra()}
                 for index, message in enumerate(batch)
             ]
-            if silent.is_set():
+            if unreachable.is_set():
                 return set()
             try:
                 response = self._call(lambda: call(entries))
             except RetryLater as exc:
                 if isinstance(exc.__cause__, BotoCoreError):
-                    silent.set()
+                    unreachable.set()
                 causes.add(str(exc))
                 return set()
             if refused := response.get("Failed", []):
                 causes.add(_causes(refused))
             return {batch[int(done["Id"])].message_id for done in response.get("Successful", [])}
 
-        # A queue that does not answer at all is not asked for batch after batch.
-        silent, causes = threading.Event(), set[str]()
+        # After one connection error the remaining batches are not tried.
+        unreachable, causes = threading.Event(), set[str]()
         wanted = list(messages)
         with Threads(THREADS, "sqs-batch") as threads:
-            done = set().union(*threads.map(one, _batches(wanted)))
+            done = set().union(*threads.map(change, _batches(wanted)))
         if causes:
             logger.warning(
                 "messages not changed",
@@ -212,14 +219,14 @@ class SqsQueue:
 
 
 def sent_time(attributes: Mapping[str, str]) -> datetime:
-    """The SentTimestamp of a message's attributes, now when it has none; aware UTC."""
+    """The SentTimestamp in a message's attributes, aware UTC; the current time without one."""
     if "SentTimestamp" not in attributes:
         return datetime.now(UTC)
     return datetime.fromtimestamp(int(attributes["SentTimestamp"]) / 1000, UTC)
 
 
 def _causes(failed: Iterable[Mapping[str, Any]]) -> str:
-    return "; ".join(sorted({str(one.get("Message") or one.get("Code")) for one in failed}))
+    return "; ".join(sorted({str(entry.get("Message") or entry.get("Code")) for entry in failed}))
 
 
 def _batches(messages: Iterable[ReceivedMessage]) -> Iterator[list[ReceivedMessage]]:

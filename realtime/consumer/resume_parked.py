@@ -42,7 +42,7 @@ def resume(work: Work) -> None:
                 jurisdiction_id = last_chance.values_list("jurisdiction_id", flat=True).first()
         if jurisdiction_id is None:
             return
-        with locks.parked_files(jurisdiction_id) as ours:
+        with locks.try_lock_parked_files(jurisdiction_id) as ours:
             if not ours:
                 seen.elsewhere.add(jurisdiction_id)
                 continue

@@ -25,13 +25,17 @@ def config() -> Config:
 def store() -> S3Store:
     """The bucket of S3_REALTIME_BASE. Raises ConfigurationError when that is missing or wrong."""
     name = config().bucket.name
-    client = clients.client("s3", THREADS, attempts=2, connecting=_CONNECTING, silence=_SILENCE)
+    client = clients.client(
+        "s3", THREADS, attempts=2, connect_timeout=_CONNECTING, read_timeout=_SILENCE
+    )
     return S3Store(name, client)
 
 
 def queue() -> SqsQueue:
     """The queue. Raises ConfigurationError when SQS_QUEUE_URL is not set."""
-    client = clients.client("sqs", 1, attempts=2, connecting=_CONNECTING, silence=_SILENCE)
+    client = clients.client(
+        "sqs", 1, attempts=2, connect_timeout=_CONNECTING, read_timeout=_SILENCE
+    )
     return SqsQueue(config().require_queue(), client)
 
 

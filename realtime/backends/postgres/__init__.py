@@ -1,1 +1,1 @@
-"""PostgreSQL by a URL that a secret keeps: Django's backend, which reads it when it connects."""
+"""A Django database backend that reads its URL from a secret when it connects."""

@@ -1,4 +1,4 @@
-"""Django looks for the DatabaseWrapper of a backend here."""
+"""The DatabaseWrapper of this backend, in the module where Django looks for it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from realtime.backends.postgres.url import settings_for
 
 
 class DatabaseClient(client.DatabaseClient):
-    """`manage.py dbshell`, which hands the password to psql by its environment."""
+    """`manage.py dbshell`; Django passes the password to psql in its environment."""
 
     @classmethod
     def settings_to_cmd_args_env(
@@ -25,10 +25,10 @@ class DatabaseClient(client.DatabaseClient):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Opens connections to where `database_secret` says.
+    """Connects to the URL of `database_secret`.
 
-    The password is in no setting, so that nothing which prints settings can print it. Whatever
-    `database_secret` raises is raised when a connection is opened.
+    No Django setting holds the password, so printing the settings cannot reveal it. Opening a
+    connection raises what `database_secret.database_url` raises.
     """
 
     client_class = DatabaseClient
@@ -46,7 +46,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             return super().get_new_connection(conn_params)
         except psycopg2.OperationalError:
-            # It may be the password, which may have been changed since it was read.
+            # The password may have been rotated since it was read.
             database_secret.forget()
             raise
 

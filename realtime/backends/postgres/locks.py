@@ -1,4 +1,4 @@
-"""PostgreSQL advisory locks: worker slots, and one import at a time for each jurisdiction."""
+"""PostgreSQL advisory locks: worker slots, and locks on jurisdictions, people and archiving."""
 
 import random
 import zlib
@@ -12,23 +12,21 @@ from realtime.backends.postgres import pooler_check
 from realtime.domain.config import APPLICATION_NAME, SLOT_SEEKER_NAME
 from realtime.domain.errors import Busy, ConfigurationError, RetryLater, Unavailable
 
-# First halves of the two-part lock keys; any other application that takes advisory locks in this
-# database must not use them.
+# First halves of the two-part lock keys. No other application may take advisory locks with these
+# in the same database.
 SLOTS = 0x6F737274  # "osrt"
 JURISDICTIONS = 0x6F736A75  # "osju"
 PEOPLE = 0x6F737065  # "ospe"
 ARCHIVE = 0x6F736172  # "osar"
 PARKED = 0x6F737061  # "ospa"
 
-_OTHER_LOCKS = "30s"
+_OTHER_LOCKS_TIMEOUT = "30s"
 
 
 class WorkerSlot:
-    """One of `slots` places to work, held by this process's database connection.
+    """One of `slots` worker slots, held by this process's database connection.
 
-    A session lock: it goes when the connection does, however that happens. `take` returns False
-    when all are taken, having held a connection named SLOT_SEEKER_NAME for a moment; on success
-    the connection goes by APPLICATION_NAME.
+    The slot is a session lock, so it is free as soon as the connection ends for any reason.
     """
 
     def __init__(self, slots: int) -> None:
@@ -37,8 +35,12 @@ class WorkerSlot:
         self._session: Any = None
 
     def take(self) -> bool:
-        """Raises Unavailable when the database cannot be reached, ConfigurationError when the
-        connection goes through a transaction pooler."""
+        """Take a free slot; False when all are taken.
+
+        The connection's `application_name` is SLOT_SEEKER_NAME during the search and
+        APPLICATION_NAME once a slot is taken. Raises Unavailable when the database cannot be
+        reached, ConfigurationError when the connection goes through a transaction pooler.
+        """
         try:
             self._connect()
             slots = random.sample(range(self._slots), self._slots)
@@ -49,20 +51,20 @@ class WorkerSlot:
                         "SELECT set_config('application_name', %s, false)", [APPLICATION_NAME]
                     )
         except OperationalError as exc:
-            raise Unavailable(f"the database cannot be reached: {_line(exc)}") from exc
+            raise Unavailable(f"the database cannot be reached: {_one_line(exc)}") from exc
         except DatabaseError as exc:
-            raise Unavailable(f"the database refused: {_line(exc)}") from exc
+            raise Unavailable(f"the database refused: {_one_line(exc)}") from exc
         self._session = connection.connection
         return self._slot is not None
 
     def lost(self) -> bool:
-        """Whether the connection that took the slot is gone. Another may be in its place: Django
-        makes one when the transaction ends that broke."""
+        """Whether the connection that took the slot has ended. Django may have opened another one
+        since, which does not hold the slot."""
         return connection.connection is not self._session or not connection.is_usable()
 
     def verify(self) -> None:
-        """Raises RetryLater when this session no longer holds the slot, so that nothing is
-        committed by an eleventh worker. Call it right before each commit."""
+        """Raises RetryLater when this connection does not hold the slot. Call it right before each
+        commit, so that no worker without a slot commits."""
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted"
@@ -76,13 +78,13 @@ class WorkerSlot:
                 )
 
     def release(self) -> None:
-        """Give the slot back by closing the connection; never raises."""
+        """Free the slot by closing the connection; never raises."""
         self._slot = self._session = None
         connection.close()
 
     def _connect(self) -> None:
         connect_as(SLOT_SEEKER_NAME)
-        if pooler_check.is_in_between():
+        if pooler_check.is_pooled():
             raise ConfigurationError(
                 "DATABASE_URL goes through a transaction pooler: runs need a direct connection"
             )
@@ -94,25 +96,25 @@ class WorkerSlot:
 
 
 def connect_as(name: str) -> None:
-    """Open the database's connection anew, to go by `name` in pg_stat_activity."""
+    """Reopen the database connection with `name` as its application_name."""
     connection.close()
     options = connection.settings_dict.setdefault("OPTIONS", {})
-    named = options.get("application_name")
+    previous = options.get("application_name")
     options["application_name"] = name
     try:
         connection.ensure_connection()
     finally:
-        if named is None:
+        if previous is None:
             del options["application_name"]
         else:
-            options["application_name"] = named
+            options["application_name"] = previous
 
 
 def lock_jurisdiction(jurisdiction_id: str, wait_seconds: float) -> None:
-    """Hold this jurisdiction until the transaction ends; to be called at its very beginning.
+    """Lock this jurisdiction until the transaction ends. Call it first in the transaction.
 
-    Raises Busy when another transaction holds it for `wait_seconds` longer. No other lock of the
-    transaction is waited for longer than half a minute.
+    Raises Busy when another transaction still holds it after `wait_seconds`. Also limits the wait
+    for any later lock of the transaction to 30 seconds.
     """
     with connection.cursor() as cursor:
         try:
@@ -126,41 +128,43 @@ def lock_jurisdiction(jurisdiction_id: str, wait_seconds: float) -> None:
             if getattr(exc.__cause__, "pgcode", "") == "55P03":
                 raise Busy(f"{jurisdiction_id} is being imported by another worker") from exc
             raise
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [_OTHER_LOCKS])
+        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [_OTHER_LOCKS_TIMEOUT])
 
 
 @contextmanager
-def parked_files(jurisdiction_id: str) -> Iterator[bool]:
-    """Whether this session may see to the jurisdiction's parked files: no other one is at it.
+def try_lock_parked_files(jurisdiction_id: str) -> Iterator[bool]:
+    """Try to lock a jurisdiction's parked files; yields False when another worker has them.
 
-    A session lock, let go at the end of the block; by an exception, with the connection.
+    A session lock, released at the end of the block. After an exception it is held until the
+    connection ends.
     """
     key = [PARKED, number(jurisdiction_id)]
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
-        ours = bool(cursor.fetchone()[0])
-    yield ours
-    if ours:
+        locked = bool(cursor.fetchone()[0])
+    yield locked
+    if locked:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
 
 
 def lock_person(person_id: str) -> None:
-    """Hold this person until the transaction ends: people belong to several jurisdictions."""
+    """Lock this person until the transaction ends: imports of several jurisdictions may write
+    the same person."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [PEOPLE, number(person_id)])
 
 
 def lock_archive() -> None:
-    """Hold the choice of where files are moved until the transaction ends."""
+    """Let one transaction at a time choose archive keys; held until it ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [ARCHIVE])
 
 
 def number(text: str) -> int:
-    """The second half of the lock key for a jurisdiction or person."""
+    """The second half of the lock key for a jurisdiction's or person's id."""
     return zlib.crc32(text.encode()) - 2**31
 
 
-def _line(exc: Exception) -> str:
+def _one_line(exc: Exception) -> str:
     return " ".join(str(exc).split())

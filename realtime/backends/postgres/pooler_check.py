@@ -1,4 +1,4 @@
-"""Tells a direct connection from one that a transaction pooler lends."""
+"""Detects a transaction pooler between this process and PostgreSQL."""
 
 from typing import Any
 
@@ -7,29 +7,29 @@ from django.db import connection
 _ROUNDS = 3
 
 
-def is_in_between() -> bool:
-    """Whether the default connection goes through a transaction pooler; to be asked outside of any
+def is_pooled() -> bool:
+    """Whether the default connection goes through a transaction pooler. Call it outside any
     transaction.
 
-    Such a pooler gives the server's session to somebody else between two transactions, and with it
-    whatever locks the session holds. A direct connection costs one statement and is never taken for
-    another. Only where something stands in between is a second connection opened for a moment; a
-    busy pooler that lends it another session each time is not found out.
+    Between two transactions such a pooler lends the server session, and the session locks in it,
+    to other clients. A direct connection costs one statement and is always recognized. Only behind
+    a pooler is a second connection opened for a moment. A busy pooler that gives it another session
+    each time is not detected.
     """
-    # A pooler makes up the process id that it greets its own clients with.
-    greeted_with = connection.connection.info.backend_pid
-    if _backend(connection) == greeted_with:
+    # A pooler invents the process id in its own handshake.
+    handshake_pid = connection.connection.info.backend_pid
+    if _backend(connection) == handshake_pid:
         return False
-    return any(_lends_ours() for _ in range(_ROUNDS))
+    return any(_session_is_shared() for _ in range(_ROUNDS))
 
 
-def _lends_ours() -> bool:
-    """Whether another client that begins a transaction gets the session that was ours just now."""
+def _session_is_shared() -> bool:
+    """Whether a second client's transaction gets the server session that this client just used."""
     other = connection.copy()
     try:
-        ours = _backend(connection)
+        session_pid = _backend(connection)
         other.set_autocommit(False)
-        return _backend(other) == ours
+        return _backend(other) == session_pid
     finally:
         other.close()
 

@@ -1,4 +1,4 @@
-"""How this project connects to PostgreSQL."""
+"""Django's database settings for PostgreSQL."""
 
 import ipaddress
 from typing import Any
@@ -9,10 +9,10 @@ from realtime.domain.config import APPLICATION_NAME, Config
 
 
 def databases(config: Config) -> dict[str, dict[str, Any]]:
-    """Django's `DATABASES`; empty when no database is named.
+    """Django's `DATABASES`; empty when no database is configured.
 
-    What a secret keeps is read when a connection is opened, not before: the commands that need
-    no database need no permission to read it either.
+    A secret is read when a connection is opened, so commands that need no database need no
+    permission to read it.
     """
     if config.database_secret:
         return {"default": {"ENGINE": "realtime.backends.postgres", "CONN_MAX_AGE": None}}
@@ -20,15 +20,15 @@ def databases(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def settings_for(url: str) -> dict[str, Any]:
-    """Django's settings of the database at `url`; options in the url win over ours."""
+    """Django's settings for the database at `url`; options in the URL override ours."""
     parsed: dict[str, Any] = environ.Env.db_url_config(url)
     given = parsed.get("OPTIONS", {})
-    # libpq's own names for it win over the place in the url.
+    # libpq's `host` and `hostaddr` options override the URL's host.
     hosts = [given[name] for name in ("host", "hostaddr") if name in given] or [parsed["HOST"]]
     options = {
         "application_name": APPLICATION_NAME,
         "connect_timeout": 10,
-        # A host that vanishes must not hold its locks until TCP's own two hours are over.
+        # Notice a vanished server in a minute, not after TCP's default of two hours.
         "keepalives": 1,
         "keepalives_idle": 30,
         "keepalives_interval": 10,
@@ -36,12 +36,12 @@ def settings_for(url: str) -> dict[str, Any]:
         **({} if all(is_local(str(host)) for host in hosts) else {"sslmode": "require"}),
         **given,
     }
-    # A run is one process with one connection for as long as it works.
+    # A run keeps one connection until it ends.
     return {**parsed, "CONN_MAX_AGE": None, "OPTIONS": options}
 
 
 def is_local(host: str) -> bool:
-    """Whether what goes to `host` stays on this machine: a socket's folder, or a loopback name."""
+    """Whether `host` is this machine: empty, a socket's folder, or a loopback name or address."""
     if not host or host.startswith("/") or host == "localhost":
         return True
     try:

@@ -42,7 +42,7 @@ def check_database(**arguments: Any) -> list[CheckMessage]:
 
 
 def _pooler() -> Iterator[CheckMessage]:
-    if pooler_check.is_in_between():
+    if pooler_check.is_pooled():
         yield Error(
             f"{SETTING} goes through a transaction pooler",
             hint="Worker slots are session locks. Connect to the database itself, or to a port of"

@@ -83,7 +83,9 @@ def _oldest(url: str, endpoint: str) -> float | None:
 
 
 def _client(service: str) -> Any:
-    return clients.client(service, threads=1, attempts=1, connecting=_CONNECTING, silence=_SILENCE)
+    return clients.client(
+        service, threads=1, attempts=1, connect_timeout=_CONNECTING, read_timeout=_SILENCE
+    )
 
 
 def _same_service(one: str, other: str) -> bool:
