@@ -1,1 +1,1 @@
-"""Every query on our own tables."""
+"""Queries on this project's own tables."""

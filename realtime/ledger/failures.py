@@ -1,4 +1,4 @@
-"""Failed files in the ledger: which may be tried again, and that they are."""
+"""Failed files in the ledger: which can be retried, and how a retry or discard is recorded."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import reduce
@@ -13,8 +13,8 @@ from realtime.models import File, Outcome, ScrapeRun
 
 BATCH_SIZE = 100
 
-# A file that is being tried again is parked, and keeps the reason of its failure until it has an
-# outcome: a call that was killed before it sent the message knows the file again by that.
+# A file under retry is parked and keeps the reason of its failure until it has an outcome. So a
+# call can find the files of an earlier one that was killed before it sent their messages.
 _RETRYABLE = Q(outcome=Outcome.FAILED, discarded_at=None) | (
     Q(outcome=Outcome.DEFERRED) & ~Q(reason="")
 )
@@ -23,24 +23,24 @@ _RETRYABLE = Q(outcome=Outcome.FAILED, discarded_at=None) | (
 def retryable(
     jurisdiction_ids: Collection[str], folders: Collection[str], keys: Collection[str]
 ) -> Iterator[list[File]]:
-    """The failed files but for discarded ones, and those that are being tried again, some at a
-    time, by id.
+    """Batches of files, by id, that failed and were not discarded or that are under retry.
 
-    Of these jurisdictions, by id or for files that say none by folder (`prefix/abbr/`), and of
-    these names (full keys, where the files were moved, or file names); empty means all.
+    `jurisdiction_ids` limits them; files without a jurisdiction are matched by `folders`
+    (`prefix/abbr/`). `keys` limits them to full keys, archived keys or file names. Empty means no
+    limit.
     """
     files = File.objects.filter(_RETRYABLE)
     if jurisdiction_ids or folders:
-        below = [Q(key__startswith=folder, jurisdiction_id="") for folder in folders]
-        files = files.filter(reduce(or_, below, Q(jurisdiction_id__in=jurisdiction_ids)))
+        in_folders = [Q(key__startswith=folder, jurisdiction_id="") for folder in folders]
+        files = files.filter(reduce(or_, in_folders, Q(jurisdiction_id__in=jurisdiction_ids)))
     if keys:
-        named = [Q(key__endswith=f"/{key}") for key in keys if "/" not in key]
-        files = files.filter(reduce(or_, named, Q(key__in=keys) | Q(archived_key__in=keys)))
+        by_name = [Q(key__endswith=f"/{key}") for key in keys if "/" not in key]
+        files = files.filter(reduce(or_, by_name, Q(key__in=keys) | Q(archived_key__in=keys)))
     return _batches(files)
 
 
 def alike(jurisdiction_id: str, reason: str) -> Iterator[list[File]]:
-    """As `retryable`: those of exactly this jurisdiction that failed for this reason."""
+    """Like `retryable`, for the files of one jurisdiction that failed for one reason."""
     return _batches(File.objects.filter(_RETRYABLE, jurisdiction_id=jurisdiction_id, reason=reason))
 
 
@@ -52,30 +52,31 @@ def _batches(files: "QuerySet[File]") -> Iterator[list[File]]:
 
 
 def again(ids: Collection[int]) -> list[File]:
-    """Those of these files that are still failed or being tried again, as they are now."""
+    """The current rows of those of these files that are still retryable, by id."""
     return list(File.objects.filter(_RETRYABLE, id__in=ids).order_by("id"))
 
 
 def requeue(versions: Mapping[int, ObjectVersion]) -> Sequence[int]:
-    """These files lie at their keys again, as these versions: they wait to be imported.
+    """Park these files, which have been copied back to their keys as these versions.
 
-    The rows keep all that orders them. A finalization of their run that is under way begins again
-    once they have an outcome. Returns the ids of those for which a message must be sent;
-    not of one that another call has finished, or whose version was received by itself meanwhile.
+    The rows keep their place in the scrape order. If a run of theirs is being finalized, that
+    starts over once they have an outcome. Returns the ids of files for which a message must be
+    sent. Left out are files that another call has finished, and files whose new version has been
+    received already.
     """
     now = ledger_files.database_now()
-    waiting = []
+    to_send = []
     with transaction.atomic():
-        _begin_again(versions)
+        _restart_finalization(versions)
         rows = File.objects.select_for_update().filter(_RETRYABLE, id__in=versions).order_by("id")
         for row in rows:
             found = versions[row.id]
             if row.outcome == Outcome.DEFERRED:
-                waiting.append(row.id)
+                to_send.append(row.id)
                 continue
             others = File.objects.filter(bucket=row.bucket, key=row.key, version=found.version)
             if others.exclude(id=row.id).exists():
-                # A notification of S3 was faster than we are.
+                # S3's own notification of the copy was received first.
                 row.outcome = Outcome.SUPERSEDED
                 row.imported_at = row.archived_at = now
                 row.archived_key = ""
@@ -84,21 +85,21 @@ def requeue(versions: Mapping[int, ObjectVersion]) -> Sequence[int]:
                 row.version, row.version_id = found.version, found.version_id
                 row.etag, row.size = found.etag, found.size
                 row.last_modified = found.last_modified
-                # A file of no run may wait as long as it could the first time.
+                # The time limit of a parked file starts anew.
                 row.received_at = row.retried_at = now
                 row.imported_at = row.acknowledged_at = row.archived_at = None
                 row.archived_key = ""
-                waiting.append(row.id)
+                to_send.append(row.id)
             row.save()
-    return waiting
+    return to_send
 
 
 def discard(ids: Collection[int], by: str, note: str) -> int:
-    """These failures need no attention any longer, says `by`, for the reason in `note`.
+    """Mark failed files as needing no attention; `by` and `note` say who decided so and why.
 
-    They stay failed, so that a run they belong to still deletes nothing, but are neither listed
-    nor retried any more. Returns how many were discarded: not one that is being tried again, or
-    that was discarded before.
+    Their outcome stays failed, so a run of theirs still deletes nothing, but they are no longer
+    listed or retried. Returns how many were discarded: files under retry and files discarded
+    before do not count.
     """
     return File.objects.filter(id__in=ids, outcome=Outcome.FAILED, discarded_at=None).update(
         discarded_at=ledger_files.database_now(),
@@ -107,8 +108,8 @@ def discard(ids: Collection[int], by: str, note: str) -> int:
     )
 
 
-def _begin_again(ledger_ids: Collection[int]) -> None:
-    # Before the files, as everyone locks them.
+def _restart_finalization(ledger_ids: Collection[int]) -> None:
+    # Runs are locked before files everywhere, to avoid deadlocks.
     run_ids = File.objects.filter(id__in=ledger_ids, run_id__isnull=False).values("run_id")
     runs = ScrapeRun.objects.filter(run_id__in=run_ids).select_for_update().order_by("run_id")
     locked = list(runs.values_list("run_id", flat=True))

@@ -1,4 +1,4 @@
-"""The ledger: what was received, what became of it, and what still waits."""
+"""The ledger of files: records their outcomes, their runs, and attempts on suspect messages."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ ATTEMPTS = 3
 
 
 def database_now() -> datetime:
-    """The database's clock, aware UTC; one clock for all hosts."""
+    """The database's clock, aware UTC: one clock for all hosts."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         now: datetime = cursor.fetchone()[0]
@@ -26,7 +26,7 @@ def database_now() -> datetime:
 
 
 def known(identities: Collection[FileIdentity]) -> dict[FileIdentity, File]:
-    """The rows of these files, where there are any."""
+    """The ledger's row of each of these files that has one."""
     rows = File.objects.filter(
         bucket__in={identity.bucket for identity in identities},
         key__in={identity.key for identity in identities},
@@ -36,15 +36,15 @@ def known(identities: Collection[FileIdentity]) -> dict[FileIdentity, File]:
 
 
 def known_keys(bucket: str, keys: Collection[str]) -> set[str]:
-    """Those of `keys` under which some version has been received before."""
+    """Those of `keys` under which any version is in the ledger."""
     return set(File.objects.filter(bucket=bucket, key__in=keys).values_list("key", flat=True))
 
 
 def record(results: Sequence[Result], now: datetime) -> dict[FileIdentity, int]:
-    """Write what became of files, each named once; returns the ids of their rows.
+    """Write the outcomes of files, one result a file; returns the ids of their rows.
 
-    Part of the caller's transaction. A file that has a row (it was parked) keeps it, and with it
-    the time it was first queued; `now` is the database's.
+    Runs in the caller's transaction. `now` is the database's time. A file that has a row, because
+    it was parked, keeps that row and the time it was first queued.
     """
     rows = [_row(result, now) for result in results]
     existing = known([FileIdentity(row.bucket, row.key, row.version) for row in rows])
@@ -73,12 +73,12 @@ _CORRECTED = (
 
 
 def corrected_fields(row: File) -> list[Any]:
-    """What `correct` would write of the row."""
+    """The values of the fields that `correct` writes."""
     return [getattr(row, name) for name in _CORRECTED]
 
 
 def describe_again(row: File, result: Result) -> None:
-    """Let the row say what an import of its file found out anew."""
+    """Update the row's bill, action and lookup keys from a repeated import of its file."""
     if result.about.keys:
         row.bill_id = result.about.bill_id
         row.bill_action = sanitized(result.about.action)
@@ -87,15 +87,15 @@ def describe_again(row: File, result: Result) -> None:
 
 
 def correct(rows: Collection[File]) -> None:
-    """Write what has changed of rows whose files were imported once more."""
+    """Save rows whose files were imported again."""
     File.objects.bulk_update(rows, _CORRECTED)
 
 
 def record_unread(results: Sequence[Result], now: datetime) -> dict[FileIdentity, int]:
-    """Write down files and messages that could not be read; returns the ids of their rows.
+    """Record files and messages that could not be read; returns the ids of their rows.
 
-    Part of the caller's transaction. A file that has a row keeps it as it is: what one bad message
-    says of a file must not undo what a good one brought about.
+    Runs in the caller's transaction. An existing row is left unchanged, so that a bad message
+    about a file cannot undo the outcome of a good one.
     """
     unique = {result.identity: result for result in results}
     existing = known(list(unique))
@@ -162,7 +162,7 @@ def _describe(row: File, file: FetchedFile) -> None:
 
 
 def identity_of(about: About) -> dict[str, Any] | None:
-    """`about` as the column `identity` holds it."""
+    """The value of the column `identity` for `about`."""
     if not about.keys:
         return None
     return {"keys": list(about.keys), "date": about.date, "organization_id": about.organization_id}
@@ -173,19 +173,19 @@ def _text(value: Any) -> str:
 
 
 def sanitized(text: str) -> str:
-    """What PostgreSQL can hold of hostile text: no NUL, no lone surrogates."""
+    """`text` as PostgreSQL can store it: NUL and lone surrogates are escaped."""
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def acknowledged(ids: Collection[int], now: datetime) -> None:
-    """The messages of these files are gone from the queue."""
+    """Record that the messages of these files have been deleted from the queue."""
     File.objects.filter(id__in=ids, acknowledged_at=None).update(acknowledged_at=now)
 
 
 def note_runs(results: Iterable[Result], now: datetime) -> None:
-    """Remember the scrape runs that these files belong to, before they have said that they ended.
+    """Record the scrape runs of these files, with the earliest scrape time as their start.
 
-    Part of the caller's transaction.
+    A run that has ended keeps its start. Runs in the caller's transaction.
     """
     began: dict[UUID, tuple[datetime, Result]] = {}
     for result in results:
@@ -215,10 +215,10 @@ def note_runs(results: Iterable[Result], now: datetime) -> None:
 
 
 def store_run(run: RunFinished, now: datetime) -> None:
-    """Remember that a scrape run ended. Saying so twice changes nothing.
+    """Record that a scrape run ended. Idempotent.
 
-    A run did not begin later than the first of its files that is in, nor than now: one that said
-    so would make everything scraped since look old.
+    The start is never later than the run's first recorded file, nor than `now`: a later one would
+    make newer objects look stale.
     """
     ScrapeRun.objects.bulk_create(
         [
@@ -232,7 +232,7 @@ def store_run(run: RunFinished, now: datetime) -> None:
         ignore_conflicts=True,
     )
     unfinished = ScrapeRun.objects.filter(run_id=run.run_id, finished_at=None)
-    # Forced before it ended: what it brought since is settled after all.
+    # Finalized with --force before its end arrived: finalize it again, with the files since then.
     unfinished.filter(finalized_at__isnull=False).update(
         finalized_at=None, closed="", closed_at=None
     )
@@ -252,16 +252,16 @@ def store_run(run: RunFinished, now: datetime) -> None:
             for name, scraper in run.scrapers.items()
         },
         received_at=now,
-        # What was begun without knowing all of it is begun again.
+        # A finalization that began without the run's end starts over.
         step="",
         cursor=None,
     )
 
 
 def start_attempt(message_id: str, body: str) -> bool:
-    """Record, in a transaction of its own, that a suspicious message is about to be tried.
+    """Record, in a transaction of its own, an attempt to import a suspect message.
 
-    False when earlier attempts have left no result as often as is allowed.
+    False, and nothing recorded, when ATTEMPTS attempts have ended without a result.
     """
     with transaction.atomic():
         suspect, _ = Suspect.objects.select_for_update().get_or_create(
@@ -275,5 +275,5 @@ def start_attempt(message_id: str, body: str) -> bool:
 
 
 def end_attempt(message_id: str) -> None:
-    """The process survived the attempt, whatever came of it."""
+    """Forget the attempts on a message: the process survived the last one."""
     Suspect.objects.filter(message_id=message_id).delete()

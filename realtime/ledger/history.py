@@ -1,4 +1,4 @@
-"""What the ledger says was applied to a jurisdiction's rows, with the batch under way on top."""
+"""What the ledger and the current batch say was applied to a jurisdiction's rows."""
 
 from collections.abc import Collection, Mapping
 from functools import cached_property
@@ -13,7 +13,7 @@ from realtime.domain.results import FetchedFile, NamedAction
 from realtime.domain.scraped_object import ScrapeOrder, ticks_of
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
 
-# What other files name by its scrape id.
+# Types that other files refer to by scrape id.
 _MODELS: Mapping[str, type[Model]] = {"bill": Bill, "vote_event": VoteEvent}
 
 _NEWEST = """
@@ -32,28 +32,28 @@ _NAMED = """
     SELECT file.row_id, file.bill_id, file.bill_action, file.identity->>'date',
            file.identity->>'organization_id'
     FROM realtime_file AS file
-    LEFT JOIN unnest(%(settled)s::text[], %(runs)s::uuid[], %(began)s::bigint[])
-      AS settled (bill_id, run_id, began) ON settled.bill_id = file.bill_id
+    LEFT JOIN unnest(%(authoritative)s::text[], %(runs)s::uuid[], %(began)s::bigint[])
+      AS authoritative (bill_id, run_id, began) ON authoritative.bill_id = file.bill_id
     WHERE file.bill_id = ANY(%(bills)s) AND file.bill_id <> '' AND file.row_id <> ''
       AND file.outcome = ANY(%(outcomes)s) AND file.identity IS NOT NULL
-      AND (settled.bill_id IS NULL OR file.run_id = settled.run_id
-           OR file.order_ticks >= settled.began)
+      AND (authoritative.bill_id IS NULL OR file.run_id = authoritative.run_id
+           OR file.order_ticks >= authoritative.began)
     ORDER BY file.order_ticks, file.scrape_id, file.order_stamp
 """
 
 
 class Authoritative(NamedTuple):
-    """The run whose vote events of a bill count, and its start in the ticks of ScrapeOrder."""
+    """The run that decides about a bill's vote events, and its start in ticks."""
 
     run_id: UUID
     began: int
 
 
 class LedgerHistory:
-    """The history of one jurisdiction's rows, and of the batch that is being applied.
+    """What was applied to one jurisdiction's rows, the current batch included.
 
-    `preload` answers the scrape ids of a batch in one query. What is asked about finalized runs is
-    as it was when it was first asked.
+    `preload` and `preload_newest` look up a batch's ids in one query. Finalized runs are read once,
+    on first use.
     """
 
     def __init__(self, jurisdiction_id: str) -> None:
@@ -63,11 +63,11 @@ class LedgerHistory:
         self._covered: dict[str, list[int]] = {}
 
     def preload(self, object_type: str, scrape_ids: Collection[str]) -> None:
-        # The ledger does not hear of rows that others delete.
-        there = _MODELS[object_type]._default_manager.filter(id=OuterRef("core_id"))
+        # Rows may have been deleted without the ledger, so check that they exist.
+        existing = _MODELS[object_type]._default_manager.filter(id=OuterRef("core_id"))
         rows = dict(
             File.objects.filter(
-                Exists(there),
+                Exists(existing),
                 jurisdiction_id=self._jurisdiction_id,
                 object_type=object_type,
                 scrape_id__in=scrape_ids,
@@ -131,7 +131,7 @@ class LedgerHistory:
 
     @cached_property
     def _finals(self) -> dict[UUID, int]:
-        # Closed runs have deleted nothing, so that nothing older contradicts them.
+        # A closed run deletes nothing, so an older file cannot undo it.
         runs = ScrapeRun.objects.filter(
             jurisdiction_id=self._jurisdiction_id, finalized_at__isnull=False, closed_at=None
         )
@@ -148,8 +148,10 @@ class LedgerHistory:
 def authoritative_runs(
     bill_ids: Collection[str], finalizing: UUID | None = None
 ) -> dict[str, Authoritative]:
-    """The newest finalized run that scraped vote events of each of these bills, if any has;
-    `finalizing` counts as finalized."""
+    """For each of these bills, the newest finalized run with a vote event of it, if any.
+
+    `finalizing` counts as finalized.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_AUTHORITATIVE, {"bills": list(bill_ids), "finalizing": finalizing})
         return {bill: Authoritative(run, ticks_of(began)) for bill, run, began in cursor.fetchall()}
@@ -158,10 +160,10 @@ def authoritative_runs(
 def named_actions(
     bill_ids: Collection[str], authoritative: Mapping[str, Authoritative]
 ) -> list[NamedAction]:
-    """The actions that the vote events of these bills name, file by file in scrape order.
+    """The actions that vote event files of these bills name, in scrape order.
 
-    Of a bill with an `authoritative` run, only as that run's files and those scraped after its
-    start say.
+    For a bill with an `authoritative` run, only the files of that run and those scraped since its
+    start.
     """
     with connection.cursor() as cursor:
         cursor.execute(
@@ -169,9 +171,9 @@ def named_actions(
             {
                 "bills": list(bill_ids),
                 "outcomes": [outcome.value for outcome in (*APPLIED, Outcome.SUPERSEDED)],
-                "settled": list(authoritative),
-                "runs": [one.run_id for one in authoritative.values()],
-                "began": [one.began for one in authoritative.values()],
+                "authoritative": list(authoritative),
+                "runs": [run.run_id for run in authoritative.values()],
+                "began": [run.began for run in authoritative.values()],
             },
         )
         return [NamedAction(*row) for row in cursor.fetchall()]

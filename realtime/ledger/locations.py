@@ -1,4 +1,7 @@
-"""Where files are: which must still leave the bucket's root, and where the others went."""
+"""Where files are stored: which are not archived yet, and where the others were moved.
+
+"Archived" includes files moved to `failed/`, deleted, or found missing.
+"""
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
@@ -10,7 +13,7 @@ from django.db.models import Q, QuerySet
 from realtime.models import Closed, File, ScrapeRun
 
 
-def _may_leave(acknowledged_or_before: datetime) -> "QuerySet[File]":
+def _archivable(acknowledged_or_before: datetime) -> "QuerySet[File]":
     return File.objects.filter(
         Q(acknowledged_at__isnull=False) | Q(imported_at__lt=acknowledged_or_before),
         archived_at=None,
@@ -21,44 +24,44 @@ def _may_leave(acknowledged_or_before: datetime) -> "QuerySet[File]":
 def unarchived(
     jurisdiction_ids: Sequence[str], acknowledged_or_before: datetime, after: int, limit: int
 ) -> list[File]:
-    """Up to `limit` files with a final outcome that still have to leave the root, by id.
+    """Up to `limit` files with a final outcome that are not archived yet, by id.
 
-    Only those whose message was acknowledged, or that were imported before
-    `acknowledged_or_before`: a kill can fall between the acknowledgement and its record.
+    Only files whose acknowledgement is recorded, or that were imported before
+    `acknowledged_or_before`: a process may be killed between the acknowledgement and its record.
     """
-    files = _may_leave(acknowledged_or_before).filter(id__gt=after)
+    files = _archivable(acknowledged_or_before).filter(id__gt=after)
     if jurisdiction_ids:
         files = files.filter(jurisdiction_id__in=jurisdiction_ids)
     return list(files.order_by("id")[:limit])
 
 
 def unarchived_of(ledger_ids: Collection[int], acknowledged_or_before: datetime) -> list[File]:
-    """Those of these files that may leave the root, as `unarchived` says."""
-    return list(_may_leave(acknowledged_or_before).filter(id__in=ledger_ids))
+    """Those of these files that `unarchived` would return."""
+    return list(_archivable(acknowledged_or_before).filter(id__in=ledger_ids))
 
 
 def archived_keys(buckets: Collection[str], keys: Collection[str]) -> set[str]:
-    """Where earlier versions of the objects under `keys` have been moved."""
+    """The archived keys in use for any version of the objects under `keys`."""
     moved = File.objects.filter(bucket__in=buckets, key__in=keys).exclude(archived_key="")
     return set(moved.values_list("archived_key", flat=True))
 
 
 def still_unarchived(files: Collection[File]) -> list[File]:
-    """Those of these files that nobody has settled meanwhile, as they are now."""
+    """The current rows of those of these files that are not archived yet, by id."""
     ids = [file.id for file in files]
     return list(File.objects.filter(id__in=ids, archived_at=None).order_by("id"))
 
 
 def plan(files: Collection[File]) -> None:
-    """Write down where each file is about to be moved: its `archived_key`."""
+    """Save each file's `archived_key`, before the file is moved there."""
     File.objects.bulk_update(files, ["archived_key"])
 
 
 def archived(files_to_keys: Mapping[File, str], now: datetime) -> None:
-    """These files have left the root, for the key given (empty: deleted, or found gone).
+    """Record that these files were archived under the given keys (empty: deleted or missing).
 
-    Not one whose outcome or version is another by now: it may have been put back, to be tried
-    again. The next call finds out where it is.
+    Skips a file whose outcome or version has changed, because a retry may have copied it back. The
+    next archiving finds where it is.
     """
     with transaction.atomic():
         rows = (
@@ -66,21 +69,24 @@ def archived(files_to_keys: Mapping[File, str], now: datetime) -> None:
             .order_by("id")
             .in_bulk([file.id for file in files_to_keys])
         )
-        same = []
+        unchanged = []
         for file, key in files_to_keys.items():
             row = rows.get(file.id)
             if row and (row.version, row.outcome) == (file.version, file.outcome):
                 row.archived_at, row.archived_key = now, key
-                same.append(row)
-        File.objects.bulk_update(same, ["archived_at", "archived_key"])
+                unchanged.append(row)
+        File.objects.bulk_update(unchanged, ["archived_at", "archived_key"])
 
 
 def final_runs(run_ids: Collection[uuid.UUID]) -> set[uuid.UUID]:
-    """Those of the runs that have been finalized, and will not be again once a file is mended."""
+    """Those of these runs that are finalized for good, and need their files no more.
+
+    A run closed for failed files may be finalized again after a retry, so it is not among them.
+    """
     final = ScrapeRun.objects.filter(run_id__in=run_ids, finalized_at__isnull=False)
     return set(final.exclude(closed=Closed.FAILED).values_list("run_id", flat=True))
 
 
 def archive_again(ids: Collection[int]) -> None:
-    """These files were found in the bucket although they were settled: settle them again."""
+    """Mark files as not archived: they were archived, but their object was found at its key."""
     File.objects.filter(id__in=ids).update(archived_at=None)

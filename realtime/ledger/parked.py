@@ -1,4 +1,4 @@
-"""Parked files in the ledger: what each waits for, and when its wait is over."""
+"""Parked files in the ledger: which can be resumed, and which have waited too long."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,8 +12,8 @@ from realtime.ledger.files import database_now, sanitized
 from realtime.ledger.scrape_runs import PATIENCE, arrivals
 from realtime.models import File, Outcome, ScrapeRun
 
-# Each branch looks its rows up by an index of our own table: the bills that a parked vote event
-# may wait for came through the ledger too.
+# Bills are looked up in the ledger, by its indexes. A bill that did not come through the ledger
+# resumes no parked file.
 _WAKEABLE = """
     SELECT {columns} FROM realtime_file AS parked
     WHERE parked.outcome = 'deferred' AND parked.id <> ALL(%(tried)s) AND {whose} AND (
@@ -46,10 +46,10 @@ _ALL = _WAKEABLE.format(
 
 @dataclass
 class Seen:
-    """What one run has seen of parked files, and leaves alone from then on.
+    """The parked files that one import run skips.
 
-    `tried` files not at all; those `again` parked, unless what they wait for now comes after
-    that; all of a jurisdiction that is seen to `elsewhere`.
+    `tried` files are not tried again. Files parked `again` are resumed only by a bill that is
+    imported after that. Jurisdictions `elsewhere` are handled by another worker.
     """
 
     tried: set[int] = field(default_factory=set)
@@ -57,12 +57,12 @@ class Seen:
     elsewhere: set[str] = field(default_factory=set)
 
     def params(self, limit: int) -> dict[str, Any]:
-        """What a statement is told of it."""
+        """The parameters of the queries below."""
         return {"tried": list(self.tried), "again": list(self.again), "limit": limit}
 
 
 def next_wakeable(seen: Seen) -> str | None:
-    """A jurisdiction with a parked file whose wait is over, if there is any."""
+    """A jurisdiction with a parked file that can be resumed; None when there is none."""
     with connection.cursor() as cursor:
         cursor.execute(_NEXT, seen.params(1) | {"elsewhere": list(seen.elsewhere)})
         row = cursor.fetchone()
@@ -70,7 +70,7 @@ def next_wakeable(seen: Seen) -> str | None:
 
 
 def wakeable(jurisdiction_id: str, seen: Seen, limit: int) -> list[File]:
-    """Up to `limit` of a jurisdiction's parked files whose wait is over."""
+    """Up to `limit` of a jurisdiction's parked files that can be resumed."""
     with connection.cursor() as cursor:
         cursor.execute(_ALL, seen.params(limit) | {"jurisdiction_id": jurisdiction_id})
         ids = [row[0] for row in cursor.fetchall()]
@@ -78,22 +78,21 @@ def wakeable(jurisdiction_id: str, seen: Seen, limit: int) -> list[File]:
 
 
 def overdue(seen: Seen, now: datetime) -> QuerySet[File]:
-    """The parked files that have waited long enough for a last try, in scrape order.
+    """The parked files that are due for their last try, in scrape order.
 
-    Those of a run that is complete but for its parked files, and, after 24 hours, those of no run
-    or of one whose other files are not waited for any longer: it was closed, ended a day ago, or
-    has not ended and for a day nothing of it has come.
+    A file of a run is due when all files of the run have arrived. After 24 hours, so is a file
+    without a run, or whose run is given up: it was closed, it ended more than a day ago, or it has
+    not ended and no file of it has arrived for a day.
     """
     parked = File.objects.filter(outcome=Outcome.DEFERRED).exclude(id__in=seen.tried)
     parked = parked.exclude(jurisdiction_id__in=seen.elsewhere)
     ids = parked.exclude(run_id=None).values_list("run_id", flat=True).distinct()
-    named = [run_id for run_id in ids if run_id is not None]
-    runs = ScrapeRun.objects.filter(run_id__in=named)
-    there = arrivals(list(runs))
-    complete = [run_id for run_id, arrival in there.items() if arrival.all_came]
+    run_ids = [run_id for run_id in ids if run_id is not None]
+    runs = ScrapeRun.objects.filter(run_id__in=run_ids)
+    all_arrived = [run_id for run_id, arrival in arrivals(list(runs)).items() if arrival.all_came]
     given_up = [run.run_id for run in runs if _is_given_up(run, now)]
     late = Q(run_id=None) | Q(run_id__in=given_up)
-    due = Q(run_id__in=complete) | (late & Q(received_at__lt=now - PATIENCE))
+    due = Q(run_id__in=all_arrived) | (late & Q(received_at__lt=now - PATIENCE))
     return parked.filter(due).order_by("order_ticks", "scrape_id")
 
 
@@ -102,13 +101,13 @@ def _is_given_up(run: ScrapeRun, now: datetime) -> bool:
         return True
     if run.received_at:
         return run.received_at < now - PATIENCE
-    # Its scraper may have died; if it has not, what is given up is tried again when it ends.
-    files = File.objects.filter(run_id=run.run_id, received_at__gte=now - PATIENCE)
-    return not files.exists()
+    # Its scraper has probably died. If not, finalizing the run tries its files again.
+    recent_files = File.objects.filter(run_id=run.run_id, received_at__gte=now - PATIENCE)
+    return not recent_files.exists()
 
 
 def fail_parked(ledger_id: int, problem: PoisonMessage) -> None:
-    """Give a parked file up."""
+    """Record a parked file as failed for `problem`."""
     File.objects.filter(id=ledger_id, outcome=Outcome.DEFERRED).update(
         outcome=Outcome.FAILED,
         reason=problem.reason,
@@ -119,7 +118,7 @@ def fail_parked(ledger_id: int, problem: PoisonMessage) -> None:
 
 
 def supersede_parked(ledger_id: int) -> None:
-    """A newer upload under its key has taken a parked file's place."""
+    """Record a parked file as superseded: a newer upload has replaced it under its key."""
     File.objects.filter(id=ledger_id, outcome=Outcome.DEFERRED).update(
         outcome=Outcome.SUPERSEDED, imported_at=database_now()
     )

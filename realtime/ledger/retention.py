@@ -1,4 +1,4 @@
-"""Deletes what the ledger need not remember any longer."""
+"""Deletes old rows of the ledger."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -6,19 +6,19 @@ from datetime import datetime
 
 from django.db import connection
 
-# Rows of one transaction: small enough that nobody waits for it.
+# Rows looked at in one transaction: small enough not to make others wait.
 BATCH = 5_000
 
-# A final run tells stragglers from news, by its files, until a newer one does: one that was closed
-# has deleted nothing, and so cannot take the place of one that has.
-_OVERTAKEN = """
+# A finalized run's files decide whether a late file is stale, until a newer finalized run replaces
+# it. A closed run has deleted nothing, so it replaces only other closed runs.
+_REPLACED = """
     EXISTS (
       SELECT 1 FROM realtime_run AS newer
       WHERE newer.jurisdiction_id = run.jurisdiction_id AND newer.finalized_at IS NOT NULL
         AND newer.started_at > run.started_at
         AND (newer.closed_at IS NULL OR run.closed_at IS NOT NULL))
 """
-# What is over: files that have left the root, of no run, or of a run that is overtaken.
+# Archived files without a run, or of a run that is replaced.
 _OLD_FILES = f"""
     DELETE FROM realtime_file WHERE id IN (
       SELECT file.id FROM realtime_file AS file
@@ -27,25 +27,27 @@ _OLD_FILES = f"""
         AND file.imported_at < %(before)s AND file.settled_at IS NOT NULL
         AND (run.run_id IS NULL OR (
           coalesce(run.finalized_at, run.closed_at) < %(before)s
-          AND {_OVERTAKEN})))
+          AND {_REPLACED})))
 """
 _OLD_RUNS = f"""
     DELETE FROM realtime_run AS run
     WHERE coalesce(finalized_at, closed_at) < %(before)s
       AND NOT EXISTS (SELECT 1 FROM realtime_file AS file WHERE file.run_id = run.run_id)
-      AND {_OVERTAKEN}
+      AND {_REPLACED}
 """
 _OLD_SUSPECTS = "DELETE FROM realtime_suspect WHERE attempted_at < %(before)s"
 
 
 def prune(before: datetime, must_stop: Callable[[], bool] = lambda: False) -> Counter[str]:
-    """Forget files of runs that were final, and files of no run that were imported, before
-    `before` (aware UTC); returns how many rows of each kind.
+    """Delete the rows of old files, runs and suspect messages; returns how many of each kind.
 
-    Each transaction looks at 5,000 rows; killed at any point, the next call goes on. Never
-    forgotten: files that are parked or still in the bucket's root, runs that are open, the newest
-    final run of each jurisdiction and the newest that was not closed, with their files, which tell
-    stragglers from news. Failed files are forgotten too, and can then not be retried any more.
+    Deletes files that were imported before `before` (aware UTC), if their run, when they have one,
+    was finalized or closed before then too. Keeps files that are parked or not archived, open runs,
+    and the newest finalized run of each jurisdiction and the newest one that was not closed, with
+    their files, which decide whether a late file is stale. Failed files are deleted too, and can
+    then not be retried.
+
+    Each transaction looks at 5,000 rows. If the process is killed, the next call continues.
     """
     counts: Counter[str] = Counter()
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Which scrape runs are complete, which of them may be finalized now, and which must wait."""
+"""Scrape runs in the ledger: which are complete, and which can be finalized now."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from django.db.models import Exists, OuterRef, QuerySet
 from realtime.ledger.files import database_now
 from realtime.models import Closed, File, Outcome, ScrapeRun
 
-# How long the files of a finished run are waited for, and parked files of no run.
+# How long a run that ended waits for its files, and a parked file without a run for its dependency.
 PATIENCE = timedelta(hours=24)
-# What core would have skipped without a word blocks nothing.
+# Files that failed for this reason do not keep a run from deleting: core's import skips them too.
 HARMLESS = "unresolved"
 
 _ARRIVED = """
@@ -31,7 +31,7 @@ _ARRIVED = """
 
 @dataclass(frozen=True)
 class Arrival:
-    """Of a finished run: how many files it sent, how many of them came, how many are parked."""
+    """The files of a run that has ended: how many were sent, have come, and are parked."""
 
     sent: int
     came: int
@@ -48,7 +48,7 @@ class Arrival:
 
 
 def arrivals(runs: Sequence[ScrapeRun]) -> dict[UUID, Arrival]:
-    """How much of each run is there; runs that have not ended are left out."""
+    """The Arrival of each of these runs that has ended."""
     with connection.cursor() as cursor:
         cursor.execute(_ARRIVED, {"runs": [run.run_id for run in runs]})
         return {
@@ -58,7 +58,7 @@ def arrivals(runs: Sequence[ScrapeRun]) -> dict[UUID, Arrival]:
 
 
 def open_runs(jurisdiction_id: str = "") -> list[ScrapeRun]:
-    """The runs that are not final, closed ones that may still become so included, by start."""
+    """The runs that are not finalized, by start; closed ones that may still be are included."""
     runs = ScrapeRun.objects.filter(finalized_at=None)
     if jurisdiction_id:
         runs = runs.filter(jurisdiction_id=jurisdiction_id)
@@ -66,28 +66,25 @@ def open_runs(jurisdiction_id: str = "") -> list[ScrapeRun]:
 
 
 def failures(run: ScrapeRun) -> int:
-    """How many files of the run failed in a way that core's import would not have passed over."""
+    """How many files of the run failed for a reason other than HARMLESS."""
     return _failed(run_id=run.run_id, jurisdiction_id=run.jurisdiction_id).count()
 
 
-def mended() -> list[ScrapeRun]:
-    """The runs that were closed for their failures, all of which have been mended since; but not
-    when a newer run of the jurisdiction has been finalized.
-
-    A file that is only being tried again is not mended yet.
-    """
+def repaired() -> list[ScrapeRun]:
+    """The runs closed for failed files that can be finalized again: none of their files is failed
+    or parked any more, and no newer run of the jurisdiction is finalized."""
     newer = ScrapeRun.objects.filter(
         jurisdiction_id=OuterRef("jurisdiction_id"),
         finalized_at__isnull=False,
         started_at__gt=OuterRef("started_at"),
     )
-    bad = _failed(run_id=OuterRef("run_id"), jurisdiction_id=OuterRef("jurisdiction_id"))
-    waiting = File.objects.filter(run_id=OuterRef("run_id"), outcome=Outcome.DEFERRED)
+    failed = _failed(run_id=OuterRef("run_id"), jurisdiction_id=OuterRef("jurisdiction_id"))
+    parked = File.objects.filter(run_id=OuterRef("run_id"), outcome=Outcome.DEFERRED)
     closed = ScrapeRun.objects.filter(closed=Closed.FAILED, finalized_at__isnull=False)
     return list(
         closed.exclude(Exists(newer))
-        .exclude(Exists(bad))
-        .exclude(Exists(waiting))
+        .exclude(Exists(failed))
+        .exclude(Exists(parked))
         .order_by("started_at", "run_id")
     )
 
@@ -98,27 +95,27 @@ def _failed(**whose: Any) -> "QuerySet[File]":
 
 @dataclass(frozen=True)
 class Plan:
-    """What finalizing `run` takes now: `closing` are the older runs to be closed before."""
+    """A run to finalize now, and the older runs to close before it."""
 
     run: ScrapeRun
     closing: tuple[ScrapeRun, ...] = ()
 
 
 def plans(now: datetime) -> list[Plan]:
-    """The runs that may be finalized now, in the order of their starts in each jurisdiction.
+    """The runs to finalize now, in the order of their starts within each jurisdiction.
 
-    A run waits for older ones that have ended, but not longer than a day for their files; those
-    that have not ended are closed.
+    A complete run waits for an older one that ended less than a day ago and is not complete. Its
+    other older runs are closed.
     """
     runs = open_runs()
-    there = arrivals(runs)
+    arrival_of = arrivals(runs)
     found: list[Plan] = []
     for jurisdiction_id in dict.fromkeys(run.jurisdiction_id for run in runs):
         older: list[ScrapeRun] = []
         for run in runs:
             if run.jurisdiction_id != jurisdiction_id:
                 continue
-            arrival = there.get(run.run_id)
+            arrival = arrival_of.get(run.run_id)
             if arrival is not None and arrival.complete:
                 found.append(Plan(run, tuple(older)))
                 older = []
@@ -126,30 +123,30 @@ def plans(now: datetime) -> list[Plan]:
                 break
             elif not run.closed_at:
                 older.append(run)
-    return found + [Plan(run) for run in mended()]
+    return found + [Plan(run) for run in repaired()]
 
 
 def waited_for_by(run: ScrapeRun) -> list[ScrapeRun]:
-    """The older runs of the jurisdiction that have ended and must be finalized before."""
-    older = [one for one in open_runs(run.jurisdiction_id) if one.started_at < run.started_at]
-    there = arrivals(older)
-    now = database_now()
-    return [
-        one
-        for one in older
-        if (one.run_id in there and there[one.run_id].complete) or is_waited_for(one, now)
+    """The older runs of the jurisdiction that must be finalized before this one: complete ones, and
+    those that `is_waited_for` still gives time."""
+    older_runs = [
+        older for older in open_runs(run.jurisdiction_id) if older.started_at < run.started_at
     ]
+    complete = {run_id for run_id, arrival in arrivals(older_runs).items() if arrival.complete}
+    now = database_now()
+    return [older for older in older_runs if older.run_id in complete or is_waited_for(older, now)]
 
 
 def is_waited_for(run: ScrapeRun, now: datetime) -> bool:
-    """Whether newer runs of the jurisdiction wait for one whose files have not all come."""
+    """Whether newer runs of the jurisdiction still wait for this one: it ended less than a day ago
+    and is not closed."""
     if run.received_at is None or run.closed_at:
         return False
     return run.received_at > now - PATIENCE
 
 
 def why_not(run: ScrapeRun) -> str:
-    """In words, what the run still waits for; empty when it is complete."""
+    """A sentence about what the run still waits for; empty when it is complete."""
     if run.finished_at is None:
         return "it has not said that it ended"
     arrival = arrivals([run])[run.run_id]
