@@ -1,1 +1,1 @@
-"""The life of a stored file: fetched, archived, fetched again, sent again."""
+"""The life of a stored file: fetch, archive, refetch and redrive."""

@@ -1,4 +1,4 @@
-"""Moves what is done with out of the bucket's root: to `archived/`, or to `failed/`."""
+"""Moves files with a final outcome to `archived/` or `failed/`, or deletes them."""
 
 import logging
 from collections import Counter
@@ -31,14 +31,16 @@ def archive(
     must_stop: Callable[[], bool] = lambda: False,
     progress: Callable[[Counter[str]], None] = lambda counts: None,
 ) -> Counter[str]:
-    """Move every file that may leave the root; returns how many were archived, failed, deleted,
-    gone already, or must be tried later.
+    """Archive every file whose import is committed and whose message is acknowledged.
 
-    A file may leave once its import is committed and its message acknowledged. The original is
-    deleted only after its copy is proven, and only the version that was imported. Killed at any
-    point, the next call goes on. `jurisdiction_ids` limits it, empty means all; `must_stop` is
-    asked between batches of 200 files. Raises Unavailable or ConfigurationError, with what was
-    moved written down, when S3 cannot be used at all.
+    An import older than twice the visibility timeout counts as acknowledged. Returns how many files
+    were archived, moved to failed, deleted, already gone, or left for later.
+    `jurisdiction_ids` limits the files; empty means all. `must_stop` is asked between batches of
+    200 files.
+
+    Only the version that was imported is deleted, and only after its copy is verified. If the
+    process is killed, the next call continues. Raises Unavailable or ConfigurationError when S3
+    cannot be used at all; files moved until then are recorded.
     """
     counts: Counter[str] = Counter()
     before = ledger_files.database_now() - timedelta(seconds=2 * config.visibility_timeout)
@@ -54,22 +56,22 @@ def archive(
 
 
 def archive_files(store: Store, config: Config, ledger_ids: Sequence[int]) -> Counter[str]:
-    """Move the files of these rows of the ledger, as `archive` does, but leave what cannot be
-    moved now to its next call."""
+    """Archive the files of these rows. Files that cannot be moved now are left, with a warning, to
+    the next call of `archive`."""
     before = ledger_files.database_now() - timedelta(seconds=2 * config.visibility_timeout)
     try:
         return _archive_files(store, config, locations.unarchived_of(ledger_ids, before))
     except RealtimeError as exc:
-        about = {"action": LATER, "files": len(ledger_ids), "cause": exc}
-        logger.warning("files stay for now", extra=about)
+        fields = {"action": LATER, "files": len(ledger_ids), "cause": exc}
+        logger.warning("files not archived yet", extra=fields)
         return Counter()
 
 
 def _archive_files(store: Store, config: Config, files: Sequence[File]) -> Counter[str]:
-    ours = [file for file in files if file.bucket == store.bucket and file.version]
-    # What was never read has nothing to move: a message without a file, a bucket not ours.
-    nowhere = {file: "" for file in files if file not in ours}
-    ours = _plan(config, ours)
+    stored = [file for file in files if file.bucket == store.bucket and file.version]
+    # Rows without an object: bad messages, files of another bucket, files that were never read.
+    without_object = {file: "" for file in files if file not in stored}
+    planned = _plan(config, stored)
 
     outages: list[RealtimeError] = []
     causes: dict[str, str] = {}
@@ -86,18 +88,20 @@ def _archive_files(store: Store, config: Config, files: Sequence[File]) -> Count
         return file, LATER
 
     with Threads(THREADS, "s3-move") as threads:
-        moved = list(threads.map(move, ours))
-    left = {
-        file: "" if what == GONE else file.archived_key for file, what in moved if what != LATER
+        moved = list(threads.map(move, planned))
+    archived = {
+        file: "" if result == GONE else file.archived_key
+        for file, result in moved
+        if result != LATER
     }
-    locations.archived({**left, **nowhere}, ledger_files.database_now())
-    counts = Counter(what for _, what in moved)
+    locations.archived({**archived, **without_object}, ledger_files.database_now())
+    counts = Counter(result for _, result in moved)
     if outages:
         raise outages[0]
-    if causes and counts[LATER] == len(ours):
+    if causes and counts[LATER] == len(planned):
         raise Unavailable(f"no file can be moved: {next(iter(causes.values()))}")
     for cause in causes.values():
-        logger.warning("files stay for now", extra={"action": LATER, "cause": cause})
+        logger.warning("files not archived yet", extra={"action": LATER, "cause": cause})
     return counts
 
 
@@ -105,14 +109,14 @@ def _cause(file: File, exc: RealtimeError) -> str:
     return str(exc).replace(file.key, "").replace(file.archived_key, "")
 
 
-def _plan(config: Config, seen: Sequence[File]) -> list[File]:
-    """Decide, and write down before anything is moved, where each file goes.
+def _plan(config: Config, unarchived: Sequence[File]) -> list[File]:
+    """Choose and record the `archived_key` of each file that is kept, before any file is moved.
 
-    A call that is killed half way, or one beside it, then finds the copy where this one made it.
+    So a concurrent call, or the next one after a kill, finds the copies that this call made.
     """
     with transaction.atomic():
         lock_archive()
-        files = locations.still_unarchived(seen)
+        files = locations.still_unarchived(unarchived)
         finals = locations.final_runs({file.run_id for file in files if file.run_id})
         taken = locations.archived_keys(
             {file.bucket for file in files}, {file.key for file in files}
@@ -123,7 +127,7 @@ def _plan(config: Config, seen: Sequence[File]) -> list[File]:
         for file in planned:
             target = _target(config, file)
             if target in taken:
-                # Older scrapers reuse keys, so two versions may meet in one folder.
+                # Older scrapers reuse keys, so two versions may have the same archive key.
                 target = f"{target.removesuffix('.json')}.{file.id}.json"
             taken.add(target)
             file.archived_key = target
@@ -132,10 +136,10 @@ def _plan(config: Config, seen: Sequence[File]) -> list[File]:
 
 
 def _is_kept(config: Config, file: File, finals: Collection[UUID]) -> bool:
-    # Finalizing reads the files of a run once more.
-    needed = file.run_id is not None and file.run_id not in finals
-    wanted = config.file_archiving_enabled or file.file_archiving
-    return file.outcome == Outcome.FAILED or wanted or needed
+    # Finalizing a run reads its files again.
+    needed_by_run = file.run_id is not None and file.run_id not in finals
+    archiving = config.file_archiving_enabled or file.file_archiving
+    return file.outcome == Outcome.FAILED or archiving or needed_by_run
 
 
 def _target(config: Config, file: File) -> str:
@@ -164,8 +168,8 @@ def _move(store: Store, file: File) -> str:
     except Gone:
         if _holds(store, original, file.key, original.version):
             raise
-        # Moved by a call that was killed before it could say so or by one beside this one; or
-        # overwritten before its time.
+        # Moved by a concurrent call, or by one killed before it recorded that; or overwritten
+        # before it was archived.
         if not _holds(store, original, file.archived_key):
             return GONE
     else:
@@ -174,7 +178,8 @@ def _move(store: Store, file: File) -> str:
 
 
 def _holds(store: Store, original: ObjectVersion, key: str, version: str = "") -> bool:
-    """Whether the original, or a copy of it, is under `key`."""
+    """Whether `key` holds that version of the original or, without `version`, an object of its
+    size."""
     try:
         found = store.head(key, original.version_id if version else "")
     except Gone:

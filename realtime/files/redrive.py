@@ -1,4 +1,7 @@
-"""Sends failed files again, in the place that they had in the scrape order."""
+"""Retries failed files: copies them back and sends their messages again.
+
+A retried file keeps its place in the scrape order.
+"""
 
 import json
 from collections import Counter
@@ -37,18 +40,17 @@ def retry(
     keys: Collection[str],
     tell: Callable[[str], None],
 ) -> Counter[str]:
-    """Put failed files back to their keys and send a message for each.
+    """Copy failed files back to their keys and send a message for each.
 
-    Returns how many were retried, can only be later, are gone, or cannot be retried because it is
-    their message that is wrong (refused); `tell` hears a sentence about each but the first.
-    `jurisdictions` maps abbreviations to ids and limits it, as `keys` does; empty means all.
+    Returns how many were retried, must be retried later, are gone, or were refused because their
+    message itself is bad. `tell` gets a sentence about each file that was not retried.
+    `jurisdictions` (abbreviations to ids) and `keys` limit the files; empty means all.
 
-    A file is copied to its key before the copy in `failed/` is deleted, is parked in the ledger
-    after that, and sent last. Killed at any point, the next call goes on. The copy is stamped with
-    the file's place in the scrape order, so that it keeps that however the file is received.
-    Raises Unavailable when AWS cannot be reached at all.
+    The steps of a file: copy it to its key, delete the copy in `failed/`, park it in the ledger,
+    send its message. If the process is killed, the next call continues. The copy's metadata carries
+    the file's place in the scrape order. Raises Unavailable when AWS cannot be reached at all.
     """
-    # Congress is one jurisdiction under two abbreviations.
+    # Keys of Congress may begin with either abbreviation.
     abbreviations = {"us", "usa"} if {"us", "usa"} & set(jurisdictions) else set()
     folders = [f"{config.bucket.prefix}{abbr}/" for abbr in abbreviations | set(jurisdictions)]
     batches = failures.retryable(set(jurisdictions.values()), folders, keys)
@@ -62,7 +64,7 @@ def retry_files(
     batches: Iterable[Sequence[File]],
     tell: Callable[[str], None],
 ) -> Counter[str]:
-    """As `retry`, of these failed files."""
+    """Like `retry`, for the files in `batches`."""
     counts: Counter[str] = Counter()
     for batch in batches:
         counts += _retry(store, queue, config, batch, tell)
@@ -88,7 +90,7 @@ def _retry(
             messages[row.id] = _message(config, row)
         except PoisonMessage as exc:
             problem(row, REFUSED, f"the message is what is wrong, publish the file anew: {exc}")
-    # One that has not left the root yet goes the same way as the others.
+    # So that every file is retried from failed/.
     archive.archive_files(store, config, list(messages))
     rows = failures.again(messages)
     versions = {}
@@ -98,10 +100,10 @@ def _retry(
                 versions[row.id] = found
             else:
                 problem(row, GONE if isinstance(found, Gone) else LATER, found)
-    waiting = failures.requeue(versions)
-    counts[RETRIED] += len(versions) - len(waiting)
+    to_send = failures.requeue(versions)
+    counts[RETRIED] += len(versions) - len(to_send)
     by_id = {row.id: row for row in rows}
-    remaining = iter(waiting)
+    remaining = iter(to_send)
     while ids := list(islice(remaining, BATCH)):
         refused = queue.send([messages[id] for id in ids])
         counts[RETRIED] += len(ids) - len(refused)
@@ -111,7 +113,7 @@ def _retry(
 
 
 def _message(config: Config, row: File) -> str:
-    """The message to send. Raises PoisonMessage when none could bring the file."""
+    """The message to send for a file. Raises PoisonMessage when no message could import it."""
     if row.key.startswith("message:") and not row.bucket:
         raise PoisonMessage("bad-message", "it named no file")
     key = locate(FileMessage(row.bucket, row.key, row.jurisdiction_id), config.bucket)
@@ -137,31 +139,34 @@ def _try(store: Store, row: File) -> ObjectVersion | RealtimeError:
 
 
 def _put_back(store: Store, row: File) -> ObjectVersion:
-    """The file at its key, stamped. Raises Gone, or RetryLater when it must stay aside for now."""
-    there = _head(store, row.key)
+    """Copy a file back to its key, with its place in the scrape order as metadata.
+
+    Raises Gone when no copy is left, RetryLater when the file cannot be copied back now.
+    """
+    current = _head(store, row.key)
     if row.outcome == Outcome.DEFERRED:
-        # Put back by a call that was killed before it could send the message.
-        return there or _gone(row)
+        # Copied back by a call that was killed before it sent the message.
+        return current or _gone(row)
     if row.archived_at is None:
         raise RetryLater("its message may still be in the queue, try again later")
-    aside = _head(store, row.archived_key) if row.archived_key else None
-    if aside is None:
+    archived = _head(store, row.archived_key) if row.archived_key else None
+    if archived is None:
         never_read = not row.version
-        if there is None or not (never_read or there.metadata == _stamped(row, there)):
+        if current is None or not (never_read or current.metadata == _stamped(row, current)):
             return _gone(row)
-        source, metadata = there, _stamped(row, there)
+        source, metadata = current, _stamped(row, current)
     else:
-        source, metadata = aside, _stamped(row, aside)
-        if there and (there.metadata, there.size) != (metadata, aside.size):
-            raise RetryLater("a newer upload lies at its key, try again once that has left")
-    if there is None or there.metadata != metadata:
-        store.copy(source, row.key, metadata, overwrite=source is there)
-        there = store.head(row.key)
-        if there.metadata != metadata:
+        source, metadata = archived, _stamped(row, archived)
+        if current and (current.metadata, current.size) != (metadata, archived.size):
+            raise RetryLater("a newer upload is at its key, try again once that is archived")
+    if current is None or current.metadata != metadata:
+        store.copy(source, row.key, metadata, overwrite=source is current)
+        current = store.head(row.key)
+        if current.metadata != metadata:
             raise RetryLater("it was overwritten by a newer upload, try again later")
-    if source.key != row.key or (source.version_id and source.version != there.version):
+    if source.key != row.key or (source.version_id and source.version != current.version):
         store.delete(source)
-    return there
+    return current
 
 
 def _head(store: Store, key: str) -> ObjectVersion | None:
@@ -176,8 +181,8 @@ def _gone(row: File) -> ObjectVersion:
 
 
 def _stamped(row: File, source: ObjectVersion) -> dict[str, str]:
-    # As it was ordered when it was first read; the queue's time of a new message would be later.
-    first = time_of(row.order_stamp) if row.order_stamp else row.queued_at
-    stamp = parse_time(source.metadata.get(SCRAPED_AT_METADATA), first)
+    # Its first place in the scrape order: the new message's time would be later.
+    first_stamp = time_of(row.order_stamp) if row.order_stamp else row.queued_at
+    stamp = parse_time(source.metadata.get(SCRAPED_AT_METADATA), first_stamp)
     metadata = {**source.metadata, SCRAPED_AT_METADATA: stamp.isoformat(timespec="microseconds")}
     return {**metadata, RUN_ID_METADATA: str(row.run_id)} if row.run_id else metadata

@@ -1,4 +1,4 @@
-"""Reads files again, from wherever the ledger says they are now."""
+"""Reads files again, from their key or archived key in the ledger."""
 
 import logging
 from collections.abc import Sequence
@@ -16,21 +16,21 @@ logger = logging.getLogger(__name__)
 
 
 def read_again(store: Store, max_bytes: int, rows: Sequence[File]) -> list[FetchedFile | None]:
-    """The content of these files, each with the place in the scrape order that it was given
-    first; None, with a warning, for one that is gone or cannot be read any more.
+    """Read these files; each keeps its recorded place in the scrape order.
 
-    One that is being moved meanwhile is found where it went. Raises RetryLater (Unavailable when
-    nothing answers) when S3 does not let them be read now.
+    None, with a warning, stands for a file that is gone or can no longer be parsed. A file that is
+    archived meanwhile is found under its new key. Raises RetryLater (Unavailable when S3 does not
+    answer) when a file cannot be read now.
     """
-    read = _read_all(store, max_bytes, rows)
-    missing = [row.id for row, file in zip(rows, read, strict=True) if file is None]
+    first_pass = _read_all(store, max_bytes, rows)
+    missing = [row.id for row, file in zip(rows, first_pass, strict=True) if file is None]
     moved = File.objects.in_bulk(missing)
-    found = dict(zip(moved, _read_all(store, max_bytes, list(moved.values())), strict=True))
-    files = [file or found.get(row.id) for row, file in zip(rows, read, strict=True)]
+    second_pass = dict(zip(moved, _read_all(store, max_bytes, list(moved.values())), strict=True))
+    files = [file or second_pass.get(row.id) for row, file in zip(rows, first_pass, strict=True)]
     for row, file in zip(rows, files, strict=True):
         if file is None:
             logger.warning(
-                "file cannot be read again and is taken as it was imported",
+                "file cannot be read again, its import stays as it is",
                 extra={"action": "not-replayed", "key": row.key, "run_id": row.run_id},
             )
     return files
@@ -38,7 +38,7 @@ def read_again(store: Store, max_bytes: int, rows: Sequence[File]) -> list[Fetch
 
 def _read_all(store: Store, max_bytes: int, rows: Sequence[File]) -> list[FetchedFile | None]:
 
-    def one(row: File) -> FetchedFile | None:
+    def read_or_none(row: File) -> FetchedFile | None:
         try:
             return _read(store, max_bytes, row)
         except (Gone, PoisonMessage):
@@ -47,7 +47,7 @@ def _read_all(store: Store, max_bytes: int, rows: Sequence[File]) -> list[Fetche
     if not rows:
         return []
     with Threads(THREADS, "s3-get") as threads:
-        return list(threads.map(one, rows))
+        return list(threads.map(read_or_none, rows))
 
 
 def _read(store: Store, max_bytes: int, row: File) -> FetchedFile:
@@ -66,7 +66,7 @@ def _read(store: Store, max_bytes: int, row: File) -> FetchedFile:
             row.size,
         ),
         jurisdiction_id=row.jurisdiction_id,
-        # The order that it was given cannot change, whatever a clock or a copy says now.
+        # From the ledger: a copy's metadata may differ.
         content=replace(
             content,
             order=ScrapeOrder(row.order_ticks, row.scrape_id, row.order_stamp),
@@ -91,7 +91,7 @@ def _stored(store: Store, max_bytes: int, row: File) -> StoredFile:
             if stored.object.version == row.version:
                 return stored
         except Gone:
-            # A move may have been cut short before it was written down.
+            # An archiving call may have been killed before it recorded the move.
             pass
     if not row.archived_key:
         raise Gone(f"s3://{row.bucket}/{row.key} is no longer there")
