@@ -1,25 +1,25 @@
-"""Our tables, beside core's: what was received, and what became of it."""
+"""This project's tables, beside core's: files, scrape runs and suspect messages."""
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 
 class Outcome(models.TextChoices):
-    """What became of a file."""
+    """The outcome of a file."""
 
-    INSERTED = "inserted", "a new row"
-    UPDATED = "updated", "a row changed"
-    UNCHANGED = "unchanged", "the row already said so"
-    SUPERSEDED = "superseded", "a newer scrape of the object was in already"
+    INSERTED = "inserted", "a new row was made"
+    UPDATED = "updated", "an existing row was changed"
+    UNCHANGED = "unchanged", "the row already had this content"
+    SUPERSEDED = "superseded", "a newer scrape of the object was imported before"
     IGNORED = "ignored", "nothing to import"
-    DEFERRED = "deferred", "parked until what it names arrives"
+    DEFERRED = "deferred", "parked until the bill or session it names arrives"
     FAILED = "failed", "can never be imported"
-    RELEASED = "released", "not tried; the message comes again"
+    RELEASED = "released", "not tried; the message will be received again"
 
 
 APPLIED = (Outcome.INSERTED, Outcome.UPDATED, Outcome.UNCHANGED)
 
-# What became visible for the first time; not from a folder, which nobody has queued.
+# Files whose import changed what readers see. Those of a folder (no bucket) were never queued.
 VISIBLE = models.Q(
     outcome__in=["inserted", "updated"],
     scraped_at__isnull=False,
@@ -38,10 +38,10 @@ class Closed(models.TextChoices):
 
 
 class ScrapeRun(models.Model):
-    """One invocation of core's update with all of its scrapers.
+    """One scrape run: one invocation of core's update with all of its scrapers.
 
-    The row is there from the first of its files on; `finished_at` is null until the run says that
-    it ended, and until then `started_at` is the time of its earliest file.
+    The row is made with the run's first file. `finished_at` is null until the run's end message
+    arrives, and until then `started_at` is the scrape time of its earliest file.
     """
 
     run_id = models.UUIDField(primary_key=True)
@@ -52,14 +52,16 @@ class ScrapeRun(models.Model):
     finished_at = models.DateTimeField(null=True)
     objects_sent = models.JSONField(default=dict, help_text="distinct files sent, by object type")
     scrapers = models.JSONField(
-        default=dict, help_text="what core's ScrapeReport needs, by scraper"
+        default=dict, help_text="by scraper: the values of core's ScrapeReport"
     )
-    received_at = models.DateTimeField(null=True, help_text="when its end was received")
+    received_at = models.DateTimeField(null=True, help_text="when its end message was received")
 
-    # How far finalizing it has come
-    step = models.TextField(blank=True, help_text="step under way; empty: not begun, or done")
-    cursor = models.JSONField(null=True, help_text="where the step under way goes on")
-    attempts = models.IntegerField(default=0, help_text="how often finalizing it broke")
+    # Progress of its finalization
+    step = models.TextField(
+        blank=True, help_text="current step; empty before the first and after the last"
+    )
+    cursor = models.JSONField(null=True, help_text="position at which the current step continues")
+    attempts = models.IntegerField(default=0, help_text="finalizations that failed")
     finalized_at = models.DateTimeField(null=True)
     closed = models.TextField(blank=True, choices=Closed.choices)
     closed_at = models.DateTimeField(null=True)
@@ -80,71 +82,85 @@ class ScrapeRun(models.Model):
 
 
 class File(models.Model):
-    """One version of one S3 object, and what became of it.
+    """One version of one S3 object, and its outcome.
 
-    The row commits in the same transaction as the import it speaks of. It exists for every
-    outcome but `released`.
+    The row is committed in the same transaction as the file's import. The outcome `released` is not
+    recorded.
     """
 
     # Which file
     bucket = models.TextField()
-    key = models.TextField(help_text="full key at which it was scraped, prefix included")
-    version = models.TextField(help_text="S3 version id; without versioning, ETag and upload time")
+    key = models.TextField(help_text="key it was uploaded to, prefix included")
+    version = models.TextField(
+        help_text="S3 version id, or ETag and upload time without versioning"
+    )
     etag = models.TextField(blank=True)
     version_id = models.TextField(blank=True)
     size = models.BigIntegerField(default=0, help_text="bytes")
     last_modified = models.DateTimeField(null=True)
 
-    # What it holds
+    # Content
     jurisdiction_id = models.TextField(blank=True)
     object_type = models.TextField(blank=True)
-    scrape_id = models.TextField(blank=True, help_text="the _id in the file")
+    scrape_id = models.TextField(blank=True, help_text="_id of the object (id of a person)")
     run_id = models.UUIDField(null=True)
-    order_ticks = models.BigIntegerField(default=0, help_text="scrape order, then scrape_id")
-    order_stamp = models.BigIntegerField(default=0, help_text="…, then this")
-    session = models.TextField(blank=True, help_text="legislative session it names")
+    order_ticks = models.BigIntegerField(
+        default=0, help_text="scrape order: first this, then scrape_id, then order_stamp"
+    )
+    order_stamp = models.BigIntegerField(default=0)
+    session = models.TextField(
+        blank=True, help_text="identifier of the legislative session it names"
+    )
     bill_scrape_id = models.TextField(blank=True, help_text="_id of the bill a vote event names")
     bill_identifier = models.TextField(
-        blank=True, help_text="identifier, as core stores it, of the bill it is or names"
+        blank=True, help_text="identifier, as core stores it, of the bill it is or waits for"
     )
-    bill_action = models.TextField(blank=True, help_text="the action a vote event names")
-    bill_id = models.TextField(blank=True, help_text="row of the bill a vote event is of")
+    bill_action = models.TextField(
+        blank=True, help_text="description of the action a vote event names"
+    )
+    bill_id = models.TextField(blank=True, help_text="core's id of the bill of a vote event")
     identity = models.JSONField(
-        null=True, help_text="of a vote event or event: what core finds its row by"
+        null=True, help_text="of a vote event or event: the keys by which core finds its row"
     )
 
-    # What became of it
+    # Outcome
     outcome = models.TextField(choices=Outcome.choices)
-    # The columns whose names are given here had these before the fields did.
+    # A db_column is the former name of the field: the release before this one still uses it.
     core_id = models.TextField(
-        blank=True, db_column="row_id", help_text="the row of core's table it was applied to"
+        blank=True, db_column="row_id", help_text="core's id of the row it was applied to"
     )
-    reason = models.TextField(blank=True, help_text="short word, for grouping")
-    field = models.TextField(blank=True)
-    detail = models.TextField(blank=True)
+    reason = models.TextField(blank=True, help_text="why it failed, as a short word for grouping")
+    field = models.TextField(blank=True, help_text="the wrong field of the message or file")
+    detail = models.TextField(blank=True, help_text="why it failed, or what it waits for")
     traceback = models.TextField(blank=True)
-    tried_at = models.DateTimeField(null=True, help_text="database time of the last import try")
+    tried_at = models.DateTimeField(null=True, help_text="time of its last import attempt")
 
-    # When
+    # Times; those of an import are the database's
     scraped_at = models.DateTimeField(null=True)
-    queued_at = models.DateTimeField(help_text="first SentTimestamp seen for this file")
+    queued_at = models.DateTimeField(help_text="when its first message was sent")
     received_at = models.DateTimeField()
-    imported_at = models.DateTimeField(null=True, help_text="database time; null while parked")
+    imported_at = models.DateTimeField(
+        null=True, help_text="when its outcome was recorded; null while parked"
+    )
     acknowledged_at = models.DateTimeField(null=True)
 
-    # Where it is
-    file_archiving = models.BooleanField(default=False, help_text="a message asked for archiving")
+    # Location
+    file_archiving = models.BooleanField(default=False, help_text="its message asked for archiving")
     archived_at = models.DateTimeField(
-        null=True, db_column="settled_at", help_text="moved, deleted or found gone"
+        null=True, db_column="settled_at", help_text="when it was moved, deleted or found missing"
     )
     archived_key = models.TextField(
-        blank=True, db_column="settled_key", help_text="where it was moved; empty: nowhere"
+        blank=True, db_column="settled_key", help_text="key it was moved to; empty if it was not"
     )
-    message = models.TextField(blank=True, help_text="body of the message, for failed files")
+    message = models.TextField(
+        blank=True, help_text="body of its message, if it failed or was parked"
+    )
 
-    # What people did about it
-    retried_at = models.DateTimeField(null=True, help_text="when it was last sent again")
-    discarded_at = models.DateTimeField(null=True, help_text="its failure needs no attention")
+    # Retries and discards by operators
+    retried_at = models.DateTimeField(null=True, help_text="when it was last retried")
+    discarded_at = models.DateTimeField(
+        null=True, help_text="when an operator decided that it needs no attention"
+    )
     discarded_by = models.TextField(blank=True)
     discard_note = models.TextField(blank=True)
 
@@ -191,7 +207,7 @@ class File(models.Model):
             models.Index(
                 fields=["jurisdiction_id", "imported_at"],
                 name="realtime_file_visible",
-                # All that lag is made of, so that the wide rows are not read for it.
+                # Every column that lag figures need, for an index-only scan.
                 include=[
                     "object_type",
                     "run_id",
@@ -215,10 +231,10 @@ class File(models.Model):
 
 
 class Suspect(models.Model):
-    """A message received often without any outcome: it may be one that kills the process.
+    """A message received many times without an outcome: importing it may kill the process.
 
-    `attempts` is committed before each attempt and taken back when the attempt ends in any way
-    that this process survives.
+    `attempts` is committed before each attempt. The row is deleted when the process survives the
+    attempt.
     """
 
     message_id = models.TextField(primary_key=True)
