@@ -1,1 +1,1 @@
-"""Finalizes complete scrape runs: core's batch import of a run, over files that are already in."""
+"""Finalizes complete scrape runs: core's batch import of a run, over files already imported."""

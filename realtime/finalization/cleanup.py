@@ -1,4 +1,4 @@
-"""What core does after an import, over all that a run has seen, in bounded pieces."""
+"""Core's `postimport` of a scrape run: deletes stale rows and links references, page by page."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from realtime.models import APPLIED, File, Outcome, ScrapeRun
 PAGE = 300
 _SEEN = [outcome.value for outcome in (*APPLIED, Outcome.SUPERSEDED)]
 
-# What the run has not seen, and nothing scraped since its start either.
+# No file of the run, and none scraped since its start, belongs to the row.
 _UNSEEN = """
     NOT EXISTS (
       SELECT 1 FROM realtime_file AS file
@@ -33,7 +33,7 @@ _MARK_EVENTS = f"""
 
 
 def bills_with_votes(run: ScrapeRun, after: str) -> list[str]:
-    """The next bills, by id, of which the run has at least one vote event."""
+    """The next bills after id `after`, at most PAGE, that have a vote event in the run."""
     files = _files(run, "vote_event").filter(bill_id__gt=after)
     bills = files.exclude(core_id="").order_by("bill_id").values_list("bill_id", flat=True)
     return list(bills.distinct()[:PAGE])
@@ -42,33 +42,36 @@ def bills_with_votes(run: ScrapeRun, after: str) -> list[str]:
 def delete_stale_vote_events(run: ScrapeRun, bill_ids: Sequence[str]) -> int:
     """Delete the vote events of these bills that the run has not seen; returns how many."""
     with connection.cursor() as cursor:
-        cursor.execute(_STALE_VOTE_EVENTS, {**_words(run), "bills": list(bill_ids)})
+        cursor.execute(_STALE_VOTE_EVENTS, {**_params(run), "bills": list(bill_ids)})
         stale = [row[0] for row in cursor.fetchall()]
     VoteEvent.objects.filter(id__in=stale).delete()
     return len(stale)
 
 
 def link_votes(run: ScrapeRun, bill_ids: Sequence[str], final: bool) -> None:
-    """Tie the vote events of these bills to the actions that the files say they are.
+    """Link the vote events of these bills to the actions that their files name.
 
-    A run that is becoming final decides over older ones. One that is closed without all of its
-    files does not: it would decide one way now, and another way once a late file of it is in.
+    With `final`, this run overrides older ones. A run that is closed without all of its files must
+    not: the links would change again when a late file arrives.
     """
     relink(bill_ids, finalizing=run.run_id if final else None)
 
 
 def mark_missing_events(run: ScrapeRun) -> int:
-    """If the run has an event, mark those it has not seen as deleted; returns how many."""
+    """If the run has an event, mark the jurisdiction's events that it has not seen as deleted.
+
+    Returns how many.
+    """
     if not _has(run, "event"):
         return 0
     with connection.cursor() as cursor:
-        cursor.execute(_MARK_EVENTS, {**_words(run), "jurisdiction": run.jurisdiction_id})
+        cursor.execute(_MARK_EVENTS, {**_params(run), "jurisdiction": run.jurisdiction_id})
         marked: int = cursor.rowcount
     return marked
 
 
 def resolve_related_bills(run: ScrapeRun) -> None:
-    """If the run has a bill, resolve what relationships of bills can be."""
+    """If the run has a bill, resolve the related bills of all bills of the jurisdiction."""
     if _has(run, "bill"):
         link_all_related_bills(run.jurisdiction_id)
 
@@ -83,5 +86,5 @@ def _files(run: ScrapeRun, object_type: str) -> "QuerySet[File]":
     )
 
 
-def _words(run: ScrapeRun) -> dict[str, Any]:
+def _params(run: ScrapeRun) -> dict[str, Any]:
     return {"run": run.run_id, "began": ticks_of(run.started_at), "seen": _SEEN}

@@ -1,4 +1,4 @@
-"""Core's own record of a run: RunPlan and its children."""
+"""Writes core's record of a scrape run: RunPlan and its children."""
 
 from datetime import datetime
 from typing import Any
@@ -9,12 +9,12 @@ from openstates.data.models import ScrapeObjects, ScrapeReport
 
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
 
-# What core's columns hold; a record of what was done must not keep it from being done.
+# Longer values are cut to core's columns: a report must not make the finalization fail.
 _NAME = ScrapeReport._meta.get_field("scraper").max_length
 _ARGS = ScrapeReport._meta.get_field("args").max_length
 _TYPE = ScrapeObjects._meta.get_field("object_type").max_length
 
-_CORES_WORDS = {
+_CORE_OUTCOMES = {
     Outcome.INSERTED: "insert",
     Outcome.UPDATED: "update",
     Outcome.UNCHANGED: "noop",
@@ -22,12 +22,12 @@ _CORES_WORDS = {
 
 
 def save(run: ScrapeRun) -> None:
-    """Write what core's `save_report` writes after an import, through core itself.
+    """Write the report of a run with core's own `save_report`.
 
-    Part of the caller's transaction. What was inserted, updated and left alone is counted as the
-    files of the run first came in.
+    Runs in the caller's transaction. Inserted, updated and unchanged objects are counted from the
+    ledger: as they were first imported, not as replayed.
     """
-    # Only here, since it takes a while to import.
+    # Imported here because loading it is slow.
     from openstates.cli.reports import save_report
 
     save_report(
@@ -45,7 +45,7 @@ def save(run: ScrapeRun) -> None:
 
 
 def _args(text: str) -> dict[str, str]:
-    # Core joins keys and values with "=" and spaces: whole again, whatever the values are.
+    # save_report joins keys and values with "=" again, so any text survives.
     key, _, value = text[:_ARGS].partition("=")
     return {key: value} if key else {}
 
@@ -73,7 +73,7 @@ def _imports(run: ScrapeRun) -> dict[str, dict[str, Any]]:
         changes = report.setdefault(
             object_type, {"insert": 0, "update": 0, "noop": 0, "start": start, "end": end}
         )
-        changes[_CORES_WORDS[Outcome(outcome)]] = count
+        changes[_CORE_OUTCOMES[Outcome(outcome)]] = count
         changes["start"] = min(changes["start"], start)
         changes["end"] = max(changes["end"], end)
     return report

@@ -1,9 +1,9 @@
-"""Which files did not go to the row that core, importing in scrape order, would have found.
+"""Finds files that went to another row than core, importing in scrape order, would have chosen.
 
-Core finds a vote event by its dedupe key, else by its identifier, else by its motion, and an event
-by its dedupe key, else by its name and times. Rows found one way can be found another way too, so
-that which files are one row depends on the order they come in, where the files of one object are
-looked up in several ways. And a vote event may have been taken to be of another bill than it is.
+Core looks a vote event up by its dedupe key, else its identifier, else its motion, and an event by
+its dedupe key, else its name and times. A row has all of these keys. When files of one object are
+looked up by different keys, the order of their imports decides which of them share a row. A vote
+event may also have been imported to the wrong bill.
 """
 
 from collections import defaultdict
@@ -14,8 +14,9 @@ from django.db import connection
 
 from realtime.models import File, Outcome, ScrapeRun
 
-# Files of one object that are looked up in several ways, or in one way and are several rows.
-_SUSPICIOUS = """
+# Whether the run has a bill whose files are looked up by several kinds of key, or files that share
+# their first key but went to several rows. Only then are the files compared one by one.
+_AMBIGUOUS = """
     SELECT 1 FROM (
       SELECT bill_id, identity->'keys'->>0 AS key, row_id FROM realtime_file
       WHERE run_id = %s AND object_type = %s AND identity IS NOT NULL
@@ -27,19 +28,19 @@ _SUSPICIOUS = """
 """
 
 
-class Seen(NamedTuple):
-    """A file of a run: its row in the ledger, the row of core's table it went to (empty if none),
-    and what core can find that by, the way it does look first."""
+class MatchedFile(NamedTuple):
+    """A file of a run: its id in the ledger, core's id of the row it went to (empty if none), and
+    the keys by which core finds that row. Core looks the file up by the first key."""
 
-    file_id: int
+    ledger_id: int
     core_id: str
     keys: tuple[str, ...]
 
 
 def misplaced(run: ScrapeRun, object_type: str) -> list[list[int]]:
-    """Groups of files, each in scrape order, that must be imported anew in that order."""
+    """Groups of files, by ledger id, that must be imported anew; each is in scrape order."""
     with connection.cursor() as cursor:
-        cursor.execute(_SUSPICIOUS, [run.run_id, object_type])
+        cursor.execute(_AMBIGUOUS, [run.run_id, object_type])
         if cursor.fetchone() is None:
             return []
     files = File.objects.filter(
@@ -48,33 +49,35 @@ def misplaced(run: ScrapeRun, object_type: str) -> list[list[int]]:
         jurisdiction_id=run.jurisdiction_id,
         identity__isnull=False,
     )
-    # What a newer run leaves no place for has no row at all.
+    # Superseded files without a row were never applied to one.
     files = files.exclude(outcome=Outcome.SUPERSEDED, core_id="")
     files = files.order_by("order_ticks", "scrape_id", "order_stamp")
-    seen = (
-        Seen(file_id, core_id, tuple(identity["keys"]))
-        for file_id, core_id, identity in files.values_list("id", "core_id", "identity")
+    matched = (
+        MatchedFile(ledger_id, core_id, tuple(identity["keys"]))
+        for ledger_id, core_id, identity in files.values_list("id", "core_id", "identity")
         if identity
     )
     return [
-        [one.file_id for one in group]
-        for group in _related(seen)
+        [file.ledger_id for file in group]
+        for group in _sharing_keys(matched)
         if not _same_partition(group, in_order(group))
     ]
 
 
-def in_order(files: Iterable[Seen]) -> list[int | None]:
-    """For each file the number of the row that core would find or make for it, in this order;
-    None where several rows would fit, which core refuses."""
+def in_order(files: Iterable[MatchedFile]) -> list[int | None]:
+    """For each file the number of the row that core would find or make, importing in this order.
+
+    None where several rows match, for which core raises.
+    """
     keys_of: list[tuple[str, ...]] = []
     found_by: dict[str, set[int]] = defaultdict(set)
     rows: list[int | None] = []
     for file in files:
-        fitting = found_by[file.keys[0]]
-        if len(fitting) > 1:
+        matches = found_by[file.keys[0]]
+        if len(matches) > 1:
             rows.append(None)
             continue
-        row = next(iter(fitting)) if fitting else len(keys_of)
+        row = next(iter(matches)) if matches else len(keys_of)
         if row == len(keys_of):
             keys_of.append(())
         for key in keys_of[row]:
@@ -86,7 +89,7 @@ def in_order(files: Iterable[Seen]) -> list[int | None]:
     return rows
 
 
-def _related(files: Iterable[Seen]) -> Iterator[list[Seen]]:
+def _sharing_keys(files: Iterable[MatchedFile]) -> Iterator[list[MatchedFile]]:
     """Groups of files that share keys, directly or through others; each in the order given."""
     leader: dict[str, str] = {}
 
@@ -95,22 +98,23 @@ def _related(files: Iterable[Seen]) -> Iterator[list[Seen]]:
             leader[key] = key = leader[leader[key]]
         return key
 
-    known = list(files)
-    for file in known:
+    all_files = list(files)
+    for file in all_files:
         for key in file.keys[1:]:
             leader[find(key)] = find(file.keys[0])
-    groups: dict[str, list[Seen]] = defaultdict(list)
-    for file in known:
+    groups: dict[str, list[MatchedFile]] = defaultdict(list)
+    for file in all_files:
         groups[find(file.keys[0])].append(file)
     yield from groups.values()
 
 
-def _same_partition(files: Sequence[Seen], rows: Sequence[int | None]) -> bool:
-    there: dict[int, str] = {}
+def _same_partition(files: Sequence[MatchedFile], rows: Sequence[int | None]) -> bool:
+    """Whether files went to the same row exactly where `rows` has the same number."""
+    core_ids: dict[int, str] = {}
     for file, row in zip(files, rows, strict=True):
         if row is None:
             if file.core_id:
                 return False
-        elif there.setdefault(row, file.core_id) != file.core_id or not file.core_id:
+        elif core_ids.setdefault(row, file.core_id) != file.core_id or not file.core_id:
             return False
-    return len(set(there.values())) == len(there)
+    return len(set(core_ids.values())) == len(core_ids)
