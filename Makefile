@@ -4,13 +4,13 @@
 PYTHON ?= python3
 SUPPORTED := 3.11, 3.12 or 3.13
 UV_VERSION := 0.13.9
-# Passed on to pytest, the bench and the like: make test ARGS="-k ledger"
+# Arguments for the program that a target runs: make test ARGS="-k ledger"
 ARGS ?=
-# How long make test-search takes.
+# Duration of make test-search.
 MINUTES ?= 10
 
-# The tests of one file share what is dear to make.
-SIDE_BY_SIDE := -n 2 --dist loadfile
+# Two test files at a time; the tests of one file share expensive fixtures.
+PARALLEL := -n 2 --dist loadfile
 
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -28,10 +28,10 @@ endif
 endif
 INTERPRETER := $(VENV)/.python-$(or $(VERSION),missing)
 INSTALLED := $(VENV)/.installed
-# Every command is a process of its own, which would otherwise compile what it imports first.
+# Compile once at installation; else every command would compile the modules it imports.
 COMPILE := $(if $(PYTHONDONTWRITEBYTECODE),,--compile-bytecode)
 
-# uv does not read pip's configuration: what pip has been told to trust, it is told here.
+# uv does not read pip's configuration: pass it the certificate that pip is configured to trust.
 TRUST = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/\1/p" | tail -n 1); \
 	SSL_CERT_FILE="$${SSL_CERT_FILE:-$$cert}"; \
 	if [ -n "$$SSL_CERT_FILE" ]; then export SSL_CERT_FILE; else unset SSL_CERT_FILE; fi;
@@ -43,25 +43,25 @@ UV = $(TRUST) VIRTUAL_ENV=$(1) $(VENV)/bin/uv pip
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(INSTALLED) ## make the locked .venv, unless it is up to date
-	@# The account that runs the service may write nothing here, bytecode included.
+install: $(INSTALLED) ## build the locked .venv, unless it is up to date
+	@# The service account cannot write bytecode here.
 	@$(if $(COMPILE),$(RUN) -m compileall -q realtime settings.py)
 
-# --universal: one lock for every system and Python. What it has stays, unless ARGS has --upgrade.
-lock: install ## write requirements.lock anew, after a change of setup.cfg or requirements.overrides
+# --universal: one lock for every system and Python. Pinned releases stay, unless ARGS has --upgrade.
+lock: install ## rewrite requirements.lock after a change of setup.cfg or requirements.overrides
 	@$(call UV,$(VENV)) compile setup.cfg --quiet --extra dev --universal --python-version 3.11 \
 		--generate-hashes --override requirements.overrides $(ARGS) -o requirements.lock
 
-demo: install ## import a scrape the whole way, on the embedded stack
+demo: install ## scrape, import, archive and finalize on the embedded stack
 	$(RUN) manage.py demo_realtime $(ARGS)
 
-test: install ## run the tests, two at a time
-	$(RUN) -m pytest $(SIDE_BY_SIDE) $(ARGS)
+test: install ## run the tests, two files at a time
+	$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
-test-long: install ## run all tests, with each crash point and thousands of schedules; takes hours
-	REALTIME_TEST_LONG=1 $(RUN) -m pytest $(SIDE_BY_SIDE) -m "long or not long" $(ARGS)
+test-long: install ## run all tests, every crash point and thousands of schedules; takes hours
+	REALTIME_TEST_LONG=1 $(RUN) -m pytest $(PARALLEL) -m "long or not long" $(ARGS)
 
-test-search: install ## try random schedules against the oracle: make test-search MINUTES=10
+test-search: install ## compare random schedules with core's import: make test-search MINUTES=10
 	$(RUN) -m tests.schedules --minutes $(MINUTES) $(ARGS)
 
 core-check: install ## try releases of core aside, and print the lines that admit them: CORE=6.27.0
@@ -73,29 +73,29 @@ lint: install ## check style and types
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
 
-bench: install ## measure import runs against core's own
+bench: install ## measure our imports beside core's
 	@$(MAKE) --no-print-directory .venv-emulator/.installed \
 		|| echo "ministack cannot be installed: moto serves S3 and SQS, which is slow" >&2
 	$(RUN) -m bench $(ARGS)
 
-stack: install ## keep PostgreSQL, S3 and SQS running with Wyoming loaded, until Ctrl-C
+stack: install ## run PostgreSQL, S3 and SQS with Wyoming loaded, until Ctrl-C
 	@$(RUN) manage.py local_stack --jurisdiction wy $(ARGS)
 
-page: install ## the same, and the operators' page at http://127.0.0.1:8000
+page: install ## run the stack and the operators' page at http://127.0.0.1:8000
 	@$(RUN) manage.py local_stack --jurisdiction wy --page $(ARGS)
 
-lambda: install ## build the function's zip for each architecture, and measure it
+lambda: install ## build and measure the Lambda zip for each architecture
 	@$(TRUST) $(RUN) -m deploy.aws.package $(ARGS)
 
-deploy-check: tools ## check what deploy/ holds: the template, the Dockerfiles, the units
+deploy-check: tools ## check the template, Dockerfiles and systemd units in deploy/
 	.venv-check/bin/cfn-lint --include-checks I --template deploy/aws/template.yaml
-	@# Telemetry would be the only thing here that asks for a network.
+	@# Without telemetry this needs no network.
 	SAM_CLI_TELEMETRY=0 AWS_EC2_METADATA_DISABLED=true .venv-check/bin/sam validate --lint \
 		--region us-east-1 --template-file deploy/aws/template.yaml
 	.venv-check/bin/hadolint deploy/docker/Dockerfile.*
 	$(RUN) deploy/systemd/verify.py
 
-tools: .venv-check/.installed .venv-emulator/.installed ## what deploy-check and some tests need
+tools: .venv-check/.installed .venv-emulator/.installed ## install the tools of deploy-check and of some tests
 
 $(INTERPRETER):
 	@test -n "$(VERSION)" \
@@ -105,8 +105,8 @@ $(INTERPRETER):
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-# pip refuses textract 1.6.5, which core needs, for its metadata; uv takes it. uv leaves itself
-# and pip where they are.
+# pip refuses the metadata of textract 1.6.5, which core needs; uv accepts it. uv sync keeps pip and
+# uv installed.
 $(INSTALLED): $(INTERPRETER) requirements.lock setup.cfg pyproject.toml
 	$(RUN) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@$(call UV,$(VENV)) sync --quiet --require-hashes $(COMPILE) requirements.lock

@@ -6,13 +6,13 @@ import gc
 import os
 import sys
 
-# What serves the operators' page, or looks after those who may see it, has settings of its own.
+# Commands that serve the operators' page or manage its users use site_settings.
 SITE_COMMANDS = {"runserver", "createsuperuser", "changepassword"}
 
 
 def main() -> None:
-    # What is loaded stays: to look through it for garbage, while it loads and again at the exit,
-    # takes a fifth of a run that finds nothing to do.
+    # Modules stay loaded, so garbage collection while they load and at exit finds nothing. It would
+    # take a fifth of a run on an empty queue.
     gc.set_threshold(50_000)
     atexit.register(gc.freeze)
     settings = "site_settings" if SITE_COMMANDS & set(sys.argv[1:2]) else "settings"
@@ -22,7 +22,7 @@ def main() -> None:
 
     from realtime.domain.errors import ConfigurationError, Unavailable
 
-    # Our commands say so themselves; Django's own, migrate and dbshell, would print a traceback.
+    # Our commands catch these themselves. Django's, such as migrate, would print a traceback.
     try:
         execute_from_command_line(sys.argv)
     except (ConfigurationError, Unavailable) as exc:

@@ -1,7 +1,7 @@
-"""Django settings; every value comes from the environment (README, "The environment").
+"""Django settings of the commands; values come from the environment (README, "The environment").
 
-`realtime.domain.config` names, checks and explains the variables. The producing commands need
-no database, so a missing `DATABASE_URL` is an error of the commands that do, not here.
+`realtime.domain.config` defines and checks the variables. Commands of the scraper's side need no
+database, so a missing `DATABASE_URL` is reported by the commands that need it, not here.
 """
 
 import os
@@ -27,16 +27,15 @@ INSTALLED_APPS = ["django.contrib.contenttypes", "openstates.data", "realtime"]
 
 DATABASES = databases(REALTIME)
 
-# Core's own models carry an index name that is longer than Django allows (E034) and tables
-# without an explicit key type (W042). Both are core's to change, and either would stop every
-# management command of a project that installs openstates.data.
-# The security checks are about sites; nothing here is served, and SECRET_KEY signs nothing.
+# Core's models have an index name longer than Django allows (E034) and tables without an explicit
+# primary key type (W042). Only core can change that, and Django stops every command for it.
+# The security checks are for web sites: these settings serve no site, and SECRET_KEY signs nothing.
 SILENCED_SYSTEM_CHECKS = [
     *("models.E034", "models.W042"),
     *("security.W001", "security.W002", "security.W003", "security.W009", "security.W020"),
 ]
 
-# Programs read what is not shown on a terminal: journald, CloudWatch, whoever collects logs.
+# Text on a terminal; elsewhere JSON, for journald, CloudWatch and other log collectors.
 LOGGING = logs.configuration(
     REALTIME.log_format or (logs.TEXT if sys.stderr and sys.stderr.isatty() else logs.JSON),
     REALTIME.log_level,

@@ -1,7 +1,7 @@
-"""Django settings of the site that serves the operators' page (docs/operations.md, "The page").
+"""Django settings of the operators' page (docs/operations.md, "The page").
 
-Everything of `settings`, and Django's admin, auth, sessions and static files, which the importing
-commands neither load nor have tables for. Raises ConfigurationError without SECRET_KEY.
+Adds Django's admin, auth, sessions and static files to `settings`. The other commands neither load
+them nor need their tables. Raises ConfigurationError without SECRET_KEY or a database.
 """
 
 from realtime.backends.postgres.url import is_local
@@ -63,10 +63,10 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 STATIC_URL = "/static/"
-# Straight from the packages: there is no collectstatic to forget.
+# Serve static files straight from the packages, without collectstatic.
 WHITENOISE_USE_FINDERS = True
 
-# A page asks a few questions and goes, and begins anew when the database has.
+# Close the connection after each request, so that the page survives a restart of the database.
 if DATABASES:
     DATABASES["default"]["CONN_MAX_AGE"] = 0
     options = DATABASES["default"].setdefault("OPTIONS", {})
@@ -74,13 +74,13 @@ if DATABASES:
 
 SESSION_COOKIE_HTTPONLY = True
 SECURE_REFERRER_POLICY = "same-origin"
-# On this machine there is no one to listen in, and no certificate; everywhere else there is both.
+# A loopback address needs no TLS; every other host does.
 if not all(is_local(host) for host in ALLOWED_HOSTS):
     SECURE_SSL_REDIRECT = True
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = 31_536_000
 
-# Here things are served, and signed: of what `settings` silences only core's models are left, and
-# what would speak for the other names of the domain, which are not ours (W005, W021).
+# A site is served here, so the security checks apply, except those that ask for HSTS on subdomains
+# (W005) and for preloading (W021): other hosts of the domain are not ours to decide about.
 SILENCED_SYSTEM_CHECKS = ["models.E034", "models.W042", "security.W005", "security.W021"]

@@ -1,1 +1,1 @@
-"""What an installation is made of; nothing here is part of the package."""
+"""Files for deployment; not part of the package."""

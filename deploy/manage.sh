@@ -1,7 +1,7 @@
 #!/bin/sh
-# manage.py as the service runs it on a host, with the settings of /etc/openstates-realtime.env. They
-# are read as systemd and docker read them: everything behind the name is the value, and nothing in
-# it is special, so that a URL may hold &, $ and the like.
+# Runs manage.py with the settings of /etc/openstates-realtime.env. They are read as systemd and docker
+# read them: everything after NAME= is the value, and no character in it is special. So a URL may
+# contain & or $.
 set -eu
 
 while IFS= read -r line || [ -n "$line" ]; do

@@ -1,1 +1,1 @@
-"""For AWS."""
+"""Deployment to AWS: the CloudFormation template and the function's zip."""

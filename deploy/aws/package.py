@@ -1,7 +1,7 @@
-"""Builds the function's zip for each architecture, and measures it: `make lambda`.
+"""Builds the Lambda function's zip for each architecture, and measures it: `make lambda`.
 
-From the lock, with the wheels that Lambda's Python runs. The same lock and sources give the same
-bytes, with the same build of Python and zlib. What the consumer never imports stays out.
+Packages come from the lock, as wheels for Lambda's Python; those that the consumer never imports
+are left out. The same lock and sources give the same bytes on the same build of Python and zlib.
 """
 
 import argparse
@@ -21,23 +21,24 @@ from packaging.markers import Marker
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 PYTHON_VERSION = "3.13"
-# Lambda's names, and those of the wheels for the C library of its Amazon Linux 2023.
+# Lambda's architectures, and the wheel platforms that fit the C library of Amazon Linux 2023.
 ARCHITECTURES = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
+# Lambda's limit for an unzipped function, in bytes.
 LIMIT = 250 * 1024 * 1024
 
-# What the consumer imports, a name a line; of all that core asks for, a third.
+# The packages that the consumer imports: a third of what core requires.
 PACKAGES = frozenset(
     line
     for line in (ROOT / "deploy/aws/packages.txt").read_text().splitlines()
     if not line.startswith("#")
 )
-# Services that boto3 may be asked for: ours, and what its credentials may come from.
+# Services whose definitions boto3 needs: those we use, and those that provide credentials.
 _SERVICES = {
     *("s3", "sqs", "cloudwatch", "ssm", "secretsmanager"),
     *("sts", "sso", "sso-oidc", "signin"),
 }
-# Parts of those packages that nothing here reaches; each is a pattern of paths below the root.
-_LEFT_OUT = tuple(
+# Files of those packages that are never loaded, as patterns of paths in the zip.
+_EXCLUDED = tuple(
     re.compile(pattern)
     for pattern in (
         r"bin/|share/",
@@ -50,7 +51,8 @@ _LEFT_OUT = tuple(
         r"openstates/cli/(?!__init__|reports)",
     )
 )
-_OURS_LEFT_OUT = (
+# Our own files that the function does not need, as prefixes.
+_OURS_EXCLUDED = (
     *("realtime/devstack/", "realtime/demo/"),
     *("realtime/page/", "realtime/templatetags/", "realtime/templates/", "realtime/static/"),
     *("realtime/admin.py", "realtime/urls.py"),
@@ -60,13 +62,18 @@ _OURS_LEFT_OUT = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--architecture", choices=ARCHITECTURES, action="append", help="only this (repeatable)"
+        "--architecture",
+        choices=ARCHITECTURES,
+        action="append",
+        help="build only this one (repeatable)",
     )
     parser.add_argument("--no-start", action="store_true", help="do not measure the cold start")
     options = parser.parse_args()
     python = find_python()
     if python is None:
-        print(f"no Python {PYTHON_VERSION} is here: the zips hold no bytecode, and start slower")
+        print(
+            f"Python {PYTHON_VERSION} is not installed: the zips have no bytecode and start slower"
+        )
     here = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
     for architecture in options.architecture or ARCHITECTURES:
         tree, target = build(architecture, python)
@@ -83,7 +90,7 @@ def build(architecture: str, python: str | None) -> tuple[Path, Path]:
     install(tree, architecture, PACKAGES)
     for path in sorted(tree.rglob("*"), reverse=True):
         name = path.relative_to(tree).as_posix()
-        if path.is_file() and (any(p.match(name) for p in _LEFT_OUT) or _unused_service(name)):
+        if path.is_file() and (any(p.match(name) for p in _EXCLUDED) or _unused_service(name)):
             path.unlink()
         elif path.is_dir() and not any(path.iterdir()):
             path.rmdir()
@@ -96,8 +103,10 @@ def build(architecture: str, python: str | None) -> tuple[Path, Path]:
 
 
 def install(tree: Path, architecture: str, packages: frozenset[str]) -> None:
-    """Install `packages`, as the lock pins them, into `tree`. Raises SystemExit when one is not
-    in the lock, or has no wheel."""
+    """Install `packages` in the versions of the lock into `tree`.
+
+    Raises SystemExit when one is not in the lock, CalledProcessError when one has no wheel.
+    """
     blocks = dict(locked(architecture))
     if missing := packages - blocks.keys():
         raise SystemExit(f"not in requirements.lock: {', '.join(sorted(missing))}")
@@ -113,7 +122,7 @@ def install(tree: Path, architecture: str, packages: frozenset[str]) -> None:
 
 
 def locked(architecture: str) -> Iterator[tuple[str, str]]:
-    """The name and the lines of each requirement of the lock that is for Lambda's Python."""
+    """The name and lines of each requirement in the lock that applies to Lambda's Python."""
     environment = {
         "python_version": PYTHON_VERSION,
         "python_full_version": f"{PYTHON_VERSION}.0",
@@ -135,7 +144,7 @@ def locked(architecture: str) -> Iterator[tuple[str, str]]:
 
 
 def find_python() -> str | None:
-    """A Python of Lambda's version that runs, None when there is none."""
+    """A working Python of Lambda's version; None when there is none."""
     version = f"*/{PYTHON_VERSION}*/bin/python{PYTHON_VERSION}"
     candidates = [f"python{PYTHON_VERSION}", *map(str, Path.home().glob(f".pyenv/{version}"))]
     for candidate in candidates:
@@ -148,7 +157,7 @@ def find_python() -> str | None:
 
 
 def report(architecture: str, tree: Path, target: Path) -> None:
-    """Print sizes and digest. Raises SystemExit when Lambda would refuse the zip."""
+    """Print sizes and digest. Raises SystemExit when the zip exceeds Lambda's limit."""
     unzipped = sum(path.stat().st_size for path in tree.rglob("*") if path.is_file())
     digest = hashlib.sha256(target.read_bytes()).hexdigest()
     size = target.stat().st_size
@@ -159,8 +168,11 @@ def report(architecture: str, tree: Path, target: Path) -> None:
 
 
 def measure(tree: Path, python: str) -> None:
-    """Print how long the function takes to start, with its own packages and no others, under
-    Lambda's own client, on the embedded stack; raises SystemExit when it does not work."""
+    """Print the cold and warm start times of the function in `tree`.
+
+    It runs on the embedded stack under Lambda's runtime client, with no packages but its own.
+    Raises SystemExit when an invocation fails.
+    """
     from realtime.devstack import DevStack
     from realtime.devstack.database import load_jurisdiction, migrate, using_database
     from realtime.devstack.lambda_runtime import LambdaRuntime
@@ -193,7 +205,7 @@ def measure(tree: Path, python: str) -> None:
             for _ in range(3):
                 answer = function.invoke({"source": "aws.events"})
                 if answer.error:
-                    raise SystemExit(f"the function does not work: {answer.error}")
+                    raise SystemExit(f"the function fails: {answer.error}")
                 times.append(answer.seconds)
     cold, *warm = times
     print(
@@ -216,18 +228,19 @@ def _copy_ours(tree: Path) -> None:
         text=True,
     )
     for name in listed.stdout.splitlines():
-        if not name.startswith(_OURS_LEFT_OUT) and (ROOT / name).exists():
+        if not name.startswith(_OURS_EXCLUDED) and (ROOT / name).exists():
             (tree / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, tree / name)
 
 
 def _compile(tree: Path, python: str) -> None:
-    """Bytecode that is taken as it is: Lambda cannot write any, and unpacks with other times."""
+    """Add bytecode that Python uses without checking its source: Lambda cannot write bytecode, and
+    unpacks the zip with other file times."""
     command = [
         *(python, "-m", "compileall", "-q", "-s", str(tree), "-p", "/var/task"),
         *("--invalidation-mode", "unchecked-hash", str(tree)),
     ]
-    # Sets among the constants are written in the order of their hashes.
+    # Set constants are written in hash order, so fix the hash seed.
     subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": "0"})
 
 

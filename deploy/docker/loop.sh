@@ -1,7 +1,7 @@
 #!/bin/sh
-# The crontab of a container that has no cron: imports every two minutes, archives and finalizes
-# every ten, prunes once a day, one after the other. A command that fails has said why, and is
-# tried again at its next turn. SIGTERM ends the turn that is going on in good order.
+# Replaces cron in a container: imports every two minutes, archives and finalizes every ten, prunes
+# once a day, one command at a time. A command that fails logs why and runs again at its next turn.
+# SIGTERM is passed to the running command and ends the loop when that has ended.
 set -u
 
 PYTHON=${PYTHON:-python}
@@ -14,7 +14,7 @@ stop() {
     stopped=yes
     [ -n "$child" ] || return
     kill -TERM "$child" 2>/dev/null
-    # A child that had only begun may have lost it.
+    # Again: a child that has only just started may miss the first signal.
     (sleep 1 && kill -TERM "$child" 2>/dev/null) &
 }
 trap stop TERM INT
@@ -23,9 +23,9 @@ run() {
     [ -n "$stopped" ] && return
     "$@" &
     child=$!
-    # A signal may have come before there was a child to hand it to.
+    # A signal may have arrived before the child existed.
     [ -z "$stopped" ] || stop
-    # A signal ends the wait, not the child.
+    # A signal interrupts the wait, not the child.
     while kill -0 "$child" 2>/dev/null; do wait "$child"; done
     child=
 }

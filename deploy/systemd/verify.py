@@ -1,4 +1,4 @@
-"""Checks the systemd units where systemd's own tools are, and says how exposed they are."""
+"""Checks the systemd units and their exposure, where systemd-analyze is installed."""
 
 import re
 import shutil
@@ -9,17 +9,17 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 INSTALLED_AT = "/srv/openstates-realtime"
-# systemd's scale: 0 is a service that may do nothing, 10 one that may do everything.
-TOLERATED = 1.5
+# On systemd's scale from 0 (safe) to 10 (unrestricted).
+MAX_EXPOSURE = 1.5
 
 
 def main() -> None:
-    """Exits with status 1, having said why, when a unit is wrong or exposed more than that."""
+    """Exit with status 1 and a message when a unit is wrong or more exposed than MAX_EXPOSURE."""
     if shutil.which("systemd-analyze") is None:
-        print("systemd-analyze is not here: the units are not checked")
+        print("systemd-analyze is not installed: the units are not checked")
         return
     with tempfile.TemporaryDirectory() as folder:
-        # What it starts must exist, and does so only on the host.
+        # systemd-analyze requires the program of a unit to exist here.
         for unit in FOLDER.glob("openstates-realtime-*"):
             text = unit.read_text().replace(f"{INSTALLED_AT}/.venv/bin/python", sys.executable)
             (Path(folder) / unit.name).write_text(text)
@@ -28,14 +28,14 @@ def main() -> None:
         if verified.returncode or verified.stderr.strip():
             sys.exit(verified.stderr)
         for unit in sorted(Path(folder).glob("*.service")):
-            said = _analyze("security", "--offline=true", "--no-pager", str(unit)).stdout
-            found = re.search(r"exposure level for (\S+): ([\d.]+)", said)
+            output = _analyze("security", "--offline=true", "--no-pager", str(unit)).stdout
+            found = re.search(r"exposure level for (\S+): ([\d.]+)", output)
             if found is None:
-                print("this systemd-analyze cannot look at units offline: exposure not checked")
+                print("this systemd-analyze cannot check units offline: exposure not checked")
                 return
             print(f"{found[1]}: exposure {found[2]}")
-            if float(found[2]) > TOLERATED:
-                sys.exit(f"{found[1]} is exposed more than {TOLERATED}")
+            if float(found[2]) > MAX_EXPOSURE:
+                sys.exit(f"{found[1]} exceeds the exposure of {MAX_EXPOSURE}")
 
 
 def _analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":
