@@ -1,1 +1,1 @@
-"""Import runs measured side by side with core's own batch import."""
+"""Benchmarks of our imports beside core's batch import."""

@@ -1,7 +1,8 @@
-"""`python -m bench`: core's importers and ours over the same objects, in turn, and whole runs.
+"""`python -m bench`: measures core's importers and ours on the same objects, and whole import runs.
 
-Times are medians of pairs on the embedded stack; only ratios are worth comparing between machines.
-Figures may be made in several calls: `--only SECTION --json > PIECE` each, then `--render PIECE…`.
+Times are medians of pairs on the embedded stack; compare only ratios between machines. To measure
+in several calls, write each with `--only SECTION --json > PIECE`, then merge them with
+`--render PIECE…`.
 """
 
 import argparse
@@ -54,40 +55,40 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 results[name] = RUN[name](postgres, options)
         command = report.command(given)
         pieces = [{"commands": [command], "machine": report.machine(), "results": results}]
-    whole_of_it = report.merged(pieces)
-    print(report.table(whole_of_it["results"]))
+    figures = report.merged(pieces)
+    print(report.table(figures["results"]))
     if options.write:
-        report.write(options.write, whole_of_it)
+        report.write(options.write, figures)
     if options.json:
-        print(json.dumps(whole_of_it, ensure_ascii=False))
+        print(json.dumps(figures, ensure_ascii=False))
 
 
 def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="bench", description=__doc__)
     add = made.add_argument
-    add("--data", type=Path, metavar="FOLDER", help="a folder that core scraped")
-    add("--people", type=Path, metavar="FOLDER", help="people to load before")
-    add("--jurisdiction", default="wy", metavar="ABBR", help="whose it is (wy)")
-    add("--files", type=int, default=300, metavar="N", help="a batch (300)")
-    add("--large", type=int, default=3000, metavar="N", help="a large one (3000)")
-    add("--pairs", type=int, default=5, metavar="N", help="how many pairs (5)")
-    add("--large-pairs", type=int, default=5, metavar="N", help="of the large batch (5)")
+    add("--data", type=Path, metavar="FOLDER", help="scraped files (default: generated)")
+    add("--people", type=Path, metavar="FOLDER", help="people to load first")
+    add("--jurisdiction", default="wy", metavar="ABBR", help="jurisdiction of the files (wy)")
+    add("--files", type=int, default=300, metavar="N", help="files in a batch (300)")
+    add("--large", type=int, default=3000, metavar="N", help="files in a large batch (3000)")
+    add("--pairs", type=int, default=5, metavar="N", help="pairs to measure (5)")
+    add("--large-pairs", type=int, default=5, metavar="N", help="pairs for the large batch (5)")
     add("--held", type=int, nargs="+", default=[1_000, 100_000, 500_000], metavar="N",
-        help="bills that are in already, for growth")  # fmt: skip
-    add("--worker-files", type=int, default=3000, metavar="N", help="for ten workers (3000)")
-    add("--worker-pairs", type=int, default=1, metavar="N", help="of ten workers (1)")
-    add("--endpoint", metavar="URL", help="S3 and SQS for whole runs, instead of starting any")
+        help="numbers of existing bills, for the section growth")  # fmt: skip
+    add("--worker-files", type=int, default=3000, metavar="N", help="files for ten workers (3000)")
+    add("--worker-pairs", type=int, default=1, metavar="N", help="pairs for ten workers (1)")
+    add("--endpoint", metavar="URL", help="running S3 and SQS (default: start them)")
     add("--only", type=sections, default=SECTIONS, metavar="SECTION,…",
-        help=f"some of {', '.join(SECTIONS)}; importing is the first three")  # fmt: skip
-    add("--render", type=Path, nargs="+", metavar="PIECE", help="measure nothing, take these")
-    add("--write", type=Path, metavar="FILE", help="put table and picture here")
-    add("--json", action="store_true", help="end with one JSON object")
+        help=f"some of {', '.join(SECTIONS)}; importing means the first three")  # fmt: skip
+    add("--render", type=Path, nargs="+", metavar="PIECE", help="render these, measure nothing")
+    add("--write", type=Path, metavar="FILE", help="write tables and picture to this file")
+    add("--json", action="store_true", help="print one JSON object as the last line")
     return made
 
 
 def sections(text: str) -> tuple[str, ...]:
-    """The sections that are named, groups included."""
-    named = [one for name in text.split(",") for one in GROUPS.get(name, (name,))]
+    """The sections in a list of sections and groups."""
+    named = [section for name in text.split(",") for section in GROUPS.get(name, (name,))]
     for name in named:
         if name not in SECTIONS:
             raise argparse.ArgumentTypeError(f"{name!r} is not a section")
@@ -141,7 +142,7 @@ def large(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
 
 
 def grown(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
-    """Seconds of our imports of one batch, by the bills that the database holds already."""
+    """Seconds that our import of one batch takes, by the number of bills in the database."""
     jurisdiction_id = jurisdiction_of(options.jurisdiction)
     contents = importing.steps(batch(options, options.files))
     others = data.generate(options.files, first=1_000_000)
@@ -153,11 +154,11 @@ def grown(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
     costs: dict[str, dict[int, list[float]]] = {
         name: {held: [] for held in options.held} for name in contents
     }
-    # Once more than is counted: the first finds nothing of a database in memory.
+    # One more round than is counted: in the first the databases are not in the page cache.
     for number in range(options.pairs + 1):
         for held in options.held if number % 2 else reversed(options.held):
             with importing.scratch(postgres, f"{TEMPLATE}_{held}", nullcontext):
-                # A copy begins with nothing in memory; a database in use does not.
+                # Fills the caches, as in a database in use.
                 importing.import_once(importing.OURS, jurisdiction_id, warming)
                 for name, content in contents.items():
                     cost = importing.import_once(importing.OURS, jurisdiction_id, content)
@@ -177,7 +178,7 @@ def grown(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
 def run(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
     whose = options.jurisdiction, jurisdiction_of(options.jurisdiction)
     with emulator.running(options.endpoint) as aws:
-        # Made anew for each pair, so that the lag is that of what was scraped just now.
+        # Generated for each pair, so that the lag starts at the pair's own scrape times.
         scrapes = (batch(options, options.files) for _ in range(options.pairs))
         return whole.run(postgres, aws, TEMPLATE, whose, scrapes)
 
@@ -188,7 +189,7 @@ def startup(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
 
 
 def ten_workers(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
-    """Always on generated files: the shared data are of three jurisdictions."""
+    """Core and ten workers on generated files of ten jurisdictions; `--data` is not used."""
     template = f"{TEMPLATE}_ten"
     with using_database(postgres.create_database(template, template=TEMPLATE)):
         for abbr in workers.JURISDICTIONS:
@@ -203,7 +204,7 @@ def ten_workers(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
 
 
 def visible_sooner(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
-    """Of the whole folder, where one is given."""
+    """How much sooner than by batch import files become visible; with `--data`, all its files."""
     whose = options.jurisdiction, jurisdiction_of(options.jurisdiction)
     everything = 1_000_000 if options.data else options.files
     with emulator.running(options.endpoint) as aws:

@@ -1,4 +1,4 @@
-"""What is imported: a folder that core scraped, or one like it made here."""
+"""Scrapes to import: read from a folder, or generated."""
 
 import copy
 import json
@@ -13,7 +13,7 @@ Scrape = dict[str, list[dict[str, Any]]]
 
 
 def generate(files: int, first: int = 1) -> Scrape:
-    """Bills with two votes each, and the jurisdiction; about as large as Wyoming's."""
+    """A jurisdiction, and bills of about Wyoming's size with two vote events each."""
     made: Scrape = {name: [] for name in TYPES}
     made["jurisdiction"].append(scrapes.jurisdiction())
     for number in range(first, first + (files - 1) // 3):
@@ -24,13 +24,14 @@ def generate(files: int, first: int = 1) -> Scrape:
             vote = scrapes.vote_event(bill, motion, f"{motion} 1")
             vote["votes"] *= 16
             made["vote_event"].append(vote)
-    # Core changes what it is given: no two objects may share a part.
-    alone: Scrape = json.loads(json.dumps(made))
-    return alone
+    # Copied so that no two objects share a part: core's importers modify their input.
+    copied: Scrape = json.loads(json.dumps(made))
+    return copied
 
 
 def read(folder: Path, files: int) -> Scrape:
-    """The jurisdiction, and the first bills in the order of their scrape with their votes."""
+    """At most `files` objects of a folder: the jurisdiction, the first bills in scrape order with
+    their vote events, then events."""
     everything = {
         name: oracle.contents(sorted(folder.glob(f"{name}_*.json")), name) for name in TYPES
     }
@@ -52,7 +53,7 @@ def read(folder: Path, files: int) -> Scrape:
 
 
 def changed(scrape: Scrape) -> Scrape:
-    """The same with one action added to every bill, and one vote changed."""
+    """A copy with one more action in every bill that has any, and one vote event changed."""
     later = copy.deepcopy(scrape)
     for bill in later["bill"]:
         if bill["actions"]:
@@ -67,16 +68,16 @@ def size(scrape: Scrape) -> int:
 
 
 def files_of(scrape: Scrape) -> Iterator[tuple[str, bytes]]:
-    """Names and contents of files, as core would write them."""
+    """Name and content of each file, as core writes them."""
     for name, objects in scrape.items():
         for number, data in enumerate(objects):
-            # The jurisdiction's own id is no name of a file.
-            plain = data["_id"] if name != "jurisdiction" else f"of-{number}"
-            yield f"{name}_{plain}.json", json.dumps(data).encode()
+            # A jurisdiction's id contains slashes.
+            file_id = data["_id"] if name != "jurisdiction" else f"of-{number}"
+            yield f"{name}_{file_id}.json", json.dumps(data).encode()
 
 
 def moved(scrape: Scrape, abbr: str, name: str) -> Scrape:
-    """A generated scrape as that of another jurisdiction."""
+    """A generated scrape of Wyoming, turned into one of another jurisdiction."""
     text = json.dumps(scrape).replace("state:wy", f"state:{abbr}").replace("Wyoming", name)
     elsewhere: Scrape = json.loads(text)
     return elsewhere

@@ -1,4 +1,4 @@
-"""S3 and SQS for whole runs: a running endpoint, ministack in a venv of its own, or moto."""
+"""S3 and SQS for whole runs: a given endpoint, ministack from its own venv, or moto."""
 
 import secrets
 import sys
@@ -19,14 +19,14 @@ from tests.contracts.backends import MINISTACK, ministack
 
 @dataclass(frozen=True)
 class Place:
-    """An empty bucket and an empty queue, and the environment that names them."""
+    """A new bucket and queue, and the environment that names them."""
 
     store: S3Store
     queue: SqsQueue
     environment: dict[str, str]
 
     def publish(self, files: Sequence[tuple[str, bytes, str]]) -> None:
-        """Upload each (key, body, message) and queue its message, in this order."""
+        """Upload all files (key, body, message), then send their messages in this order."""
         with ThreadPoolExecutor(8) as threads:
             list(threads.map(lambda file: self.store.put(file[0], file[1], {}), files))
         for at in range(0, len(files), BATCH):
@@ -34,7 +34,7 @@ class Place:
                 raise RuntimeError("the queue refused messages")
 
     def waiting(self) -> int:
-        """Messages in the queue, hidden and delayed ones included."""
+        """Number of messages in the queue, hidden and delayed ones included."""
         names = ["", "NotVisible", "Delayed"]
         wanted = [f"ApproximateNumberOfMessages{name}" for name in names]
         client = _client("sqs", self.environment["AWS_ENDPOINT_URL"])
@@ -44,13 +44,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Emulator:
-    """Something that speaks the protocols of S3 and SQS; `name` says what."""
+    """An endpoint that serves S3 and SQS; `name` is shown in the report."""
 
     name: str
     endpoint: str
 
     def place(self) -> Place:
-        """A bucket and a queue of its own."""
+        """Make a new bucket and queue."""
         name = f"bench-{secrets.token_hex(6)}"
         s3, sqs = _client("s3", self.endpoint), _client("sqs", self.endpoint)
         s3.create_bucket(Bucket=name)
@@ -69,7 +69,7 @@ class Emulator:
 
 @contextmanager
 def running(endpoint: str | None) -> Iterator[Emulator]:
-    """What runs at `endpoint`, or else the fastest that is installed, for the block's time."""
+    """The emulator at `endpoint`; without one, start the fastest installed one for the block."""
     if endpoint:
         yield Emulator("a given endpoint", endpoint)
     elif MINISTACK.exists():

@@ -1,8 +1,8 @@
-"""Fills a database with the bills of other years, to see whether a batch pays for them."""
+"""Fills a database with bills of earlier sessions, to measure what they add to an import's time."""
 
 from django.db import connection
 
-# A thousand bills a session, two actions a bill, and a version.
+# 1,000 bills in each session; two actions and one version for each bill.
 _FILL = """
 INSERT INTO opencivicdata_legislativesession
     (id, jurisdiction_id, identifier, name, classification, start_date, end_date, active)
@@ -28,7 +28,8 @@ SELECT gen_random_uuid(), id, 'introduced', '', '', '{}' FROM opencivicdata_bill
 
 
 def fill(jurisdiction_id: str, bills: int) -> None:
-    """Add about this many bills to the default database, and let it take notice of them."""
+    """Add at least `bills` bills, in whole sessions, to the default database and analyze its
+    tables."""
     with connection.cursor() as cursor:
         cursor.execute(_FILL, {"jurisdiction": jurisdiction_id, "bills": bills})
         cursor.execute("VACUUM ANALYZE")

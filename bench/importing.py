@@ -1,4 +1,4 @@
-"""Core's importers and ours over the same objects, and the floor: the same rows by `COPY`."""
+"""Compares core's importers and ours on the same objects, and with the floor: plain `COPY`."""
 
 import gc
 import io
@@ -27,7 +27,7 @@ Away = Callable[[str], Any]
 
 @dataclass
 class Cost:
-    """What one import took."""
+    """The cost of one import. `database_seconds` includes the commit."""
 
     seconds: float
     cpu_seconds: float
@@ -36,7 +36,7 @@ class Cost:
 
 
 class Meter:
-    """Counts statements, and the time they take."""
+    """An execute wrapper that counts statements and their seconds."""
 
     def __init__(self) -> None:
         self.statements = 0
@@ -52,7 +52,7 @@ class Meter:
 
 
 def import_once(classes: Sequence[Any], jurisdiction_id: str, content: bytes) -> Cost:
-    """One import in one transaction, its commit included; what it reads is made before."""
+    """Measure one import in one transaction, commit included; unpickling `content` is not."""
     scrape = pickle.loads(content)
     connection.ensure_connection()
     gc.collect()
@@ -72,8 +72,8 @@ def import_once(classes: Sequence[Any], jurisdiction_id: str, content: bytes) ->
 
 
 def import_all(classes: Sequence[Any], jurisdiction_id: str, scrape: Scrape) -> None:
-    """Each type in core's order."""
-    jurisdictions, bills = (one(jurisdiction_id) for one in classes[:2])
+    """Import each type in core's order."""
+    jurisdictions, bills = (cls(jurisdiction_id) for cls in classes[:2])
     votes = classes[2](jurisdiction_id, bills)
     events = classes[3](jurisdiction_id, votes)
     for importer, name in zip((jurisdictions, bills, votes, events), TYPES, strict=True):
@@ -89,13 +89,13 @@ def compare(
     pairs: int,
     away: Callable[[str], Any],
 ) -> dict[str, Any]:
-    """Medians of core's cost, ours and core ÷ ours, for each kind of import."""
+    """Medians of core's cost, our cost and core ÷ ours, for each of `steps`."""
     contents = steps(scrape)
     costs: dict[str, dict[str, list[Cost]]] = {name: {"core": [], "ours": []} for name in contents}
     floors: list[float] = []
     for number in range(pairs):
         both: list[tuple[str, Sequence[Any]]] = [("core", CORE), ("ours", OURS)]
-        # Whoever goes first finds the machine in another state.
+        # Alternate the order: the first run of a pair finds the machine in another state.
         for who, classes in both if number % 2 else reversed(both):
             with scratch(postgres, template, away):
                 for name, content in contents.items():
@@ -122,19 +122,19 @@ def compare(
 
 
 def steps(scrape: Scrape) -> dict[str, bytes]:
-    """What is imported one after the other."""
-    every = {"insert": scrape, "unchanged": scrape, "update": changed(scrape)}
-    return {name: pickle.dumps(one) for name, one in every.items()}
+    """The imports to measure in turn: insert, unchanged, update."""
+    scrapes = {"insert": scrape, "unchanged": scrape, "update": changed(scrape)}
+    return {name: pickle.dumps(content) for name, content in scrapes.items()}
 
 
 def median(costs: Sequence[Cost]) -> dict[str, float]:
-    every = [asdict(cost) for cost in costs]
-    return {name: statistics.median(one[name] for one in every) for name in every[0]}
+    dicts = [asdict(cost) for cost in costs]
+    return {name: statistics.median(cost[name] for cost in dicts) for name in dicts[0]}
 
 
 @contextmanager
 def scratch(postgres: EmbeddedPostgres, template: str, away: Callable[[str], Any]) -> Iterator[str]:
-    """A copy of the template as the default database, as far away as `away` puts it."""
+    """A copy of the template as the default database, reached through `away`; yields its URL."""
     name = f"bench_{time.monotonic_ns()}"
     url = postgres.create_database(name, template=template)
     try:
@@ -146,7 +146,8 @@ def scratch(postgres: EmbeddedPostgres, template: str, away: Callable[[str], Any
 
 
 def floor(postgres: EmbeddedPostgres, template: str, away: Callable[[str], Any]) -> float:
-    """Seconds that `COPY` takes, commit included, for what the import under way has added."""
+    """Seconds that `COPY`, commit included, takes for the rows that the last import added to the
+    default database."""
     tables = _core_tables()
     rows = {table: _copied(f"COPY {table} TO STDOUT") for table in tables}
     with scratch(postgres, template, away):
@@ -158,7 +159,7 @@ def floor(postgres: EmbeddedPostgres, template: str, away: Callable[[str], Any])
         start = time.perf_counter()
         with transaction.atomic(), connection.cursor() as cursor:
             for table, lines in new.items():
-                # The jurisdiction was there, and has changed.
+                # The jurisdiction's row exists already: it was changed, not added.
                 if lines and "jurisdiction" not in table:
                     cursor.copy_expert(f"COPY {table} FROM STDIN", io.BytesIO(lines), 1 << 16)
         return time.perf_counter() - start

@@ -1,12 +1,12 @@
-"""A ledger of any size, made by the database itself."""
+"""Fills a ledger of any size with SQL."""
 
 from datetime import datetime
 
 from django.db import connection
 
-# Fifty jurisdictions, the large ones some ten times as busy as the small; a tenth of the files are
-# of the last day, thrice what each of the 29 before had; two of seven brought news. What a file is
-# follows from its number alone.
+# Fifty jurisdictions; the largest have about ten times as many files as the smallest. A tenth of
+# the files belong to the last day, three times as many as to each of the 29 days before. Two of
+# seven inserted or updated a row. Every value follows from the file's number.
 _RUNS = """
     INSERT INTO realtime_run (run_id, bucket, jurisdiction_id, jurisdiction_name, started_at,
       finished_at, objects_sent, scrapers, received_at, step, attempts, finalized_at, closed)
@@ -67,8 +67,8 @@ _JURISDICTION = "'ocd-jurisdiction/country:us/state:' || lpad(state::text, 2, '0
 def fill(files: int, now: datetime) -> None:
     """Write the rows of `files` files and 1,500 scrape runs of the 30 days before `now`.
 
-    Every hundredth of a percent of the last ones is parked, one in 500 failed, and what came in
-    the last ten minutes has not been archived.
+    One file in 500 failed. Of the last 5 %, one in 5,000 is parked. Files scraped in the last ten
+    minutes are not archived.
     """
     with connection.cursor() as cursor:
         cursor.execute(_RUNS.format(jurisdiction=_JURISDICTION), {"now": now})

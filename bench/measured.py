@@ -1,7 +1,8 @@
-"""Runs a program and says what it took: `python measured.py RESULT PROGRAM [ARGUMENT ...]`.
+"""Runs a program and measures it: `python measured.py RESULT PROGRAM [ARGUMENT ...]`.
 
-A small process of its own: what the kernel calls the peak of a program includes that of the
-process that started it. RESULT receives one JSON object; the program's status is passed on.
+Writes time, CPU time and peak memory to the file RESULT as JSON, and exits with the program's
+status. A separate small process, because the kernel's peak memory of a program includes that of the
+process that started it.
 """
 
 import json
@@ -15,7 +16,7 @@ def main(result: str, *command: str) -> int:
     pid = os.spawnvpe(os.P_NOWAIT, command[0], list(command), os.environ)
     _, status, used = os.wait4(pid, 0)
     seconds = time.perf_counter() - start
-    # The unit is the kibibyte on Linux, the byte on macOS.
+    # ru_maxrss is in KiB on Linux, in bytes on macOS.
     peak = used.ru_maxrss / (1 << 10 if sys.platform == "linux" else 1 << 20)
     figures = {"seconds": seconds, "cpu_seconds": used.ru_utime + used.ru_stime, "peak_mib": peak}
     with open(result, "w") as file:

@@ -1,6 +1,7 @@
 """Peak memory of one import: `python -m bench.memory core|ours JURISDICTION < OBJECTS`.
 
-In a process of its own: one that has imported before already holds what the next import needs.
+A process of its own for each import: after an import, a process already holds memory that the next
+one would need.
 """
 
 import os
@@ -19,8 +20,8 @@ _STATUS = Path("/proc/self/status")
 def peaks(
     who: str, database_url: str, jurisdiction_id: str, contents: Mapping[str, bytes]
 ) -> dict[str, float]:
-    """MiB that each import needed at most, above a process that has only read the objects; they
-    are imported one after the other."""
+    """Peak MiB of each import, made one after the other, above a process that has only read the
+    objects."""
     found = {}
     variables = environment(DATABASE_URL=database_url)
     for name, content in contents.items():
@@ -60,7 +61,7 @@ def _reset_peak() -> float:
 
 
 def _peak() -> float:
-    """The most held since the last reset, in MiB; since the start where none is possible."""
+    """Peak memory in MiB since the last reset, or since the start where that cannot be reset."""
     if _STATUS.exists():
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM"):

@@ -1,4 +1,4 @@
-"""Programs of their own, as an operator starts them, and what they take."""
+"""Runs commands in processes of their own, as an operator would, and measures them."""
 
 import json
 import os
@@ -15,13 +15,13 @@ from bench import measured
 
 ROOT = Path(__file__).resolve().parent.parent
 MANAGE = (sys.executable, str(ROOT / "manage.py"))
-# The developer's own would be the program's too.
+# Prefixes of the developer's own settings, which the programs must not inherit.
 _PRIVATE = ("AWS_", "BOTO_", "DATABASE_", "REALTIME_", "STATS_", "S3_", "SQS_", "SCRAPE_")
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a program took, and the JSON object that it printed last, if any."""
+    """The cost of a program, and the JSON object that it printed last, if any."""
 
     seconds: float
     cpu_seconds: float
@@ -30,7 +30,7 @@ class Finished:
 
 
 class Running:
-    """A program that has been started."""
+    """A running program."""
 
     def __init__(self, command: tuple[str, ...], environment: Mapping[str, str]) -> None:
         self._folder = tempfile.TemporaryDirectory()
@@ -46,7 +46,7 @@ class Running:
         )
 
     def wait(self) -> Finished:
-        """Raises RuntimeError, with what it said, when the program fails."""
+        """Wait for its end. Raises RuntimeError with its error output when it fails."""
         output, errors = self._process.communicate()
         with self._folder:
             if self._process.returncode:
@@ -62,15 +62,15 @@ def run(command: tuple[str, ...], environment: Mapping[str, str]) -> Finished:
 
 
 def text(command: tuple[str, ...], environment: Mapping[str, str]) -> str:
-    """What a program prints."""
+    """The standard output of a program."""
     return subprocess.run(
         command, env=dict(environment), cwd=ROOT, capture_output=True, check=True, text=True
     ).stdout
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The environment of an installed program: what it loads was compiled when it first ran,
-    which is not the first run that counts."""
+    """The environment of a program. Bytecode is kept, as in an installation, so the first run of a
+    program must not be counted."""
     inherited = {
         name: value
         for name, value in os.environ.items()

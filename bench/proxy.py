@@ -1,7 +1,7 @@
 """A TCP proxy that adds a delay to each round trip: `python -m bench.proxy HOST PORT SECONDS`.
 
-Prints the port it listens on. A process of its own, so that it takes no time from what is
-measured; it ends when its standard input does.
+Prints the port it listens on, and ends when its standard input is closed. A process of its own, so
+that it does not slow the measured one.
 """
 
 import queue
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 @contextmanager
 def delayed(database_url: str, seconds: float) -> Iterator[str]:
-    """The URL of the same database, this much farther away."""
+    """The URL of the same database through a proxy that adds `seconds` to each round trip."""
     url = urlsplit(database_url)
     command = [sys.executable, "-m", "bench.proxy", url.hostname or "", str(url.port), str(seconds)]
     with subprocess.Popen(
@@ -43,14 +43,14 @@ def _serve(listener: socket.socket, host: str, port: int, seconds: float) -> Non
     while True:
         client, _ = listener.accept()
         server = socket.create_connection((host, port))
-        for one in (client, server):
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for end in (client, server):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _pipe(client, server, seconds)
         _pipe(server, client, 0)
 
 
 def _pipe(source: socket.socket, sink: socket.socket, seconds: float) -> None:
-    """Pass on what arrives, each piece this much later: many pieces may be on their way."""
+    """Forward each piece `seconds` after it arrived; several pieces may be under way at once."""
     pieces: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
 
     def receive() -> None:

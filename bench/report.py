@@ -1,4 +1,4 @@
-"""The figures as tables, a picture, and a page that holds both."""
+"""Renders figures as tables, a picture, and a page with both."""
 
 import os
 import platform
@@ -26,9 +26,9 @@ _HEAD = (
 
 @dataclass(frozen=True)
 class Target:
-    """A figure and its bounds, from `value`, which raises KeyError when it was not measured.
+    """A measure and its bounds. `value` reads it from results; KeyError means not measured.
 
-    `most` bounds are not to be exceeded, others to be reached.
+    With `most` the bounds are upper limits, else lower limits.
     """
 
     measure: str
@@ -39,7 +39,7 @@ class Target:
     unit: str = ""
 
     def verdict(self, value: float) -> str:
-        """How far it was met."""
+        """Whether `value` reaches the aim, the required bound, or neither."""
         for bound, word in ((self.aim, "aim"), (self.at_least, "yes")):
             if value <= bound if self.most else value >= bound:
                 return word
@@ -81,7 +81,7 @@ TARGETS = (
 
 
 def table(results: Results) -> str:
-    """Markdown: what was aimed at, then each section."""
+    """Markdown: the targets, then each section."""
     parts = (_targets, _importing, _growth, _run, _startup, _workers, _sooner)
     return "\n\n".join(text for part in parts if (text := "\n".join(part(results))))
 
@@ -161,7 +161,7 @@ def _run(results: Results) -> Iterator[str]:
     for name, one in found["runs"].items():
         seconds = " | ".join(f"{one['seconds'][stage]:.2f}" for stage in stages)
         lags = one["lag_seconds"]["p50"], one["lag_seconds"]["p95"]
-        # Of files that were scraped for this, not of those of a scrape from long ago.
+        # Meaningless for files that were scraped long ago.
         lag = ", ".join(f"{lag:,.1f}" if lag < _DAY else "-" for lag in lags)
         yield (
             f"| {name} | {seconds} | {one['process seconds']:.2f} | {one['process ÷ import']:.2f}"
@@ -208,13 +208,13 @@ def _workers(results: Results) -> Iterator[str]:
 
 
 def command(arguments: Sequence[str]) -> str:
-    """The call that was made, without the names of this machine's folders."""
+    """The command line of this call, without the paths of local folders."""
     shown = [Path(one).name if one.startswith(("/", ".", "~")) else one for one in arguments]
     return " ".join(["python -m bench", *shown])
 
 
 def machine() -> str:
-    """What the figures were made on."""
+    """A description of this machine and of the versions in use."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
         f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GiB,"
@@ -243,16 +243,16 @@ def _sooner(results: Results) -> Iterator[str]:
     yield (
         f"A replay against the clock ({found['emulator']}): real runs of `import_realtime"
         f" --until-empty`, one every {found['every seconds']:g} s of it; a file is visible when its"
-        " run has ended. Batch import begins when the scrape ends; that core's then took"
-        f" {found['core seconds']:.0f} s is not counted. Less than zero is"
-        " later. What was written within seconds, as the sample data were, is no pace of a"
-        " legislature's site; core asks one of those for a page a second at most, unless told"
+        " run has ended. Batch import begins when the scrape ends; the"
+        f" {found['core seconds']:.0f} s that core's import takes are not counted. A negative value"
+        " means later. Sample data written within seconds do not show the pace of a real scrape:"
+        " core requests at most one page a second from a legislature's site, unless told"
         " otherwise."
     )
 
 
 def merged(pieces: Sequence[Results]) -> Results:
-    """Pieces of figures as one; of a section that is in several, the last."""
+    """Merge pieces of figures; the last piece with a section gives it."""
     results: Results = {}
     for piece in pieces:
         results.update(piece["results"])
@@ -264,7 +264,7 @@ def merged(pieces: Sequence[Results]) -> Results:
 
 
 def write(path: Path, figures: Results) -> None:
-    """Put the tables into `path`, and the picture beside it."""
+    """Write the tables to `path`, and the picture beside it."""
     picture = path.with_suffix(".svg")
     picture.write_text(_picture(figures["results"]))
     commands = "\n".join(figures["commands"])
@@ -281,7 +281,7 @@ _ROW, _BAR, _MARGIN, _WIDTH = 24, 16, 250, 420
 
 
 def _picture(results: Results) -> str:
-    """A bar for each import: how many times as long core takes; a line at the least wanted."""
+    """An SVG with a bar for core ÷ ours of each import, and a line at the required bound."""
     bars = [
         (f"{name}, {title}", _gain(section, name)(results), _wanted(section, name))
         for section, title in _TITLES.items()

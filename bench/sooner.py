@@ -1,9 +1,9 @@
-"""How much sooner than by batch import a scrape becomes visible: a replay of it against the clock.
+"""Replays a scrape, to measure how much sooner than by batch import its files become visible.
 
-The clock is a number. Real files are published when the scrape had made them, and real import
-runs, processes of their own, begin every two minutes as cron's do; what a run takes is added to the
-clock, and the time between two runs, in which nothing happens, is not waited for. A file is visible
-once the run that imported it has ended.
+The clock is simulated. Files are published at the times they were scraped. A real import run, in a
+process of its own, begins every two minutes, as with cron. The seconds it takes are added to the
+clock; idle time between runs is skipped. A file counts as visible when the run that imported it has
+ended.
 """
 
 import pickle
@@ -22,11 +22,11 @@ from bench.importing import CORE, import_once, scratch
 from bench.programs import MANAGE
 from realtime.devstack import EmbeddedPostgres
 
-# Seconds: between two starts of import_realtime, and from scraped to queued. A scrape begins half
-# way between two starts.
+# Seconds between two starts of import_realtime; the scrape begins half way between two.
 EVERY = 120.0
+# Seconds from scraped to queued.
 PUBLISHING = 1.0
-# Core asks a site sixty times a minute, unless it is told --fastmode; a bill is a page at least.
+# Seconds to scrape a bill: at least one page, and core requests 60 a minute without --fastmode.
 A_BILL = 1.0
 
 Times = Mapping[str, float]
@@ -39,7 +39,7 @@ def replay(
     whose: tuple[str, str],
     scrape: Scrape,
 ) -> dict[str, Any]:
-    """The distribution of "sooner" by type and pace, and what core's batch import took."""
+    """The lead time over batch import, by pace and type, and the seconds of core's import."""
     paces = {"as its ids say": own_pace(scrape), "a bill a second": polite_pace(scrape)}
     with scratch(postgres, template, nullcontext):
         core = import_once(CORE, whose[1], pickle.dumps(scrape))
@@ -55,14 +55,14 @@ def replay(
 
 
 def own_pace(scrape: Scrape) -> Times:
-    """Seconds from the first object to each, by id, as the times in the ids say."""
+    """Seconds from the first object to each, by id, from the times in the ids."""
     ticks = {data["_id"]: _ticks(data["_id"]) for data in _objects(scrape)}
     first = min(filter(None, ticks.values()))
     return {one: (at - first) / 1e7 if at else 0.0 for one, at in ticks.items()}
 
 
 def polite_pace(scrape: Scrape) -> Times:
-    """The same, in the same order, if every bill and event took a second and the rest nothing."""
+    """The same in the same order, if each bill and event took A_BILL seconds and the rest none."""
     pages = {data["_id"] for name in ("bill", "event") for data in scrape[name]}
     times, clock = {}, 0.0
     for one, _ in sorted(own_pace(scrape).items(), key=lambda item: item[1]):
@@ -122,7 +122,7 @@ def _paced(
     }
 
 
-# One file, made by hand for generated scrapes.
+# Left out: a single file, whose time in a generated scrape is made up.
 _STATIC = "jurisdiction"
 
 

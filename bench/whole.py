@@ -1,4 +1,4 @@
-"""Whole runs: `import_realtime` as cron starts it, after files were published."""
+"""Measures whole runs of `import_realtime`, started as by cron after files were published."""
 
 import json
 import statistics
@@ -17,12 +17,12 @@ from bench.programs import MANAGE, Finished
 from realtime.devstack import EmbeddedPostgres
 
 STAGES = ("receive", "fetch", "import", "acknowledge", "finalize", "total")
-_BESIDE = (sys.executable, "-c", "import django, boto3, psycopg2")
+_BASELINE = (sys.executable, "-c", "import django, boto3, psycopg2")
 
 
 @cache
 def importers() -> tuple[str, ...]:
-    """The values that `import_realtime --importer` takes, the default first."""
+    """The values of `import_realtime --importer`, the default first."""
     shown = programs.text((*MANAGE, "import_realtime", "--help"), programs.environment())
     return ("bulk", "core") if "{bulk,core}" in shown else ("core",)
 
@@ -30,7 +30,7 @@ def importers() -> tuple[str, ...]:
 def messages(
     scrape: Scrape, whose: tuple[str, str], bucket: str, **more: str
 ) -> list[tuple[str, bytes, str]]:
-    """Each file's key, content and message, of the jurisdiction `whose` (abbreviation, id)."""
+    """Key, content and message of each file; `whose` is the jurisdiction's abbreviation and id."""
     published = []
     for name, content in files_of(scrape):
         key = f"{whose[0]}/{name}"
@@ -42,7 +42,7 @@ def messages(
 def start_up(
     postgres: EmbeddedPostgres, emulator: Emulator, template: str, pairs: int
 ) -> dict[str, Any]:
-    """`import_realtime` on an empty queue beside a Python that loads what it is made of."""
+    """`import_realtime` on an empty queue, beside a Python that only loads its libraries."""
     ours: list[Finished] = []
     beside: list[Finished] = []
     place = emulator.place()
@@ -50,10 +50,10 @@ def start_up(
     with scratch(postgres, template, nullcontext) as url:
         variables = programs.environment(**place.environment, DATABASE_URL=url)
         for number in range(pairs + 1):
-            both = [(command, ours), (_BESIDE, beside)]
+            both = [(command, ours), (_BASELINE, beside)]
             for program, found in both if number % 2 else reversed(both):
                 found.append(programs.run(program, variables))
-    # The first of each has compiled what it loads.
+    # The first run of each compiled its modules.
     ours, beside = ours[1:], beside[1:]
     return {
         "seconds": statistics.median(one.seconds for one in ours),
@@ -77,8 +77,8 @@ def run(
     whose: tuple[str, str],
     scrapes: Iterable[Scrape],
 ) -> dict[str, Any]:
-    """One run of each importer for each of `scrapes`, of the jurisdiction `whose` (abbreviation,
-    id); and one more whose scrape ends with it, which finalizes it."""
+    """Import each of `scrapes` with each importer, and once more with the default importer and the
+    end of the scrape run, which finalizes it. `whose` is the jurisdiction's abbreviation and id."""
     ways = [(name, name, False) for name in importers()]
     ways.append((f"{importers()[0]}, and the scrape is complete", importers()[0], True))
     runs: dict[str, list[Finished]] = {name: [] for name, _, _ in ways}

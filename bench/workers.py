@@ -1,4 +1,4 @@
-"""Ten jurisdictions at once: as many workers, each on one connection, beside core one by one."""
+"""Compares ten workers importing ten jurisdictions at once with core importing one by one."""
 
 import itertools
 import os
@@ -21,7 +21,7 @@ from bench.programs import MANAGE, Running
 from bench.whole import importers, messages
 from realtime.devstack import EmbeddedPostgres
 
-# Two chambers each, as what is generated needs.
+# Each has two chambers, as the generated files need.
 JURISDICTIONS = {
     "wy": "Wyoming", "ut": "Utah", "nv": "Nevada", "id": "Idaho", "mt": "Montana",
     "co": "Colorado", "az": "Arizona", "or": "Oregon", "me": "Maine", "vt": "Vermont",
@@ -36,7 +36,7 @@ Whose = Mapping[tuple[str, str], Scrape]
 def compare(
     postgres: EmbeddedPostgres, emulator: Emulator, template: str, scrapes: Whose, pairs: int
 ) -> dict[str, Any]:
-    """The same files by workers and by core, in turn; `scrapes` are by abbreviation and id."""
+    """Import the same files by workers and by core, in turn; keys of `scrapes` are (abbr, id)."""
     ways: dict[str, list[dict[str, float]]] = {"core": [], "ours": []}
     for number in range(pairs):
         for who in list(ways) if number % 2 else reversed(ways):
@@ -72,10 +72,10 @@ def _by_core(scrapes: Whose) -> float:
 def _by_workers(emulator: Emulator, url: str, scrapes: Whose) -> dict[str, float]:
     place = emulator.place()
     variables = programs.environment(**place.environment, DATABASE_URL=url)
-    # Compiles what it loads.
+    # Compiles the modules.
     programs.run((*MANAGE, "import_realtime", "--json"), variables)
     every = [messages(one, whose, place.store.bucket) for whose, one in scrapes.items()]
-    # As ten scrapers would send them.
+    # Interleaved, as from ten scrapers.
     turns = itertools.zip_longest(*every)
     place.publish([file for turn in turns for file in turn if file is not None])
     command = (*MANAGE, "import_realtime", "--json", "--until-empty", "--importer", importers()[0])
@@ -100,7 +100,7 @@ def _by_workers(emulator: Emulator, url: str, scrapes: Whose) -> dict[str, float
 
 @contextmanager
 def _most_connections(url: str) -> Iterator[list[int]]:
-    """How many connections workers held, sampled in a thread."""
+    """The numbers of connections that workers held, sampled by a thread during the block."""
     seen, done = [0], threading.Event()
 
     def sample() -> None:
@@ -127,14 +127,14 @@ def _most_connections(url: str) -> Iterator[list[int]]:
 
 @contextmanager
 def _database(postgres: EmbeddedPostgres) -> Iterator[dict[str, float]]:
-    """CPU seconds of the database in the block, those of ended connections included."""
+    """The CPU seconds of the database server during the block, ended connections included."""
     before, used = _cpu(postgres.pid), dict[str, float]()
     yield used
     used["database CPU"] = _cpu(postgres.pid) - before
 
 
 def _cpu(pid: int | None) -> float:
-    """CPU seconds of a server, of its processes, and of those that have ended (Linux)."""
+    """CPU seconds of a server and its child processes, ended ones included (Linux)."""
     ticks = 0
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -150,5 +150,5 @@ def _cpu(pid: int | None) -> float:
 
 
 def share(files: int, made: Sequence[str]) -> int:
-    """Files of each of these jurisdictions."""
+    """How many of `files` each jurisdiction gets; at least 4."""
     return max(files // len(made), 4)
