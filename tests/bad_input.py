@@ -1,14 +1,14 @@
-"""Cases of bad input: what is done to a good message or file, and what must become of it.
+"""Cases of bad input: a change to a good message or file, and the expected outcome.
 
-`tests/data/bad_input/*.json` hold lists of cases. Each has a `name`, and an expected `outcome`
-(`failed` unless it says otherwise; the comment then says `why`), `reason` and `field`. How the bad
-thing is made of a good one, in this order:
+Each file in `tests/data/bad_input` is a list of cases. A case has a `name` and the expected
+`outcome` (default `failed`; for others `why` gives the reason), `reason` and `field`. The bad input
+is made from a good one by these, in this order:
 
-- `edit` maps JSON pointers to new values, `remove` lists the pointers of what is left out;
-- `splice` maps pointers to JSON text, for what JSON has no word for (`NaN`) or should not say;
-- `body` is the whole text instead, `base64` the bytes; `encode` names what is done to the bytes.
+- `edit` maps JSON pointers to new values, `remove` lists pointers to delete;
+- `splice` maps pointers to JSON text, for text that json.dumps does not write, such as `NaN`;
+- `body` replaces the whole text, `base64` the bytes; `encode` names an encoding of the bytes.
 
-Text may be a list of parts instead, a part `["x", 400]` being that many of them.
+Text may be a list of parts, in which `["x", 400]` stands for 400 times x.
 """
 
 import base64
@@ -43,7 +43,7 @@ _ENCODINGS: Mapping[str, Callable[[bytes], bytes]] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One bad thing; `spec` is what the file says of it."""
+    """One case of bad input; `spec` is its JSON object."""
 
     object_type: str
     spec: Mapping[str, Any]
@@ -58,7 +58,7 @@ class Case:
         return outcome
 
     def make(self, good: dict[str, Any]) -> bytes:
-        """The bad thing made of a good one, which is left as it is."""
+        """Make the bad input from a good one, which is not changed."""
         spec = self.spec
         if "base64" in spec:
             return base64.b64decode(spec["base64"])
@@ -79,7 +79,7 @@ class Case:
 
 
 def cases(object_type: str) -> list[Case]:
-    """The cases of one file; names are checked to be unique."""
+    """The cases in one file. Asserts that their names are unique."""
     specs = json.loads((FOLDER / f"{object_type}.json").read_text())
     found = [Case(object_type, spec) for spec in specs]
     assert len({case.name for case in found}) == len(found)
@@ -87,7 +87,7 @@ def cases(object_type: str) -> list[Case]:
 
 
 def edit(data: Any, pointer: str, value: Any) -> None:
-    """Put `value` where the JSON pointer says; `-` appends to a list, empty parts are names too."""
+    """Set the value at a JSON pointer. `-` appends to a list; an empty part is a key."""
     *parents, last = pointer.removeprefix("/").split("/")
     for part in parents:
         data = data[int(part)] if isinstance(data, list) else data[part]

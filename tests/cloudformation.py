@@ -1,4 +1,4 @@
-"""Reads deploy/aws/template.yaml as far as tests need: tags, conditions and references."""
+"""Resolves deploy/aws/template.yaml as far as tests need: tags, conditions and references."""
 
 import re
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ import yaml
 from tests.support import ROOT
 
 TEMPLATE = ROOT / "deploy" / "aws" / "template.yaml"
-_NOTHING = object()
+_NO_VALUE = object()
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms, `!Ref x` for `{"Ref": "x"}`."""
+    """A YAML loader for CloudFormation's short forms: `!Ref x` is `{"Ref": "x"}`."""
 
 
 def _short_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
@@ -38,9 +38,10 @@ def load() -> dict[str, Any]:
 
 
 class Deployed:
-    """The template with `parameters`, and with what its resources would be known by.
+    """The template as deployed with `parameters`.
 
-    `names` gives the value of `Ref` and, as `Resource.Attribute`, of `Fn::GetAtt`.
+    `names` gives the value of each `Ref` to a resource and, as `Resource.Attribute`, of each
+    `Fn::GetAtt`.
     """
 
     def __init__(self, parameters: Mapping[str, str], names: Mapping[str, str]) -> None:
@@ -52,12 +53,12 @@ class Deployed:
         self._values = {**defaults, **names, **parameters}
 
     def has(self, resource: str) -> bool:
-        """Whether there is such a resource under these parameters."""
+        """Whether the resource exists under these parameters."""
         condition = self.template["Resources"][resource].get("Condition")
         return condition is None or self._holds(condition)
 
     def policy(self, resource: str) -> list[dict[str, Any]]:
-        """The statements of a policy, or of a role's own one, resolved."""
+        """The resolved statements of a policy, or of a role's inline policy."""
         properties = self.template["Resources"][resource]["Properties"]
         document = properties.get("Policies", [properties])[0]["PolicyDocument"]
         statements: list[dict[str, Any]] = self._resolve(document)["Statement"]
@@ -65,14 +66,14 @@ class Deployed:
 
     def _resolve(self, value: Any) -> Any:
         if isinstance(value, list):
-            resolved = [self._resolve(one) for one in value]
-            return [one for one in resolved if one is not _NOTHING]
+            resolved = [self._resolve(item) for item in value]
+            return [item for item in resolved if item is not _NO_VALUE]
         if not isinstance(value, dict):
             return value
         if len(value) == 1:
             ((name, argument),) = value.items()
             if name == "Ref":
-                return _NOTHING if argument == "AWS::NoValue" else self._values[argument]
+                return _NO_VALUE if argument == "AWS::NoValue" else self._values[argument]
             if name == "Fn::GetAtt":
                 return self._values[".".join(argument)]
             if name == "Fn::Sub":
@@ -88,7 +89,7 @@ class Deployed:
                 return separator.join(parts)
             if name == "Fn::Not":
                 return not self._resolve(argument[0])
-        return {name: self._resolve(one) for name, one in value.items()}
+        return {name: self._resolve(item) for name, item in value.items()}
 
     def _holds(self, condition: str) -> bool:
         return bool(self._resolve(self.template["Conditions"][condition]))

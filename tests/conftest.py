@@ -1,4 +1,4 @@
-"""Fixtures: one embedded stack a session, and a fresh database, bucket and queue a test."""
+"""Fixtures: one embedded stack for the session; a new database, bucket and queue for each test."""
 
 import os
 import secrets
@@ -19,8 +19,8 @@ from realtime.importers.bulk import compatibility
 from tests import support
 from tests.support import Aws
 
-# A run means the same each time: hypothesis tries the same examples (`make test-search` tries
-# others). Machines are noisy: no test fails for being slow.
+# Hypothesis tries the same examples in every run; `make test-search` tries others. No test fails
+# for being slow, because machines are noisy.
 hypothesis.settings.register_profile(
     "repeatable",
     derandomize=True,
@@ -29,7 +29,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("repeatable")
 
-# Now: pytest makes its own folder before the first test.
+# At import, because pytest makes its temporary folder before the first test.
 support.use_memory_for_files()
 
 # Read now: no test sees our own variables.
@@ -48,13 +48,13 @@ def pytest_addoption(parser: Parser) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """Say how much the tests that make up their own cases have tried."""
+    """Print how many cases the generative tests have tried."""
     for name, counts in sorted(support.TRIED.items()):
-        terminalreporter.write_line(f"tried {name}: {support.told(counts)}")
+        terminalreporter.write_line(f"tried {name}: {support.as_line(counts)}")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand what a parallel worker has tried to the process that sums it up."""
+    """Pass a parallel worker's counts to the main process."""
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["tried"] = {name: dict(counts) for name, counts in support.TRIED.items()}
@@ -74,14 +74,14 @@ def pytest_runtest_makereport() -> Generator[None, Any, None]:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take over what a parallel worker has tried."""
+    """Add a parallel worker's counts to those of the main process."""
     for name, counts in getattr(node, "workeroutput", {}).get("tried", {}).items():
         support.TRIED[name].update(counts)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def isolated_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test sees the developer's database, AWS account or settings."""
+    """Hide the developer's database, AWS account and settings from all tests."""
     nowhere = str(tmp_path_factory.getbasetemp() / "no-such-file")
     with pytest.MonkeyPatch.context() as patch:
         for name in filter(support.is_private, list(os.environ)):
@@ -105,14 +105,14 @@ def admitted_core(pytestconfig: Config) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[DevStack]:
-    """PostgreSQL, S3 and SQS, started by the first test that needs them."""
+    """PostgreSQL, S3 and SQS; started by the first test that needs them."""
     with DevStack() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def seeded_template(stack: DevStack, django_db_blocker: _DatabaseBlocker) -> str:
-    """The name of a database with our schema, parties, and wy, dc and us; only to be copied."""
+    """The name of a template database with our schema, parties, and wy, dc and us."""
     name = "seeded"
     url = stack.postgres.create_database(name)
     with django_db_blocker.unblock(), using_database(url):
@@ -124,7 +124,7 @@ def seeded_template(stack: DevStack, django_db_blocker: _DatabaseBlocker) -> str
 
 @pytest.fixture
 def database_url(stack: DevStack, seeded_template: str) -> Iterator[str]:
-    """A copy of the seeded database for this test alone, for subprocesses and psycopg2."""
+    """The URL of this test's own copy of the seeded database, for subprocesses and psycopg2."""
     # A test may have stopped the server.
     stack.postgres.start()
     name = f"test_{secrets.token_hex(6)}"
@@ -135,9 +135,9 @@ def database_url(stack: DevStack, seeded_template: str) -> Iterator[str]:
 
 @pytest.fixture
 def database(database_url: str, django_db_blocker: _DatabaseBlocker) -> Iterator[str]:
-    """Django's default connection of this process uses this test's database, and may commit.
+    """Connect Django to this test's database; the test may commit. Yields the URL.
 
-    Not pytest-django's `db`: that wraps each test in a transaction, or empties all tables.
+    Replaces pytest-django's `db`, which wraps each test in a transaction or empties all tables.
     """
     with django_db_blocker.unblock(), using_database(database_url):
         yield database_url
@@ -145,13 +145,13 @@ def database(database_url: str, django_db_blocker: _DatabaseBlocker) -> Iterator
 
 @pytest.fixture
 def aws(stack: DevStack) -> Aws:
-    """A bucket and a queue of this test alone."""
+    """This test's own bucket and queue."""
     return fresh_aws(stack)
 
 
 @pytest.fixture(scope="module")
 def module_aws(stack: DevStack) -> Aws:
-    """A bucket and a queue of this module's tests."""
+    """A bucket and a queue shared by the tests of a module."""
     return fresh_aws(stack)
 
 
@@ -174,11 +174,11 @@ def fresh_aws(stack: DevStack) -> Aws:
 
 @pytest.fixture
 def environment(database_url: str, aws: Aws) -> dict[str, str]:
-    """The whole environment of a subprocess that works on this test's database and AWS."""
+    """The complete environment of a subprocess that uses this test's database, bucket and queue."""
     return {**os.environ, **aws.environment, "DATABASE_URL": database_url}
 
 
 @pytest.fixture
 def run_manage() -> Callable[..., support.CompletedText]:
-    """`run_manage(*arguments, env=…, check=True, input=None, timeout=120)`, see `support`."""
+    """`support.run_manage(*arguments, env=…, check=True, input=None, timeout=120)`."""
     return support.run_manage

@@ -1,15 +1,15 @@
-"""`manage.py` in a process that writes down what it does to the outside, and kills itself there.
+"""Runs `manage.py`, recording its effects, and kills the process at a chosen one.
 
 Run as a script, with the arguments of manage.py. An effect is a call of a public method of S3Store
-or SqsQueue (`s3.copy`, `sqs.delete`), a `commit`, or a `write` outside of any transaction; it is
-told from others by the function of ours that asked for it. What has no effect until a transaction
-commits is a `statement` that writes within it, or a `savepoint`. The environment says what to do:
+or SqsQueue (`s3.copy`, `sqs.delete`), a `commit`, or a `write` outside any transaction. A
+`statement` that writes in a transaction and a `savepoint` are recorded too; they have no effect
+until the commit. An effect is named together with the function of ours that caused it. Environment:
 
-- `CRASH_TRACE`: append each effect, one JSON object a line, to this file
-- `CRASH_AT`: `{effect} in {caller}`, and `CRASH_WHEN` (before, after) and `CRASH_NUMBER` (from 1):
-  die there, by SIGKILL
-- `CRASH_STOP`: behave as on SIGTERM as soon as messages have been received
-- `CRASH_LINGER`: wait so many seconds before the first commit, as a slow import would
+- `CRASH_TRACE`: append each effect to this file, as one JSON array a line
+- `CRASH_AT`: `{effect} in {caller}` at which to die by SIGKILL, `CRASH_WHEN` (before or after) it
+  happens for the `CRASH_NUMBER`th time (from 1)
+- `CRASH_STOP`: send itself SIGTERM as soon as messages have been received
+- `CRASH_LINGER`: wait so many seconds before the first commit, like a slow import
 """
 
 import functools
@@ -43,12 +43,12 @@ _PACKAGE = f"{ROOT / 'realtime'}{os.sep}"
 _WRITES = re.compile(
     r"\s*(SET CONSTRAINTS ALL IMMEDIATE;\s*)?(INSERT|UPDATE|DELETE|COPY)\b", re.IGNORECASE
 )
-# Parts of a function that are functions of their own to Python.
+# Python counts lambdas and comprehensions as functions; their effects belong to the enclosing one.
 _PARTS = re.compile(r"\.<locals>\.<\w+>")
 
 
 class Watch:
-    """Counts the effects of this process, and ends it at the one it was told."""
+    """Counts the effects of this process, and kills it at the chosen one."""
 
     def __init__(self, environ: dict[str, str]) -> None:
         self._trace = environ.pop("CRASH_TRACE", "")
@@ -61,24 +61,24 @@ class Watch:
         self._lock = threading.Lock()
 
     def around(self, effect: str, call: Callable[[], Any]) -> Any:
-        """The result of `call`, which is `effect`."""
+        """Run `call`, which has the effect `effect`, and return its result."""
         caller, line = _caller()
         point = f"{effect} in {caller}"
         with self._lock:
             self._counts[point] += 1
-            is_it = point == self._at and self._counts[point] == self._number
+            is_chosen = point == self._at and self._counts[point] == self._number
             if self._trace:
                 with open(self._trace, "a") as trace:
                     trace.write(json.dumps([effect, caller, line]) + "\n")
         if effect == "commit" and self._linger:
             time.sleep(self._linger)
             self._linger = 0
-        if is_it and self._when == "before":
+        if is_chosen and self._when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         try:
             return call()
         finally:
-            if is_it:
+            if is_chosen:
                 os.kill(os.getpid(), signal.SIGKILL)
             if effect == "sqs.receive" and self._stops:
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -96,14 +96,14 @@ def _caller() -> tuple[str, int]:
 
 
 def watch_everything(watch: Watch) -> None:
-    """Let every effect of this process go through `watch`."""
+    """Route every effect of this process through `watch`."""
     for name, adapter in ADAPTERS.items():
         for method, function in inspect.getmembers(adapter, inspect.isfunction):
             if not method.startswith("_"):
                 setattr(adapter, method, _watched(watch, f"{name}.{method}", function))
     setattr(BaseDatabaseWrapper, "commit", _watched(watch, "commit", BaseDatabaseWrapper.commit))  # noqa: B010
     setattr(transaction.Atomic, "__enter__", _savepoint(watch, transaction.Atomic.__enter__))  # noqa: B010
-    # What every statement goes through, COPY included.
+    # Every statement goes through this method, COPY included.
     name = "_execute_with_wrappers"
     setattr(CursorWrapper, name, _statement(watch, getattr(CursorWrapper, name)))
 
@@ -141,6 +141,6 @@ if __name__ == "__main__":
     watch_everything(Watch(os.environ))  # type: ignore[arg-type]
     from realtime.consumer import sources
 
-    # What is released comes again at once.
+    # Released messages are visible again at once.
     sources.RELEASE_SECONDS = (0, 0)
     runpy.run_path(str(ROOT / "manage.py"), run_name="__main__")

@@ -1,4 +1,4 @@
-"""The places in the source where a run acts on the outside, and what a run did there."""
+"""Finds the places in the source with effects outside the process, and reads traces of runs."""
 
 import ast
 import inspect
@@ -11,9 +11,9 @@ from pathlib import Path
 from tests.crash_child import ADAPTERS, ROOT
 
 COMMANDS = ("import_realtime", "archive_realtime", "retry_realtime", "finalize_realtime")
-# The sending side: the commands take values from these modules, but run nothing of them.
-SENDING = {"producer"}
-# How variables that hold an adapter are called everywhere.
+# The scraper's side: the commands import values from it, but run none of its code.
+PRODUCER = {"producer"}
+# The name of every variable that holds an adapter.
 NAMES = {"s3": "store", "sqs": "queue"}
 
 _PACKAGE = ROOT / "realtime"
@@ -34,7 +34,8 @@ _SQL = re.compile(r"\s*(INSERT|UPDATE|DELETE|COPY)\b")
 
 @dataclass(frozen=True, order=True)
 class Site:
-    """A function that calls a method of an adapter (`s3.copy`), or writes to the `database`."""
+    """A function with an effect: it calls a method of an adapter (`s3.copy`), or writes to the
+    `database`."""
 
     effect: str
     caller: str
@@ -45,7 +46,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Effect:
-    """Something a run did: the `number`-th time that it did so from there in the step."""
+    """An effect in a trace: the `number`th of this effect and caller in the step."""
 
     step: int
     effect: str
@@ -55,13 +56,13 @@ class Effect:
 
     @property
     def site(self) -> Site:
-        """Where in the source that was."""
+        """The Site in the source that had this effect."""
         is_call = "." in self.effect
         return Site(self.effect if is_call else "database", self.caller)
 
     @property
     def lasts(self) -> bool:
-        """Whether it is there for others to see once it is done."""
+        """Whether others can see it at once, without a later commit."""
         return self.effect not in ("statement", "savepoint")
 
     def __str__(self) -> str:
@@ -69,7 +70,7 @@ class Effect:
 
 
 def read_trace(step: int, path: Path) -> Iterator[Effect]:
-    """What a run of `tests/crash_child.py` wrote down."""
+    """The effects in a trace that `tests/crash_child.py` wrote."""
     counts: dict[tuple[str, str], int] = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         effect, caller, number = json.loads(line)
@@ -78,12 +79,12 @@ def read_trace(step: int, path: Path) -> Iterator[Effect]:
 
 
 def modules() -> dict[str, Path]:
-    """Our modules that the commands load, by dotted name below the package."""
+    """The modules that the commands import, by dotted name below the package."""
     found: dict[str, Path] = {}
-    waiting = [f"management.commands.{name}" for name in COMMANDS]
-    while waiting:
-        name = waiting.pop()
-        if name in found or name.partition(".")[0] in SENDING:
+    to_visit = [f"management.commands.{name}" for name in COMMANDS]
+    while to_visit:
+        name = to_visit.pop()
+        if name in found or name.partition(".")[0] in PRODUCER:
             continue
         path = _PACKAGE / f"{name.replace('.', '/')}.py"
         if not path.is_file():
@@ -92,12 +93,12 @@ def modules() -> dict[str, Path]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("realtime"):
                 base = (node.module or "").removeprefix("realtime").strip(".")
-                waiting += [base, *(f"{base}.{alias.name}".strip(".") for alias in node.names)]
+                to_visit += [base, *(f"{base}.{alias.name}".strip(".") for alias in node.names)]
     return found
 
 
 def sites() -> list[Site]:
-    """Every place, in the modules of the commands, that acts on the outside."""
+    """Every Site in the modules that the commands import."""
     found: set[Site] = set()
     for name, path in modules().items():
         found.update(_Finder(name, path).sites())
@@ -105,20 +106,23 @@ def sites() -> list[Site]:
 
 
 def misnamed() -> list[str]:
-    """Parameters and variables that hold an adapter, but by their names do not say so."""
+    """Parameters and variables that hold an adapter under a name other than in NAMES."""
     problems = []
     adapters = {adapter.__name__: NAMES[name] for name, adapter in ADAPTERS.items()}
     for module, path in modules().items():
         for node in ast.walk(ast.parse(path.read_text())):
-            held: tuple[str, str] | None = None
+            name_and_type: tuple[str, str] | None = None
             if isinstance(node, ast.arg) and node.annotation is not None:
-                held = node.arg, ast.unparse(node.annotation)
+                name_and_type = node.arg, ast.unparse(node.annotation)
             elif isinstance(node, ast.AnnAssign):
-                held = ast.unparse(node.target), ast.unparse(node.annotation)
+                name_and_type = ast.unparse(node.target), ast.unparse(node.annotation)
             elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-                held = ast.unparse(node.targets[0]), ast.unparse(node.value.func)
-            if held and held[1] in adapters and _tail(held[0]) != adapters[held[1]]:
-                problems.append(f"{module}: {held[0]} holds {held[1]}")
+                name_and_type = ast.unparse(node.targets[0]), ast.unparse(node.value.func)
+            if name_and_type is None or name_and_type[1] not in adapters:
+                continue
+            name, adapter = name_and_type
+            if _tail(name) != adapters[adapter]:
+                problems.append(f"{module}: {name} holds {adapter}")
     return problems
 
 
@@ -132,7 +136,7 @@ class _Finder(ast.NodeVisitor):
         self._tree = ast.parse(path.read_text())
         self._scope: list[str] = []
         self._found: set[Site] = set()
-        # Which of the module's constants are statements that write.
+        # For each constant of the module, whether it is a statement that writes.
         self._constants = {
             target.id: _writes_sql(node.value)
             for node in self._tree.body
@@ -149,7 +153,7 @@ class _Finder(ast.NodeVisitor):
         self._within(node, node.name)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        # As Python names what is defined within a function.
+        # Matches co_qualname of a nested function.
         self._within(node, node.name, "<locals>")
 
     def _within(self, node: ast.AST, *names: str) -> None:
@@ -160,9 +164,9 @@ class _Finder(ast.NodeVisitor):
     def visit_Attribute(self, node: ast.Attribute) -> None:
         holder = _tail(ast.unparse(node.value))
         for name, methods in _METHODS.items():
-            # An adapter calls itself too.
-            held_as = "self" if self._module == f"backends.{name}" else NAMES[name]
-            if holder == held_as and node.attr in methods:
+            # An adapter also calls its own methods.
+            expected_holder = "self" if self._module == f"backends.{name}" else NAMES[name]
+            if holder == expected_holder and node.attr in methods:
                 self._add(f"{name}.{node.attr}")
         if node.attr == "atomic" and holder == "transaction":
             self._add("database")
@@ -184,7 +188,7 @@ class _Finder(ast.NodeVisitor):
 
     def _is_write(self, argument: ast.expr) -> bool:
         if isinstance(argument, ast.Name):
-            # What is handed in may be anything.
+            # An argument may be any statement.
             return self._constants.get(argument.id, True)
         return _writes_sql(argument)
 
@@ -197,6 +201,6 @@ def _writes_sql(node: ast.expr) -> bool:
     if isinstance(node, ast.JoinedStr) and node.values:
         node = node.values[0]
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        # Several in one, joined.
+        # Several statements joined by semicolons.
         return node.func.attr == "join" and ast.unparse(node.func.value).startswith("';")
     return isinstance(node, ast.Constant) and bool(_SQL.match(str(node.value)))

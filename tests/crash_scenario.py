@@ -1,4 +1,4 @@
-"""A small scrape that leads an import through every step it has, killed at one of them or not."""
+"""A small scrape that exercises every step of the commands, one of which may be killed."""
 
 import copy
 import json
@@ -30,7 +30,7 @@ from tests.support import Aws, CompletedText, wait_until
 
 JURISDICTION = scrapes.WYOMING.jurisdiction_id
 RUN = "4e4f3f0e-0000-4000-8000-000000000001"
-# What a killed process had received comes again after a second.
+# Messages of a killed process are visible again after a second.
 SETTINGS = {
     "REALTIME_VISIBILITY_TIMEOUT": "1",
     "REALTIME_MAX_RECEIVES": "5",
@@ -48,9 +48,10 @@ Data = dict[str, Any]
 
 @dataclass(frozen=True)
 class Material:
-    """The files of the scenario, by what becomes of them.
+    """The files of the scenario.
 
-    `bills` are two, `votes` theirs; the others are copies of those with another id and place.
+    There are two `bills`; `votes` are their vote events. The files in `made`, by name, are mostly
+    copies of those with another id and scrape time.
     """
 
     jurisdiction: Data
@@ -105,15 +106,15 @@ class Material:
 
     @property
     def began(self) -> int:
-        """When the scrape run began, before its files, in ticks."""
+        """The start of the scrape run in ticks: a second before its first file."""
         return min(_ticks(data) for data in (*self.bills, *self.votes)) - _SECOND
 
     def run_files(self) -> dict[str, int]:
-        """How many files the run sends, by type."""
+        """The number of files that the run sends, by type."""
         return {"jurisdiction": 1, "bill": 4, "vote_event": len(self.votes), "event": 3}
 
     def truth(self) -> None:
-        """What core's own import leaves in the default database."""
+        """Import the files into the default database with core's importers, for comparison."""
         names = ("event", "lost event", "event often received", "refused", "ahead",
                  "overwritten vote")  # fmt: skip
         in_run = [*self.bills, *self.votes[:-1], *(self.made[name] for name in names)]
@@ -138,7 +139,7 @@ class Material:
 
 
 def generated() -> Material:
-    """Made with core's scrape classes."""
+    """Material made with core's scrape classes."""
     bills = [scrapes.bill("HB 1"), scrapes.bill("HB 2", actions=2)]
     votes = [
         scrapes.vote_event(bills[0], "passage", "reading 1"),
@@ -149,7 +150,7 @@ def generated() -> Material:
 
 
 def real(data: Path) -> Material:
-    """Two bills of Wyoming's real scrape, with their votes."""
+    """Material with two bills of Wyoming's real scrape, and their vote events."""
     votes: dict[str, list[Data]] = {}
     for path in sorted(data.glob("vote_event_*.json")):
         vote = json.loads(path.read_bytes())
@@ -161,12 +162,12 @@ def real(data: Path) -> Material:
             bills.append(bill)
     bills.sort(key=_ticks)
     [jurisdiction] = data.glob("jurisdiction_*.json")
-    theirs = [vote for bill in bills for vote in votes[bill["_id"]]]
-    return Material(json.loads(jurisdiction.read_bytes()), bills, theirs)
+    votes_of_bills = [vote for bill in bills for vote in votes[bill["_id"]]]
+    return Material(json.loads(jurisdiction.read_bytes()), bills, votes_of_bills)
 
 
 def make_committee() -> None:
-    """The committee that a bill names."""
+    """Create the committee that a bill names."""
     Organization.objects.create(
         id="ocd-organization/4e4f3f0e-0000-4000-8000-000000000002",
         name=_COMMITTEE,
@@ -207,7 +208,7 @@ def _now(data: Data, **changes: Any) -> Data:
 
 
 class World:
-    """The scenario in one database, bucket and queue, whose steps are taken one by one."""
+    """The scenario in its own database, bucket and queue; its steps are taken one by one."""
 
     def __init__(self, material: Material, aws: Aws, database_url: str, folder: Path) -> None:
         self.material = material
@@ -217,7 +218,7 @@ class World:
         self._folder = folder
 
     def run(self, environ: Mapping[str, str], arguments: Sequence[str]) -> CompletedText:
-        """The command in a process of its own, which does what `tests.crash_child` says."""
+        """Run a command under `tests.crash_child`, with `environ` as instructions to it."""
         return subprocess.run(
             [sys.executable, str(ROOT / "tests" / "crash_child.py"), *arguments],
             env={**os.environ, **self._environment, **environ},
@@ -229,7 +230,7 @@ class World:
         )
 
     def publish(self, *names: str, run: bool = True, archiving: bool = True) -> list[str]:
-        """Upload files of the material and send their messages; returns their keys."""
+        """Upload files from `Material.made` and send their messages; returns their keys."""
         fields = {"run_id": RUN} if run else {}
         files = [self.material.made[name] for name in names]
         return [self._send(data, file_archiving_enabled=archiving, **fields) for data in files]
@@ -247,7 +248,7 @@ class World:
     # The steps
 
     def before_the_run(self) -> None:
-        """What was scraped before: by another run, which never ended."""
+        """Make triggers that refuse rows; import and archive the jurisdiction and older files."""
         self._refuse()
         self._send(self.material.jurisdiction, run_id=RUN, file_archiving_enabled=True)
         self.publish("older first", "older event", "stale vote", run=False)
@@ -255,7 +256,7 @@ class World:
         self.archived()
 
     def first_files(self) -> None:
-        """Votes before their bills, an event, and what can never be imported."""
+        """Publish votes before their bills, events, and files that can never be imported."""
         for vote in self.material.votes:
             self._send(vote, run_id=RUN, file_archiving_enabled=True)
         self.publish("event", "lost event", "refused", "ahead")
@@ -263,7 +264,7 @@ class World:
         self.publish("event of no run", run=False, archiving=False)
 
     def parked_files_change(self) -> None:
-        """A parked vote is overwritten, and another one's file is lost."""
+        """Overwrite one parked vote in the bucket, and delete the object of another."""
         self.mail.put(self.material.made["overwritten vote"])
         self.mail.aws.s3.delete_object(
             Bucket=self._aws.bucket, Key=self.key(self.material.made["doomed vote"])
@@ -273,7 +274,7 @@ class World:
         )
 
     def other_files(self) -> None:
-        """The bills, older versions, messages that were received too often, the end of the run."""
+        """Publish bills, older versions, messages received too often, and the end of the run."""
         self.publish("event often received")
         killer = self.mail.put(b"{", f"wy/bill_{uuid.uuid4()}.json")
         body = json.dumps(self.mail.message(killer))
@@ -299,7 +300,7 @@ class World:
         self.mail.send(self.mail.message("", run_id=RUN, run_finished={**end, "objects": objects}))
 
     def files_move(self) -> None:
-        """A file is gone before it was archived; another one is found after it was."""
+        """Delete a file before it is archived; mark another, still at its key, as archived."""
         lost = self.key(self.material.made["lost event"])
         self.mail.aws.s3.delete_object(Bucket=self._aws.bucket, Key=lost)
         found = self.key(self.material.made["event often received"])
@@ -307,20 +308,20 @@ class World:
         self.mail.send(self.mail.message(found))
 
     def mend(self) -> None:
-        """What refused one bill is gone, and what another one names is there."""
+        """Remove the trigger that refused one bill, and create the committee that another names."""
         make_committee()
         with connection.cursor() as cursor:
             cursor.execute("DROP FUNCTION IF EXISTS refuse CASCADE")
 
     def folder_appears(self) -> None:
-        """A file to import by hand."""
+        """Write a file to a folder, for `--directory`."""
         data = self.material.made["by hand"]
         (self._folder / f"bill_{data['_id']}.json").write_text(json.dumps(data))
 
-    # What normal runs come to
+    # What each command does when it is not killed
 
     def imported(self) -> None:
-        """Import runs until the queue is empty."""
+        """Run imports until the queue is empty."""
 
         def done() -> bool:
             received = self.mail.run().received
@@ -329,32 +330,37 @@ class World:
         assert wait_until(done, _PATIENCE), "the queue does not become empty"
 
     def archived(self) -> None:
-        """Archive until nothing is left to be moved."""
+        """Archive until every file with a final outcome is archived."""
 
         def done() -> bool:
             archive.archive(self.mail.store, self.mail.config)
             return not File.objects.filter(archived_at=None, imported_at__isnull=False).exists()
 
-        assert wait_until(done, _PATIENCE), "files stay in the root"
+        assert wait_until(done, _PATIENCE), "files are not archived"
 
     def retried(self) -> None:
-        """Send the refused bill again."""
-        told: list[str] = []
+        """Retry the refused bill."""
+        messages: list[str] = []
 
         def done() -> bool:
             counts = redrive.retry(
-                self.mail.store, self.mail.queue, self.mail.config, {}, self._refused, told.append
+                self.mail.store,
+                self.mail.queue,
+                self.mail.config,
+                {},
+                self._refused,
+                messages.append,
             )
             return not counts[redrive.LATER]
 
-        assert wait_until(done, _PATIENCE), told
+        assert wait_until(done, _PATIENCE), messages
 
     def finalized(self) -> None:
-        """Finalize what is complete."""
+        """Finalize the runs that are complete."""
         list(finalize_complete(self._means()))
 
     def finalized_anyway(self) -> None:
-        """Finalize the run once more."""
+        """Finalize the run again, as with --force."""
         list(finalize_anyway(ScrapeRun.objects.get(run_id=RUN), self._means()))
 
     def imported_by_hand(self) -> None:
@@ -387,7 +393,7 @@ class World:
             )
 
     def steps(self) -> "list[Step]":
-        """All that happens, in order."""
+        """All steps, in order."""
         until_empty = ("import_realtime", "--until-empty")
         retry = ("retry_realtime", "--key", *self._refused)
         finalize = ("finalize_realtime",)
@@ -414,29 +420,30 @@ class World:
         ]
 
     def problems(self) -> list[str]:
-        """What is not as it must be in the end, but for core's tables.
+        """Problems in the ledger and the bucket after the last step; core's tables are not checked.
 
-        A suspected message that is gone may still be written down; `prune_realtime` forgets it.
+        A row of a suspect message may be left over; `prune_realtime` deletes it.
         """
         reasons = {"bad-message", "kills-the-import", "gone", "rejected", "too-long"}
         rows = list(File.objects.all())
-        odd = [f"{row}: {row.reason}" for row in rows if row.outcome == "failed"
+        found = [f"{row}: {row.reason}" for row in rows if row.outcome == "failed"
                and row.reason not in reasons]  # fmt: skip
-        odd += [str(row) for row in rows if row.outcome == "deferred" or not row.archived_at]
+        found += [str(row) for row in rows if row.outcome == "deferred" or not row.archived_at]
         moved = sorted(row.archived_key for row in rows if row.archived_key)
         if self.mail.keys() != moved:
-            odd.append(f"in the bucket {self.mail.keys()}, in the ledger {moved}")
+            found.append(f"in the bucket {self.mail.keys()}, in the ledger {moved}")
         run = ScrapeRun.objects.get(run_id=RUN)
         if run.closed or not run.finalized_at:
-            odd.append(f"the run is closed: {run.closed}")
-        return odd
+            found.append(f"the run is closed: {run.closed}")
+        return found
 
 
 @dataclass(frozen=True)
 class Step:
-    """Something that happens: a command, if it has one, else what `usually` does.
+    """One step: a command, or a function of World.
 
-    `usually` is what normal runs come to, in this process, also after the command was killed.
+    Without a `command`, `usually` is the step. With one, `usually` does in this process what the
+    command does; it also completes a command that was killed.
     """
 
     usually: Callable[[], None]

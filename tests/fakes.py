@@ -1,4 +1,4 @@
-"""A store and a queue in memory that can be told to fail."""
+"""A store and a queue in memory whose calls can be made to fail."""
 
 import threading
 import time
@@ -9,7 +9,8 @@ from realtime.domain.errors import RealtimeError, RetryLater, Unavailable
 
 
 class MemoryStore:
-    """A bucket. `failing` says what a put of a key raises, if anything; `delay` is in seconds."""
+    """A bucket. `failing` returns the error that a put of a key raises, if any. `delay` is seconds;
+    while `open` is cleared, puts wait."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -40,12 +41,12 @@ class MemoryStore:
         self.failing = lambda key: error or Unavailable("the store is down")
 
     def repair(self) -> None:
-        """Fail no more."""
+        """Let every put succeed from now on."""
         self.failing = lambda key: None
 
 
 class MemoryQueue:
-    """A queue. `calls` holds the bodies of each call, `bodies` what was accepted, in order."""
+    """A queue. `calls` has the bodies of each call, `bodies` the accepted ones in order."""
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []

@@ -1,6 +1,6 @@
-"""Proxies that stand between the code under test and a service, and fail as they are told.
+"""Proxies between the code under test and a service, which inject faults.
 
-Nothing here imports the project.
+Does not import the project.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ _NOT_FORWARDED = {"connection", "transfer-encoding", "content-length", "date", "
 
 @dataclass(frozen=True)
 class Request:
-    """One request to AWS. `operation` is AWS's name for it, GetObject or DeleteMessageBatch."""
+    """One request to AWS. `operation` is its name in AWS, such as GetObject."""
 
     operation: str
     method: str
@@ -34,8 +34,8 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """What is answered. Of `body` only `cut` bytes are sent, if that is given, and the
-    connection is closed; with `silent`, nothing is sent before the client has gone."""
+    """A response. With `cut`, only that many bytes of `body` are sent before the connection is
+    closed. With `silent`, nothing is sent until the client disconnects."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,16 +45,16 @@ class Response:
 
 
 Forward = Callable[[Request], Response]
-# How a request is answered; it may forward it first, or not at all.
+# Answers a request, with or without forwarding it first.
 Fault = Callable[[Request, Forward], Response]
-# Which fault a request meets, None for none.
+# The fault for a request; None to forward it unchanged.
 Rule = Callable[[Request], Fault | None]
 
 
 class AwsProxy:
-    """An endpoint of S3 and SQS that forwards everything but for what `rule` says.
+    """An endpoint of S3 and SQS that forwards requests, except where `rule` gives a fault.
 
-    `requests` counts the operations asked for, those that met a fault included.
+    `requests` counts requests by operation, faults included.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -75,7 +75,7 @@ class AwsProxy:
 
     @property
     def endpoint(self) -> str:
-        """The address to use as `AWS_ENDPOINT_URL`."""
+        """The value for `AWS_ENDPOINT_URL`."""
         return f"http://{_HOST}:{self._server.server_port}"
 
     def __enter__(self) -> Self:
@@ -98,7 +98,7 @@ class AwsProxy:
         self.rule = lambda request: None
 
     def answer(self, request: Request) -> Response:
-        """The response to `request`, forwarded or not."""
+        """Count `request` and answer it, by its fault or by forwarding it."""
         self.requests[request.operation] += 1
         fault = self.rule(request)
         return fault(request, self._forward) if fault else self._forward(request)
@@ -116,7 +116,7 @@ class AwsProxy:
 class _Handler(BaseHTTPRequestHandler):
     owner: AwsProxy
     protocol_version = "HTTP/1.1"
-    # Headers and body go out in two writes, which Nagle's algorithm would hold back.
+    # Headers and body are two writes; Nagle's algorithm would delay the second.
     disable_nagle_algorithm = True
 
     def _handle(self) -> None:
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
             return True
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Tests say what went wrong themselves."""
+        """Print nothing."""
 
 
 def _operation(method: str, path: str, headers: Message) -> str:
@@ -167,23 +167,25 @@ def _operation(method: str, path: str, headers: Message) -> str:
 
 
 def on(*operations: str, fault: Fault, times: int | None = None, path: str = "") -> Rule:
-    """The rule that these operations, on paths containing `path`, meet `fault`, the first
-    `times` times (always, if that is None)."""
-    lock, met = threading.Lock(), 0
+    """A rule that gives `fault` for these operations on paths containing `path`.
+
+    With `times`, only for the first so many requests.
+    """
+    lock, matched = threading.Lock(), 0
 
     def rule(request: Request) -> Fault | None:
-        nonlocal met
+        nonlocal matched
         with lock:
             if request.operation not in operations or path not in request.path:
                 return None
-            met += 1
-            return fault if times is None or met <= times else None
+            matched += 1
+            return fault if times is None or matched <= times else None
 
     return rule
 
 
 def refusal(status: int, code: str) -> Fault:
-    """Not done, and said so as S3 (XML) or SQS (JSON) say it."""
+    """Answer with an error, in the format of S3 (XML) or SQS (JSON), without forwarding."""
 
     def answer(request: Request, forward: Forward) -> Response:
         if "X-Amz-Target" in request.headers:
@@ -197,30 +199,30 @@ def refusal(status: int, code: str) -> Fault:
 
 
 def silence(request: Request, forward: Forward) -> Response:
-    """Not done, and nothing said."""
+    """Neither forward nor answer."""
     return Response(0, {}, b"", silent=True)
 
 
 def lost_answer(request: Request, forward: Forward) -> Response:
-    """Done, but nothing said."""
+    """Forward, but do not answer."""
     forward(request)
     return Response(0, {}, b"", silent=True)
 
 
 def cut_short(request: Request, forward: Forward) -> Response:
-    """Done, but of the answer's body only the first half arrives."""
+    """Forward, but send only the first half of the response's body."""
     response = forward(request)
     return Response(response.status, response.headers, response.body, cut=len(response.body) // 2)
 
 
 def partly(fails: Callable[[int], bool], code: str = "InternalError") -> Fault:
-    """The entries of an SQS batch for whose position `fails` is true are refused, the others
-    done."""
+    """Refuse the entries of an SQS batch at positions for which `fails` is true; forward the
+    others."""
 
     def answer(request: Request, forward: Forward) -> Response:
-        asked = json.loads(request.body)
-        entries = asked["Entries"]
-        done = [entry for position, entry in enumerate(entries) if not fails(position)]
+        batch = json.loads(request.body)
+        entries = batch["Entries"]
+        forwarded = [entry for position, entry in enumerate(entries) if not fails(position)]
         refused = [
             {"Id": entry["Id"], "SenderFault": False, "Code": code, "Message": "refused"}
             for position, entry in enumerate(entries)
@@ -228,8 +230,8 @@ def partly(fails: Callable[[int], bool], code: str = "InternalError") -> Fault:
         ]
         headers = {"Content-Type": "application/x-amz-json-1.0"}
         content: dict[str, Any] = {"Successful": []}
-        if done:
-            body = json.dumps({**asked, "Entries": done}).encode()
+        if forwarded:
+            body = json.dumps({**batch, "Entries": forwarded}).encode()
             response = forward(
                 Request(request.operation, request.method, request.path, request.headers, body)
             )
@@ -240,11 +242,11 @@ def partly(fails: Callable[[int], bool], code: str = "InternalError") -> Fault:
 
 
 class PostgresProxy:
-    """A PostgreSQL server that forwards everything until it is told to fail.
+    """A PostgreSQL endpoint that forwards everything, and cuts connections on demand.
 
-    `cut_before` and `cut_after` name statements, or any bytes that a client sends: the connection
-    is cut when they are about to be sent on, or when they were and the answer is about to come
-    back. Each cut happens once.
+    `cut_before` and `cut_after` are bytes that a client sends, such as a statement. The connection
+    is cut before they are forwarded, or after the server has executed them and before its answer is
+    returned. Each cut happens once.
     """
 
     def __init__(self, url: str) -> None:
@@ -259,7 +261,7 @@ class PostgresProxy:
 
     @property
     def url(self) -> str:
-        """The address of the same database by way of this proxy."""
+        """The URL of the same database through this proxy."""
         port = self._listener.getsockname()[1]
         login = self._parts.netloc.rpartition("@")[0]
         return urlunsplit(self._parts._replace(netloc=f"{login}@{_HOST}:{port}"))
@@ -281,17 +283,17 @@ class PostgresProxy:
     def cut(self) -> None:
         """Cut every connection now."""
         with self._lock:
-            for one in self._open:
-                _close(one)
+            for connection in self._open:
+                _close(connection)
             self._open.clear()
 
     def refuse(self) -> None:
-        """Cut every connection and take no more."""
+        """Cut every connection and refuse new ones."""
         self._refusing = True
         self.cut()
 
     def accept(self) -> None:
-        """Take connections again."""
+        """Accept connections again."""
         self._refusing = False
 
     def _accept(self) -> None:
@@ -304,36 +306,41 @@ class PostgresProxy:
                 _close(client)
                 continue
             server = socket.create_connection((self._parts.hostname, self._parts.port))
-            for one in (client, server):
-                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for end in (client, server):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._open |= {client, server}
-            gagged = threading.Event()
-            for pump, ends in ((self._ask, (client, server)), (self._answer, (server, client))):
-                threading.Thread(target=pump, args=(*ends, gagged), daemon=True).start()
+            muted = threading.Event()
+            for pump, ends in (
+                (self._pump_requests, (client, server)),
+                (self._pump_answers, (server, client)),
+            ):
+                threading.Thread(target=pump, args=(*ends, muted), daemon=True).start()
 
-    def _ask(self, client: socket.socket, server: socket.socket, gagged: threading.Event) -> None:
+    def _pump_requests(
+        self, client: socket.socket, server: socket.socket, muted: threading.Event
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := client.recv(65536):
-                if self._meets("cut_before", data):
+                if self._take_cut("cut_before", data):
                     break
-                if self._meets("cut_after", data):
-                    gagged.set()
+                if self._take_cut("cut_after", data):
+                    muted.set()
                 server.sendall(data)
         _close(client)
         _close(server)
 
-    def _answer(
-        self, server: socket.socket, client: socket.socket, gagged: threading.Event
+    def _pump_answers(
+        self, server: socket.socket, client: socket.socket, muted: threading.Event
     ) -> None:
         with contextlib.suppress(OSError):
-            # An answer means that the server has done what it was asked to.
-            while (data := server.recv(65536)) and not gagged.is_set():
+            # An answer shows that the server has executed the request.
+            while (data := server.recv(65536)) and not muted.is_set():
                 client.sendall(data)
         _close(client)
         _close(server)
 
-    def _meets(self, which: str, data: bytes) -> bool:
+    def _take_cut(self, which: str, data: bytes) -> bool:
         with self._lock:
             wanted: bytes | None = getattr(self, which)
             if wanted is None or wanted not in data:
@@ -343,7 +350,7 @@ class PostgresProxy:
             return True
 
 
-def _close(one: socket.socket) -> None:
+def _close(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
-    one.close()
+        connection.shutdown(socket.SHUT_RDWR)
+    connection.close()

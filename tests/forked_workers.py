@@ -1,8 +1,8 @@
-"""Several `import_realtime` at once for the price of one start: forked when all is imported.
+"""Runs several `import_realtime` at once, forked from one process that has loaded its modules.
 
     python -m tests.forked_workers COUNT FOLDER [OPTION ...]
 
-Worker N writes to FOLDER/N.out and FOLDER/N.err, and its status to FOLDER/N.status.
+Worker N writes its output to FOLDER/N.out and FOLDER/N.err, its exit status to FOLDER/N.status.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Scraped objects that use every field core has, made with core's own classes."""
+"""Scraped objects in which every field of core is set, made with core's own classes."""
 
 import uuid
 from typing import Any

@@ -1,4 +1,4 @@
-"""Rows of the ledger as imports would have left them, written down directly."""
+"""Writes rows of the ledger directly, as imports would have left them."""
 
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -12,12 +12,12 @@ OHIO = "ocd-jurisdiction/country:us/state:oh/government"
 
 
 def ago(**units: float) -> datetime:
-    """That long before these tests began; with NOW, for what is told the time."""
+    """A time before NOW, for code that takes the time as an argument."""
     return NOW - timedelta(**units)
 
 
 def before_now(**units: float) -> datetime:
-    """That long ago, for what asks the database for the time."""
+    """A time before the present, for code that reads the database's clock."""
     return datetime.now(UTC).replace(microsecond=0) - timedelta(**units)
 
 
@@ -30,7 +30,7 @@ def file(
     to_commit: float = 2,
     **more: Any,
 ) -> File:
-    """A file that took so many seconds for each part of its way, if it has come all of it."""
+    """Create a file. `to_queue`, `to_receive` and `to_commit` are the seconds of each stage."""
     queued = (scraped_at or ago(minutes=5)) + timedelta(seconds=to_queue)
     received = queued + timedelta(seconds=to_receive)
     imported = received + timedelta(seconds=to_commit)
@@ -53,7 +53,7 @@ def file(
 
 
 def run(started_at: datetime, finished_at: datetime | None = None, **more: Any) -> ScrapeRun:
-    """A scrape run; one that has ended said so at once."""
+    """Create a scrape run. With `finished_at`, its end was received at that time."""
     fields: dict[str, Any] = {
         "run_id": uuid.uuid4(),
         "bucket": "bucket",

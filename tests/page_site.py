@@ -1,4 +1,4 @@
-"""The operators' page as a running site: its database, its users, and files to look at."""
+"""The operators' page as a running site, with a database, users and files."""
 
 import json
 import secrets
@@ -27,14 +27,14 @@ UNREACHABLE = "http://127.0.0.1:9"
 
 @dataclass(frozen=True)
 class Site:
-    """A served page; `environment` is that of commands which work on the same database and AWS."""
+    """A running page. Commands with `environment` use the same database, bucket and queue."""
 
     url: str
     environment: Mapping[str, str]
     aws: Aws
 
     def publish(self, file: dict[str, Any] | bytes, key: str = "", **message: Any) -> str:
-        """Upload a file and send its message, as old scrapers do; returns the key."""
+        """Upload a file and send its message, like older scrapers; returns the key."""
         if not key:
             assert isinstance(file, dict)
             key = f"wy/{scrapes.type_of(file)}_{file['_id']}.json"
@@ -55,7 +55,7 @@ class Site:
         return report
 
     def fail(self, file: dict[str, Any] | bytes, key: str = "") -> str:
-        """Publish what cannot be imported, and try to; returns the path of its page."""
+        """Publish a file that cannot be imported and import it; returns the path of its page."""
         key = self.publish(file, key)
         assert self.run()["failed"] == 1
         [(number,)] = self.rows("SELECT id FROM realtime_file WHERE key = %s", key)
@@ -70,7 +70,7 @@ class Site:
 
     @contextmanager
     def database_away(self) -> Iterator[None]:
-        """Nobody reaches the site's database until the block ends."""
+        """Make the site's database unreachable for the block."""
         server, _, name = self.environment["DATABASE_URL"].rpartition("/")
         with closing(psycopg2.connect(f"{server}/postgres")) as connection:
             connection.autocommit = True
@@ -87,13 +87,13 @@ class Site:
 
 
 def prepare(environment: Mapping[str, str]) -> dict[str, str]:
-    """Give the site its tables, an operator and a visitor; returns the site's environment."""
+    """Create the site's tables, an operator and a visitor; returns the site's environment."""
     site = {
         **environment,
         "SECRET_KEY": secrets.token_hex(32),
         "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
     }
-    # pytest-django's, where manage.py chooses for itself.
+    # Set by pytest-django; manage.py chooses the settings itself.
     site.pop("DJANGO_SETTINGS_MODULE", None)
     for app in ("auth", "admin", "sessions"):
         run_manage("migrate", app, "--settings", "site_settings", env=site)
@@ -121,24 +121,24 @@ def prepare(environment: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def serving(environment: Mapping[str, str], aws: Aws) -> Iterator[Site]:
-    """The site, served by `manage.py runserver` until the block ends."""
+    """Serve the site with `manage.py runserver` for the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"],
             cwd=ROOT,
             env=dict(environment),
-            stdout=said,
-            stderr=said,
+            stdout=output,
+            stderr=output,
         )
         try:
             up = wait_until(lambda: process.poll() is not None or _answers(url), seconds=60)
             if not up or process.poll() is not None:
-                said.seek(0)
-                raise AssertionError(f"the site does not start:\n{said.read()}")
+                output.seek(0)
+                raise AssertionError(f"the site does not start:\n{output.read()}")
             yield Site(url, environment, aws)
         finally:
             process.terminate()

@@ -1,4 +1,4 @@
-"""Every row that an import can touch, without generated ids and times, to compare databases."""
+"""Dumps every row that an import can change, without generated ids and times, for comparison."""
 
 import difflib
 import json
@@ -15,8 +15,8 @@ _PERSON: dict[str, Any] = {
     name: (None, "person_id", {})
     for name in ("other_names", "links", "sources", "offices", "identifiers", "memberships")
 }
-# Ids that are made up during an import differ from one database to the next; these do not.
-_LASTING_IDS = {data.Jurisdiction, data.Organization, data.Person}
+# Their ids are the same in every database; an import generates all others.
+_STABLE_IDS = {data.Jurisdiction, data.Organization, data.Person}
 _ROOTS: tuple[tuple[type[Model], Mapping[str, Any], tuple[str, ...]], ...] = (
     (data.Jurisdiction, core.JurisdictionImporter.related_models, ()),
     (data.Organization, {}, ()),
@@ -65,7 +65,7 @@ _ORDERED = {data.BillAction, data.EventAgendaItem}
 
 
 def dump() -> list[str]:
-    """The default database as sorted lines of JSON, one a bill, vote event, event, …."""
+    """The default database as sorted lines of JSON, one for each bill, vote event, event, …."""
     lines = []
     for model, related, prefetch in _ROOTS:
         names = [name for name in related if not any(p.split("__")[0] == name for p in prefetch)]
@@ -80,7 +80,7 @@ def _content(row: Model, related: Mapping[str, Any], parent: str | None) -> dict
     for field in row._meta.concrete_fields:
         if field.name in _LEFT_OUT or field.attname == parent:
             continue
-        if field.primary_key and type(row) not in _LASTING_IDS:
+        if field.primary_key and type(row) not in _STABLE_IDS:
             continue
         if isinstance(field, ForeignKey):
             content[field.name] = _name(row, field)
@@ -104,7 +104,7 @@ def _name(row: Model, field: Any) -> str | None:
 
 
 def differences(expected: list[str], actual: list[str]) -> Iterator[str]:
-    """A readable diff of two dumps; nothing when they are equal."""
+    """The lines that differ between two dumps, with `-` or `+`; none when they are equal."""
     for line in difflib.unified_diff(expected, actual, "core", "in pieces", lineterm="", n=0):
         if line[0] in "+-" and not line.startswith(("---", "+++")):
             yield line

@@ -1,4 +1,4 @@
-"""Scrape runs in the making, and what is done to them."""
+"""Helpers for tests of scrape runs: publish a run, import it, run commands on it."""
 
 import io
 import json
@@ -17,14 +17,14 @@ from tests.scrapes import Mail
 
 
 def import_only(mail: Mail) -> None:
-    """One import run that finalizes nothing."""
+    """One import run without finalization."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("realtime.consumer.run.finalize_complete", lambda means: [])
         mail.run()
 
 
 class Run:
-    """A scrape run that begins when it is made; `end` says on the queue that it ended."""
+    """A scrape run that starts when it is constructed; `end` sends its end message."""
 
     def __init__(self, mail: Mail) -> None:
         self.mail = mail

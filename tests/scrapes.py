@@ -1,4 +1,4 @@
-"""A small scrape made with core's own classes, and a way to put it into the queue."""
+"""Scraped objects made with core's classes, and Mail, which publishes and imports them."""
 
 import json
 import uuid
@@ -38,7 +38,7 @@ WYOMING = Wyoming()
 
 
 def content(scraped: Any) -> dict[str, Any]:
-    """The file that core would write of a scraped object."""
+    """The content of the file that core writes for a scraped object."""
     scraped.pre_save(WYOMING)
     data: dict[str, Any] = json.loads(json.dumps(scraped.as_dict(), cls=JSONEncoderPlus))
     return data
@@ -63,7 +63,7 @@ def bill(identifier: str = "HB 1", title: str = "Of bridges", actions: int = 1) 
 def vote_event(
     of: dict[str, Any] | str | None, motion: str = "passage", action: str | None = None
 ) -> dict[str, Any]:
-    """A vote event of the scraped bill, or of the one described by an identifier."""
+    """A vote event of a scraped bill, of a bill given by its identifier, or of none."""
     scraped = VoteEvent(
         motion_text=motion,
         start_date="2031-01-11",
@@ -102,7 +102,7 @@ def type_of(data: dict[str, Any]) -> str:
 
 
 class Mail:
-    """Uploads files and sends their messages, as old scrapers do, and runs imports in this
+    """Uploads files and sends their messages, like older scrapers, and imports them in this
     process."""
 
     def __init__(self, aws: Aws, database_url: str, **settings: str) -> None:
@@ -147,7 +147,7 @@ class Mail:
         return keys
 
     def run(self, max_messages: int = 300) -> Report:
-        """One import run; its report is checked to add up."""
+        """One import run. Asserts that the outcomes add up to the files received."""
         inbox = QueueInbox(self.queue, self.config.visibility_timeout)
         limits = Limits(max_messages, False, lambda: False)
         report = run(self.config, inbox, self.store, limits, self.importer)
@@ -159,12 +159,12 @@ class Mail:
         return list(self.store.list(prefix))
 
     def waiting(self) -> int:
-        """Messages in the queue, visible or not."""
+        """Number of messages in the queue, hidden ones included."""
         return messages_in(self.aws.sqs, self.aws.queue_url)
 
 
 def outcomes(keys: Iterable[str] | None = None) -> dict[str, str]:
-    """The ledger's outcome by key."""
+    """The outcomes in the ledger, by key."""
     files = File.objects.all() if keys is None else File.objects.filter(key__in=list(keys))
     return dict(files.values_list("key", "outcome"))
 

@@ -1,4 +1,4 @@
-"""What tests of every kind share; nothing here imports the project."""
+"""Helpers for all kinds of tests. Does not import the project."""
 
 import os
 import subprocess
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 CompletedText = subprocess.CompletedProcess[str]
 ROOT = Path(__file__).resolve().parent.parent
 
-# What tests tried that make up their own cases, by what they are about; printed at the end.
+# How many cases the generative tests tried, by test; printed at the end.
 TRIED: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
-# A developer's own settings and credentials, which no test may see.
+# The developer's settings and credentials, which tests must not see.
 _PRIVATE_PREFIXES = ("AWS_", "BOTO_", "DATABASE_", "REALTIME_", "SCRAPE_", "STATS_", "S3_", "SQS_")
 _PRIVATE_NAMES = ("FILE_ARCHIVING_ENABLED", "SECRET_KEY", "OPENSTATES_LOG_LEVEL")
 
@@ -37,7 +37,7 @@ _PLENTY_BYTES = 6 * 2**30
 
 @dataclass(frozen=True)
 class Aws:
-    """A fresh bucket and queue, clients of them, and the environment that names them."""
+    """A new bucket and queue, clients for them, and the environment that names them."""
 
     s3: "S3Client"
     sqs: "SQSClient"
@@ -46,21 +46,20 @@ class Aws:
     environment: Mapping[str, str]
 
 
-def told(counts: "Counter[str]") -> str:
+def as_line(counts: "Counter[str]") -> str:
     """Counts on one line, the most frequent first."""
     return ", ".join(f"{count:,} {what}" for what, count in counts.most_common())
 
 
 def use_memory_for_files() -> None:
-    """Temporary files, the stack's databases above all, go to memory where there is plenty.
+    """Put temporary files, above all the stack's databases, into memory if there is enough.
 
-    Nearly every test has a copy of a database, and the machine's disk is what that waits for.
-    A TMPDIR that somebody chose stays.
+    Nearly every test copies a database, which would wait for the disk. A TMPDIR that is set stays.
     """
     if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK):
         return
     found = os.statvfs(_MEMORY)
-    # What it may take says nothing of what there is.
+    # The size of /dev/shm is only a limit; the memory must be available too.
     room = min(found.f_bavail * found.f_frsize, _available_bytes())
     if room > _PLENTY_BYTES and not found.f_flag & os.ST_NOEXEC:
         os.environ["TMPDIR"] = _MEMORY
@@ -68,7 +67,7 @@ def use_memory_for_files() -> None:
 
 
 def _available_bytes() -> int:
-    """Memory that can be had without swapping (Linux); 0 where that is not known."""
+    """Memory available without swapping, in bytes (Linux); 0 if unknown."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:
@@ -92,7 +91,7 @@ def without_real_data(*folders: str) -> str:
 
 
 def is_private(name: str) -> bool:
-    """Whether the environment variable `name` is the developer's business alone."""
+    """Whether the environment variable `name` holds a setting or credential of the developer."""
     return name.startswith(_PRIVATE_PREFIXES) or name in _PRIVATE_NAMES
 
 
@@ -106,13 +105,13 @@ def run_manage(
 ) -> CompletedText:
     """Run `manage.py` with the interpreter of the tests.
 
-    `env` is the whole environment, by default the tests' own, which names no database and no
-    AWS. With `check`, a status other than 0 fails the test and shows what the command said.
+    `env` is the complete environment; the default is that of the tests, which names no database and
+    no AWS. With `check`, an exit status other than 0 raises AssertionError with the output.
     """
     result = subprocess.run(
         [sys.executable, str(ROOT / "manage.py"), *arguments],
         env=None if env is None else dict(env),
-        # Nothing is an empty input: a command must not wait for the developer's terminal.
+        # Never None: a command must not read from the developer's terminal.
         input=input or "",
         capture_output=True,
         check=False,
@@ -161,7 +160,7 @@ def processes_naming(text: str) -> list[int]:
 
 
 def messages_in(sqs: "SQSClient", queue_url: str) -> int:
-    """How many messages a queue holds, visible or not."""
+    """The number of messages in a queue, visible or hidden."""
     found = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])["Attributes"]
     visible = int(found["ApproximateNumberOfMessages"])
     return visible + int(found["ApproximateNumberOfMessagesNotVisible"])

@@ -1,14 +1,14 @@
-"""Core's own batch import, as the truth that imports in pieces are compared with.
+"""The oracle: core's batch import, with which imports in pieces are compared.
 
-`python -m tests.oracle FOLDER …` compares the two ways in on any scrape. Nothing that makes the
-truth uses the code under test.
+`python -m tests.oracle FOLDER …` compares the two on any scrape. The oracle does not use the code
+under test.
 """
 
 import os
 
 import django
 
-# As a program this comes before anything has set Django up, which core's models need.
+# Core's models need Django, which nothing has set up when this runs as a program.
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
 django.setup()
 

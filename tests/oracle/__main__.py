@@ -1,7 +1,7 @@
-"""`python -m tests.oracle FOLDER …`: core's import of scrapes, and ours of the same in pieces.
+"""`python -m tests.oracle FOLDER …`: compares core's import of scrapes with ours in pieces.
 
-Each folder is a scrape of one jurisdiction, in order. Prints what differs and exits 1 if anything
-does, or if a run is not final in the end.
+The folders are successive scrapes of one jurisdiction. Prints the differences. Exits with status 1
+if there are any, or if a run is not final in the end.
 """
 
 import argparse
@@ -42,6 +42,7 @@ from tests.support import messages_in
 TEMPLATE = "template"
 # One message in this many is delivered twice.
 TWICE = 10
+# Differences printed for one schedule.
 SHOWN = 40
 
 
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     print(f"seed {seed}", flush=True)
     logging.disable(logging.CRITICAL)
-    # Released messages come again at once.
+    # Released messages are visible again at once.
     sources.RELEASE_SECONDS = (0, 0)
     stack = DevStack()
     if options.endpoint:
@@ -77,9 +78,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.oracle", description=__doc__)
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     parser.add_argument("--jurisdiction", metavar="ABBR", help="default: the folder's name")
-    parser.add_argument("--people", type=Path, metavar="FOLDER", help="people to load before")
-    parser.add_argument("--schedules", type=int, default=1, metavar="N", help="how many (1)")
-    parser.add_argument("--seed", type=int, metavar="S", help="of the schedules (random)")
+    parser.add_argument("--people", type=Path, metavar="FOLDER", help="people to load first")
+    parser.add_argument(
+        "--schedules", type=int, default=1, metavar="N", help="number of schedules (1)"
+    )
+    parser.add_argument("--seed", type=int, metavar="S", help="seed of the schedules (random)")
     parser.add_argument(
         "--run-size", type=int, action="append", metavar="N", help="messages a run (300)"
     )
@@ -87,13 +90,12 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--endpoint",
         metavar="URL",
-        help="a running S3 and SQS, faster than the one we start: ministack, for one",
+        help="running S3 and SQS, such as ministack, which is faster than the default",
     )
     parser.add_argument(
         "--memory",
         action="store_true",
-        help="keep files and messages in this process instead of S3 and SQS, which take most of the"
-        " time: for many schedules of a large scrape",
+        help="keep files and messages in memory instead of S3 and SQS, which take most of the time",
     )
     options = parser.parse_args(arguments)
     options.run_size = options.run_size or [300]
@@ -102,7 +104,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 class _Elsewhere(LocalAws):
-    """S3 and SQS that somebody else has started and will stop."""
+    """S3 and SQS at a given endpoint, which is neither started nor stopped here."""
 
     def __init__(self, endpoint: str) -> None:
         super().__init__()
@@ -113,14 +115,14 @@ class _Elsewhere(LocalAws):
         return self._endpoint
 
     def start(self) -> None:
-        """It runs."""
+        """Nothing to do."""
 
     def stop(self) -> None:
-        """It is not ours to stop."""
+        """Nothing to do."""
 
 
 class _Bench:
-    """Both ways in, each into a database of its own."""
+    """Runs both imports, each into its own database."""
 
     def __init__(self, stack: DevStack, options: argparse.Namespace) -> None:
         self._stack = stack
@@ -136,7 +138,7 @@ class _Bench:
                 print(f"{load_people(options.people)} people", flush=True)
 
     def core(self) -> list[str]:
-        """What core's import leaves; the same for every schedule."""
+        """A dump of the database after core's import."""
         began = time.monotonic()
         with using_database(self._stack.postgres.create_database("core", template=TEMPLATE)):
             scrapes = [
@@ -144,14 +146,14 @@ class _Bench:
             ]
             refused = oracle.import_scrapes(scrapes, self._state.jurisdiction_id)
             expected = rows.dump()
-        for one in refused:
-            print(f"core refuses {one.id}: {one.why[:200]}")
+        for file in refused:
+            print(f"core refuses {file.id}: {file.why[:200]}")
         count = sum(len(scrape) for scrape in scrapes)
         print(f"core: {count} files, {time.monotonic() - began:.0f} s", flush=True)
         return expected
 
     def ours(self, rng: random.Random, run_size: int, name: str) -> tuple[list[str], list[str]]:
-        """What we leave, and what is wrong besides."""
+        """A dump of the database after our import, and problems other than differences."""
         aws = self._stack.aws
         place: _Place = _Memory() if self._options.memory else _Aws(aws, f"{name}-{self._token}")
         url = self._stack.postgres.create_database(name, template=TEMPLATE)
@@ -188,9 +190,9 @@ class _Bench:
         outcomes = Counter(
             File.objects.filter(run_id=delivery.run_id).values_list("outcome", flat=True)
         )
-        told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+        summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
         _progress("")
-        print(f"{folder}: {told}; {time.monotonic() - began:.0f} s", flush=True)
+        print(f"{folder}: {summary}; {time.monotonic() - began:.0f} s", flush=True)
         run = ScrapeRun.objects.get(run_id=delivery.run_id)
         problems = [] if run.finalized_at else [f"{folder}: its run is not final"]
         if run.closed_at:
@@ -210,7 +212,7 @@ class _Bench:
 
 
 class _Place(Protocol):
-    """Where the files of one schedule are, and the messages about them."""
+    """The store and queue of one schedule."""
 
     @property
     def store(self) -> S3Store | MemoryStore: ...
@@ -225,7 +227,7 @@ class _Place(Protocol):
 
 class _Aws:
     def __init__(self, aws: LocalAws, name: str) -> None:
-        # Others may be using the same endpoint.
+        # The name is unique: others may use the same endpoint.
         self._url = aws.create_queue(name)
         bucket = f"{BUCKET}-{name}".replace("_", "-")
         aws.create_bucket(bucket)
@@ -249,11 +251,11 @@ class _Memory:
         return len(self.queue.receive(1, 0))
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """Nothing to do."""
 
 
 class _Delivery:
-    """One scrape's run: its files in the bucket, and the messages that say so."""
+    """Uploads the files of one scrape as a run, and sends their messages."""
 
     def __init__(self, place: _Place, abbr: str, state: Any) -> None:
         self.place = place
@@ -263,7 +265,7 @@ class _Delivery:
         self._bodies: list[str] = []
 
     def messages(self, folder: Path) -> None:
-        """Upload the files, as core's scrapers name them, and write the messages."""
+        """Upload the files of a folder and prepare their messages and the end message."""
         paths = sorted(folder.glob("*.json"))
         ticks = [file.ticks for file in oracle.read(paths) if file.ticks]
         began, ended = time_of(min(ticks)), time_of(max(ticks) + 10)
@@ -276,8 +278,8 @@ class _Delivery:
                 SCRAPED_AT_METADATA: began.isoformat(),
             }
             self.place.store.put(key, path.read_bytes(), metadata)
-            self._tell(file_path=key, file_archiving_enabled=True)
-        self._tell(
+            self._add_message(file_path=key, file_archiving_enabled=True)
+        self._add_message(
             run_finished={
                 "started_at": began.isoformat(),
                 "finished_at": ended.isoformat(),
@@ -296,7 +298,7 @@ class _Delivery:
             refused = self.place.queue.send(bodies[at : at + BATCH])
             assert not refused
 
-    def _tell(self, **fields: Any) -> None:
+    def _add_message(self, **fields: Any) -> None:
         self._bodies.append(
             json.dumps(
                 {

@@ -1,4 +1,4 @@
-"""What the oracle is given, scraped files in scrape order, and what it has to say of some."""
+"""Input and output of the oracle: scraped files, runs, and files that core refuses."""
 
 import json
 import uuid
@@ -8,20 +8,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-# As core's batch import takes them; people are loaded before all of it.
+# In the order of core's batch import; people are loaded before it.
 TYPES = ("person", "jurisdiction", "bill", "vote_event", "event")
 
 
 @dataclass(frozen=True)
 class ScrapedFile:
-    """One file. `ticks` is its place in the scrape order, in the units of a UUIDv1."""
+    """One file. `ticks` is its place in the scrape order, in units of 100 ns as in UUIDv1."""
 
     object_type: str
     body: str
     ticks: int
 
     def content(self) -> dict[str, Any]:
-        """What it holds, for core to change."""
+        """A new copy of its content, which core may modify."""
         data: dict[str, Any] = json.loads(self.body)
         return data
 
@@ -38,7 +38,7 @@ class ScrapedFile:
 
 @dataclass(frozen=True)
 class Run:
-    """One scrape run. `deletes` is False for one that was closed before it was complete."""
+    """One scrape run, started at `started` ticks. `deletes` is False for a closed one."""
 
     started: int
     files: Sequence[ScrapedFile]
@@ -47,7 +47,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Refused:
-    """A file that core raises for; `unresolved` when it is for want of what the file names."""
+    """A file for which core raises. `unresolved`: because something it refers to is missing."""
 
     id: str
     why: str
@@ -60,7 +60,7 @@ def in_order(files: Iterable[ScrapedFile], object_type: str) -> list[ScrapedFile
 
 
 def read(paths: Iterable[Path]) -> list[ScrapedFile]:
-    """The scraped files at `paths`; what core's import never reads is left out."""
+    """The scraped files at `paths`, without those that core's import never reads."""
     files = []
     for path in paths:
         object_type = next((name for name in TYPES if path.name.startswith(f"{name}_")), None)
@@ -71,7 +71,7 @@ def read(paths: Iterable[Path]) -> list[ScrapedFile]:
 
 
 def contents(paths: Iterable[Path], object_type: str) -> list[dict[str, Any]]:
-    """What the files of one type hold, in scrape order."""
+    """The contents of the files of one type, in scrape order."""
     return [file.content() for file in in_order(read(paths), object_type)]
 
 

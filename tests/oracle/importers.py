@@ -1,4 +1,4 @@
-"""Core's importers, with repairs that each only remove a dependence on accident."""
+"""Core's importers, with repairs that only remove dependence on accident, such as file order."""
 
 import contextlib
 from collections import defaultdict
@@ -16,7 +16,7 @@ from tests.oracle.files import Refused
 
 @dataclass(frozen=True)
 class NamedAction:
-    """What a vote event's file says of the action that it belongs to."""
+    """The action that a vote event's file names; `id` is the file's `_id`."""
 
     id: str
     bill: str
@@ -26,8 +26,10 @@ class NamedAction:
 
 
 class OneCachePerChamber:
-    """Core's cache of people forgets the chamber, so that the order of the files decides on
-    namesakes."""
+    """Gives each chamber its own cache of people.
+
+    Core's cache ignores the chamber, so that the order of files decides between namesakes.
+    """
 
     def resolve_person(self, name: str, *dates: Any, **more: Any) -> Any:
         chamber = more.get("org_classification") or (dates[2] if len(dates) > 2 else None)
@@ -37,11 +39,11 @@ class OneCachePerChamber:
 
 
 class _Repaired(OneCachePerChamber):
-    """What every importer needs.
+    """Repairs for every importer.
 
-    Core drops a file that says the same as an earlier one, even when one between them
-    said something else: the later scraped one wins. Core gives the whole import up for one bad
-    file, which fails alone.
+    Core drops a file that equals an earlier one, even when a different one was scraped in between;
+    here the last one wins. In core one bad file ends the whole import; here, with `alone`, it is
+    added to `refused`.
     """
 
     alone = False
@@ -88,14 +90,14 @@ class Bills(_Repaired, core.BillImporter):  # type: ignore[misc]
 
 
 class Votes(_Repaired, core.VoteEventImporter):  # type: ignore[misc]
-    """Also notes which bill and action each file names, by its `_id`."""
+    """Also records, in `named`, the bill and action that each file names."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.named: dict[str, NamedAction] = {}
 
     def import_item(self, data: dict[str, Any], allow_duplicates: bool = False) -> Any:
-        # Core finds a vote's bill only by its `_id` in the same import.
+        # Core finds a vote's bill by `_id` only within the same import.
         named, bills = data["bill"], self.bill_importer
         if named and not named.startswith("~") and named not in bills.json_to_db_id:
             text = bills.apply_transformers({"identifier": data.get("bill_identifier") or ""})
@@ -116,10 +118,10 @@ class Votes(_Repaired, core.VoteEventImporter):  # type: ignore[misc]
         return data
 
     def get_object(self, data: dict[str, Any]) -> Any:
-        # Core looks a dedupe key up over all jurisdictions.
+        # Core looks up a dedupe key in all jurisdictions.
         if data.get("dedupe_key"):
             with contextlib.suppress(VoteEvent.DoesNotExist, VoteEvent.MultipleObjectsReturned):
-                super().get_object(data)  # notes the bill's votes, which may be stale
+                super().get_object(data)  # records the bill's votes, which may be stale
             return VoteEvent.objects.get(
                 dedupe_key=data["dedupe_key"],
                 legislative_session__jurisdiction_id=self.jurisdiction_id,
@@ -140,18 +142,18 @@ class Events(_Repaired, core.EventImporter):  # type: ignore[misc]
 
 
 def _name_all(entities: list[dict[str, Any]], *references: str) -> None:
-    # Core compares only what the first of a list names: what another refers to would stay what it
-    # was when the row was made.
+    # Core compares only the keys of a list's first item, so that a changed reference of another
+    # item would not be written.
     for entity in entities:
         for name in references:
             entity.setdefault(name, None)
 
 
 def match_actions(votes: Votes, files: Iterable[str], bills: Iterable[str]) -> None:
-    """Tie the vote events of these bills to the actions that `files`, in this order, name.
+    """Link the vote events of these bills to the actions that `files` name, in this order.
 
-    Core's rule, first come first served, on links that were cleared before: a stale vote event
-    would keep its action from the scrape's own.
+    As in core, the first file to name an action gets it. All links are cleared before, because a
+    stale vote event would keep its action.
     """
     covered = set(bills)
     VoteEvent.objects.filter(bill_id__in=covered).update(bill_action=None)

@@ -1,4 +1,4 @@
-"""What is left of scrape runs that overlap in time, whatever the order they arrived in."""
+"""The expected result of scrape runs that overlap in time, in whatever order they arrived."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -12,10 +12,9 @@ from tests.oracle.truth import Importers, import_people, import_with
 
 
 def import_runs(runs: Sequence[Run], jurisdiction_id: str) -> list[Refused]:
-    """All files of all runs as one scrape, then what each run, in the order they were started,
-    does when it is complete; returns the files that core would have raised for.
+    """Import all files of all runs as one scrape, then finalize each run in the order of starts.
 
-    A run with files that failed deletes nothing.
+    Returns the files for which core raises. A run with failed files deletes nothing.
     """
     with transaction.atomic():
         files = [file for run in runs for file in run.files]
@@ -23,7 +22,7 @@ def import_runs(runs: Sequence[Run], jurisdiction_id: str) -> list[Refused]:
         importers = Importers.of(jurisdiction_id, False, alone=True)
         import_with(importers, files)
         refused += importers.refused()
-        failed = {one.id for one in refused if not one.unresolved}
+        failed = {file.id for file in refused if not file.unresolved}
         for run in sorted(runs, key=lambda run: run.started):
             deletes = run.deletes and failed.isdisjoint(file.id for file in run.files)
             _Finalization(importers, files, run, deletes).apply()
@@ -75,7 +74,7 @@ class _Finalization:
         seen = _rows(ours, events.json_to_db_id)
         if not seen:
             return
-        # A vote that two rows answered to may have one left, now that stale ones are gone.
+        # A reference that matched two votes may match one, now that stale votes are deleted.
         self._importers.votes.pseudo_id_cache.clear()
         newest_ids = {file.id for file in newest.values()}
         again = [file for file in ours if file.id in newest_ids]
@@ -90,12 +89,12 @@ class _Finalization:
             Event.objects.filter(id__in=missing).update(deleted=True)
 
     def _is_older(self, file: ScrapedFile | None) -> bool:
-        """Than the start of the run; a row that no file has touched is."""
+        """Whether `file` was scraped before the start of the run; True for a row without a file."""
         return file is None or file.ticks < self._run.started
 
 
 def _newest(files: Iterable[ScrapedFile], rows: dict[str, str]) -> dict[str, ScrapedFile]:
-    """The last of `files`, which are in scrape order, of each row."""
+    """The newest of `files`, which are in scrape order, for each row."""
     return {rows[file.id]: file for file in files if file.id in rows}
 
 

@@ -1,4 +1,4 @@
-"""What core's batch import leaves of scrapes that follow one another."""
+"""The expected result of successive scrapes: core's batch import of each."""
 
 import logging
 from collections import defaultdict
@@ -20,21 +20,22 @@ logger = logging.getLogger(__name__)
 
 
 def import_scrape(folder: Path, jurisdiction_id: str, postimport: bool = True) -> list[Refused]:
-    """Core's batch import of one finished scrape into the default database."""
+    """Import one finished scrape into the default database, as core's batch import does."""
     return import_files(sorted(folder.glob("*.json")), jurisdiction_id, postimport)
 
 
 def import_files(
     paths: Iterable[Path], jurisdiction_id: str, postimport: bool = True
 ) -> list[Refused]:
-    """Core's batch import of these files; returns those that core would have raised for."""
+    """Import these files as core's batch import does; returns those for which core raises."""
     return import_scrapes([read(paths)], jurisdiction_id, postimport)
 
 
 def import_scrapes(
     scrapes: Sequence[Sequence[ScrapedFile]], jurisdiction_id: str, postimport: bool = True
 ) -> list[Refused]:
-    """Core's batch import of each scrape in turn; returns the files it would have raised for."""
+    """Import each scrape in turn as core's batch import does; returns the files for which core
+    raises."""
     refused: list[Refused] = []
     earlier: list[Votes] = []
     for files in scrapes:
@@ -58,12 +59,12 @@ def _import_one(
 
 
 class _Failed(Exception):
-    """Something was deleted for a scrape that turned out to have failed files."""
+    """Files of the scrape failed, so its deletions must not be kept."""
 
 
 @dataclass
 class Importers:
-    """One import's importers, which find each other's rows."""
+    """The importers of one import. Each finds the rows that the others made."""
 
     jurisdictions: Jurisdictions
     bills: Bills
@@ -72,7 +73,8 @@ class Importers:
 
     @classmethod
     def of(cls, jurisdiction_id: str, postimport: bool, alone: bool) -> "Importers":
-        """With `alone`, a file that core raises for is refused, instead of ending the import."""
+        """Make the importers. With `alone`, a file for which core raises is refused, and the import
+        goes on."""
         bills = Bills(jurisdiction_id, postimport)
         votes = Votes(jurisdiction_id, bills, postimport)
         events = Events(jurisdiction_id, votes, postimport)
@@ -89,7 +91,7 @@ class Importers:
 
 
 def import_people(files: Iterable[ScrapedFile]) -> list[Refused]:
-    """Core's own way of loading people, each alone."""
+    """Load people with core's `load_person`, each in its own transaction."""
     to_database.cached_lookup.cache_clear()
     refused = []
     for file in in_order(files, "person"):
@@ -103,7 +105,7 @@ def import_people(files: Iterable[ScrapedFile]) -> list[Refused]:
 
 
 def import_with(importers: Importers, files: Sequence[ScrapedFile]) -> None:
-    """Core's import of all types but people, as its update command does it."""
+    """Import all types but people, as core's update command does."""
     for object_type, importer in (
         ("jurisdiction", importers.jurisdictions),
         ("bill", importers.bills),
@@ -124,25 +126,28 @@ def _import(
     with transaction.atomic():
         refused = import_people(files)
         importers = Importers.of(jurisdiction_id, postimport, alone)
-        # Deleting is what a scrape with failed files must not do; resolving bills is harmless.
+        # Always: the postimport of bills only links related bills and deletes nothing.
         importers.bills.do_postimport = True
         import_with(importers, files)
         refused += importers.refused()
-        if postimport and not all(one.unresolved for one in refused):
+        if postimport and not all(file.unresolved for file in refused):
             raise _Failed
-        _tie_actions(importers, earlier)
+        _link_actions(importers, earlier)
         Jurisdiction.objects.filter(id=jurisdiction_id).update(latest_bill_update=datetime.now(UTC))
     return importers.votes, refused
 
 
-def _tie_actions(importers: Importers, earlier: Sequence[Votes]) -> None:
-    """Match this scrape's votes; and those that lost their action because a bill without votes in
-    this scrape has changed, by what the last scrape that had any said."""
-    left = set(importers.bills.json_to_db_id.values())
+def _link_actions(importers: Importers, earlier: Sequence[Votes]) -> None:
+    """Link this scrape's votes to their actions.
+
+    A changed bill without votes in this scrape loses its action links; they are made again from the
+    last scrape that had votes of it.
+    """
+    remaining = set(importers.bills.json_to_db_id.values())
     for votes in (importers.votes, *reversed(earlier)):
         named: dict[str, list[str]] = defaultdict(list)
         for name, action in votes.named.items():
-            if action.bill in left or votes is importers.votes:
+            if action.bill in remaining or votes is importers.votes:
                 named[action.bill].append(name)
         match_actions(votes, [name for names in named.values() for name in names], named)
-        left -= set(named)
+        remaining -= set(named)

@@ -1,1 +1,1 @@
-"""Random scrapes, delivered in every bad way there is, to be compared with the oracle."""
+"""Random scrapes in adverse delivery schedules, compared with the oracle."""

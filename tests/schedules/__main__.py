@@ -1,8 +1,8 @@
-"""Try schedules that have failed once more, or search for new ones that do.
+"""Replays schedules, or searches for schedules that fail.
 
-`python -m tests.schedules FILE …` tries the schedules in these files. `python -m tests.schedules
---minutes M` tries random ones until one fails, prints that as small as it could be made, and exits
-with status 1; with status 0 when the time is over.
+`python -m tests.schedules FILE …` replays the schedules in these files. `python -m tests.schedules
+--minutes M` tries random ones. At the first failure it prints the smallest schedule that still
+fails and exits with status 1. When the time is over it exits with status 0.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from realtime.devstack.database import load_jurisdiction, migrate, using_databas
 from tests.schedules.check import Checker
 from tests.schedules.plan import Schedule
 from tests.schedules.search import Found, Search
-from tests.support import Aws, told
+from tests.support import Aws, as_line
 
 TEMPLATE = "template"
 # Seconds between two lines of progress.
@@ -34,11 +34,11 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("files", type=Path, nargs="*", metavar="FILE", help="schedules as JSON")
-    parser.add_argument("--minutes", type=float, metavar="M", help="search for so long")
-    parser.add_argument("--seed", type=int, metavar="S", help="search with this seed first")
+    parser.add_argument("--minutes", type=float, metavar="M", help="minutes to search")
+    parser.add_argument("--seed", type=int, metavar="S", help="first seed of the search")
     options = parser.parse_args()
     if bool(options.files) == bool(options.minutes):
-        parser.error("name files to try, or --minutes to search")
+        parser.error("name files to replay, or --minutes to search")
     logging.disable(logging.CRITICAL)
     with checker() as checking:
         if options.minutes:
@@ -48,7 +48,7 @@ def main() -> int:
 
 @contextmanager
 def checker() -> Iterator[Checker]:
-    """A Checker on a stack of its own."""
+    """A Checker on a new embedded stack."""
     with DevStack() as stack:
         with using_database(stack.postgres.create_database(TEMPLATE)):
             migrate()
@@ -74,22 +74,22 @@ def replay(checking: Checker, paths: Sequence[Path]) -> int:
 
 
 def search(checking: Checker, seconds: float, seed: int | None) -> int:
-    began = said = time.monotonic()
+    began = last_shown = time.monotonic()
 
     def progress(tried: int) -> None:
-        nonlocal said
-        if time.monotonic() - said >= PROGRESS_SECONDS:
-            said = time.monotonic()
-            print(f"{(said - began) / 60:.0f} min: {tried:,} schedules", flush=True)
+        nonlocal last_shown
+        if time.monotonic() - last_shown >= PROGRESS_SECONDS:
+            last_shown = time.monotonic()
+            print(f"{(last_shown - began) / 60:.0f} min: {tried:,} schedules", flush=True)
 
     searching = Search(checking.check, seconds, progress)
     try:
         searching.run(seed)
     except Found as found:
         print(f"{found}\n{found.schedule.as_json()}")
-        print(f"{searching.tried:,} schedules tried, 1 failed, of seed {found.from_seed}")
+        print(f"{searching.tried:,} schedules tried, 1 failed, with seed {found.from_seed}")
         return 1
-    print(f"{searching.tried:,} schedules tried, 0 failed: {told(checking.tried)}")
+    print(f"{searching.tried:,} schedules tried, 0 failed: {as_line(checking.tried)}")
     return 0
 
 

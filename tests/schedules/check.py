@@ -1,4 +1,4 @@
-"""One schedule against the oracle."""
+"""Carries out one schedule and compares the result with the oracle."""
 
 import logging
 from collections import Counter
@@ -20,15 +20,15 @@ from tests.schedules.plan import BEFORE, Schedule
 from tests.schedules.world import World
 from tests.support import Aws
 
-_REMEMBER = "CREATE TABLE remembered AS SELECT * FROM opencivicdata_jurisdiction"
-_RECALL = (
+_SAVE = "CREATE TABLE saved AS SELECT * FROM opencivicdata_jurisdiction"
+_RESTORE = (
     "DELETE FROM opencivicdata_jurisdiction;"
-    "INSERT INTO opencivicdata_jurisdiction SELECT * FROM remembered"
+    "INSERT INTO opencivicdata_jurisdiction SELECT * FROM saved"
 )
 
 
 class Checker:
-    """Checks schedules, in two databases copied from `template`."""
+    """Checks schedules in two databases copied from `template`: ours, and the oracle's."""
 
     def __init__(self, stack: DevStack, template: str, aws: Aws) -> None:
         self._stack = stack
@@ -41,14 +41,14 @@ class Checker:
         )
         self.tried: Counter[str] = Counter()
         with using_database(self._ours), connection.cursor() as cursor:
-            cursor.execute(_REMEMBER)
+            cursor.execute(_SAVE)
 
     def close(self) -> None:
         for name in self._names:
             self._stack.postgres.drop_database(name)
 
     def _fresh_aws(self) -> Aws:
-        """A bucket and a queue for one schedule, and the clients there are."""
+        """A new bucket and queue for one schedule, with the same clients."""
         name = f"{self._aws.bucket}-{self._number}"
         self._aws.s3.create_bucket(Bucket=name)
         queue_url = self._aws.sqs.create_queue(QueueName=name)["QueueUrl"]
@@ -60,7 +60,7 @@ class Checker:
         return replace(self._aws, bucket=name, queue_url=queue_url, environment=environment)
 
     def check(self, schedule: Schedule) -> None:
-        """Raises AssertionError, with what differs, unless it ends as the oracle says."""
+        """Raises AssertionError with the differences when the schedule ends unlike the oracle."""
         self._number += 1
         aws = self._fresh_aws()
         with using_database(self._ours), _quiet():
@@ -85,17 +85,17 @@ class Checker:
 
 
 def _empty() -> None:
-    """Make the database what its template was; quicker than another copy of that."""
+    """Reset the database to its template; faster than copying that again."""
     kept = (data.Jurisdiction, data.Division, data.Organization, data.Post)
     models = [
         model for app in ("data", "realtime") for model in apps.get_app_config(app).get_models()
     ]
     tables = [model._meta.db_table for model in models if model not in kept]
     with transaction.atomic(), connection.cursor() as cursor:
-        # Without the checks of foreign keys, and so in any order.
+        # Disables foreign key checks, so that the order of tables does not matter.
         cursor.execute("SET LOCAL session_replication_role = replica")
-        cursor.execute("".join(f'DELETE FROM "{table}";' for table in tables) + _RECALL)
-    # Core's cache of organizations has rows of another database.
+        cursor.execute("".join(f'DELETE FROM "{table}";' for table in tables) + _RESTORE)
+    # Core's cache of organizations may hold rows of another database.
     to_database.cached_lookup.cache_clear()
 
 
@@ -109,7 +109,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _prepare(schedule: Schedule) -> None:
-    """The people, and what core imported before our time."""
+    """Import the people, and the files of before the first run, with core's importers."""
     before = [f for f, s in zip(schedule.scraped, schedule.files, strict=True) if s.run == BEFORE]
     people = [oracle.ScrapedFile("person", text, 0) for text in content.people(schedule.people)]
     session = oracle.ScrapedFile("jurisdiction", content.first_session(), 0)
@@ -132,14 +132,14 @@ def _truth(schedule: Schedule, deleting: set[int]) -> tuple[list[str], set[str]]
         refused = oracle.import_runs(runs, content.JURISDICTION)
         dump = rows.dump()
         transaction.set_rollback(True)
-    return dump, {one.id for one in refused if not one.unresolved}
+    return dump, {file.id for file in refused if not file.unresolved}
 
 
 def _failed(schedule: Schedule) -> set[str]:
-    """The `_id`s of the files that failed, and not for want of what they name."""
-    waiting = File.objects.filter(outcome=Outcome.DEFERRED)
-    # Only a run that says that it ended gives up.
+    """The `_id`s of the files that failed for another reason than `unresolved`."""
+    parked = File.objects.filter(outcome=Outcome.DEFERRED)
+    # Parked files of a run that has not ended may wait for a day.
     ended = [schedule.run_id(number) for number, run in enumerate(schedule.runs) if run.ends]
-    assert not waiting.filter(run_id__in=ended).exists(), "files are still parked"
+    assert not parked.filter(run_id__in=ended).exists(), "files are still parked"
     failed = File.objects.filter(outcome=Outcome.FAILED).exclude(reason="unresolved")
     return set(failed.values_list("scrape_id", flat=True))

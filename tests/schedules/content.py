@@ -1,7 +1,7 @@
-"""Scraped objects made with core's own classes, from a few words about each.
+"""Makes scraped objects with core's classes, from short descriptions.
 
-Whatever can be seen of a version in the database says its number, which grows with the scrape
-order.
+Each object carries its version, which grows with the scrape order, in a field that ends up in the
+database.
 """
 
 import json
@@ -20,7 +20,7 @@ SESSION = "2031"
 _NODE = 0x0242AC110002
 _CLOCK = 0x8001
 
-# Two of them have the same name, in the two chambers.
+# Two have the same name, one in each chamber.
 PEOPLE = (
     ("ocd-person/00000000-0000-4000-8000-000000000000", "Ada Plainsman", "lower", "3"),
     ("ocd-person/00000000-0000-4000-8000-000000000001", "Ada Plainsman", "upper", "3"),
@@ -34,19 +34,19 @@ class Wyoming(State):  # type: ignore[misc]
 
 
 def uuid1_at(ticks: int) -> str:
-    """The UUIDv1 of a time; a later one sorts later by time, whatever its text."""
+    """A UUIDv1 with this time; the rest is constant."""
     low, middle, high = ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48 & 0x0FFF
     fields = (low, middle, high | 0x1000, _CLOCK >> 8, _CLOCK & 0xFF, _NODE)
     return str(uuid.UUID(fields=fields))
 
 
 def make(what: dict[str, Any], ticks: int) -> dict[str, Any]:
-    """The file's content; `what` names the type and what is special about it."""
+    """The content of a file; `what` gives its type and properties."""
     made: dict[str, Any] = _MAKERS[what["type"]](what)
     if what["type"] in ("bill", "vote_event", "event"):
         made["_id"] = uuid1_at(ticks)
     if "scraped_at" in made:
-        # To the second, so that repeats tie.
+        # Truncated to seconds, so that repeats tie.
         made["scraped_at"] = time_of(ticks).strftime("%Y-%m-%dT%H:%M:%S")
     return made
 
@@ -56,7 +56,7 @@ def identifier(bill: int) -> str:
 
 
 def version_of(text: str) -> int:
-    """The version that a text says."""
+    """The version in a text that contains `v` and a number; 0 without one."""
     found = re.search(r"v(\d+)", text)
     return int(found[1]) if found else 0
 
@@ -100,7 +100,7 @@ def _bill(what: dict[str, Any]) -> dict[str, Any]:
     for number in range(what.get("actions", 0)):
         bill.add_action(f"reading {number + 1}", "2031-01-11", chamber="lower")
     if what.get("committee"):
-        # There is none of that name, so core passes the bill over.
+        # No committee has this name, so core skips the bill.
         bill.actions[-1]["organization_id"] = '~{"name": "Committee on Nothing"}'
     if what.get("companion"):
         bill.add_related_bill(identifier(what["companion"]), SESSION, "companion")
@@ -132,7 +132,7 @@ def _vote(what: dict[str, Any]) -> dict[str, Any]:
     if what.get("of"):
         vote.bill = what["of"]
     elif what.get("stray"):
-        # As of a scrape that nobody has seen.
+        # The `_id` of a bill that was never published.
         vote.bill = uuid1_at(what["stray"])
     if what.get("dedupe"):
         vote.dedupe_key = f"D{what['n']}"
@@ -183,10 +183,10 @@ _MAKERS = {
 
 
 def people(numbers: Iterable[int]) -> list[str]:
-    """The files of these people, in their first version."""
+    """The files of these people in version 0."""
     return [json.dumps(_person({"who": number, "version": 0})) for number in numbers]
 
 
 def first_session() -> str:
-    """The file of the jurisdiction, in its first version."""
+    """The file of the jurisdiction in version 0, with one session."""
     return json.dumps(_jurisdiction({"sessions": 1, "version": 0}))

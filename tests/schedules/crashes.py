@@ -1,4 +1,4 @@
-"""Death at any effect on the outside: a call of S3 or SQS, or a commit."""
+"""Simulates a crash at any effect outside the process: a call of S3 or SQS, or a commit."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,11 +11,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 
 class Killed(BaseException):
-    """The process is gone: what it does from now on has no effect."""
+    """The simulated process has died; nothing that it does from now on has an effect."""
 
 
 class Fuse:
-    """Blows at the effect numbered `after`, counted from 0; never when that is None."""
+    """Blows at the effect with the number `after`, counted from 0; never if that is None."""
 
     def __init__(self, after: int | None) -> None:
         self._left = after
@@ -23,7 +23,7 @@ class Fuse:
         self.blown = False
 
     def burn(self) -> None:
-        """An effect is about to take place. Raises Killed when it does not any more."""
+        """Call before each effect. Raises Killed when the fuse blows or has blown."""
         with self._lock:
             if self._left is not None and not self.blown:
                 self.blown = self._left == 0
@@ -31,13 +31,14 @@ class Fuse:
         self.check()
 
     def check(self) -> None:
-        """Raises Killed when the process is gone."""
+        """Raises Killed when the fuse has blown."""
         if self.blown:
             raise Killed
 
 
 class Fragile:
-    """A boto3 client whose calls burn the fuse; remembers what it received from a queue."""
+    """A boto3 client whose calls burn the fuse. Appends the receipt handles it receives to
+    `handles`."""
 
     def __init__(self, client: Any, fuse: Fuse, handles: list[str]) -> None:
         self._client = client
@@ -63,13 +64,16 @@ _fuses = threading.local()
 
 @contextmanager
 def burning(fuse: Fuse) -> Iterator[None]:
-    """This thread's commits burn the fuse; when it has blown, no statement is executed."""
+    """In the block, this thread's commits burn the fuse, and a blown fuse stops every statement.
+
+    Commits need `guarded_commits` around the block. The connection is closed at its end.
+    """
 
     def execute(run: Callable[..., Any], sql: str, *arguments: Any) -> Any:
         if connection.in_atomic_block:
             fuse.check()
         else:
-            # Each is its own transaction.
+            # In autocommit each statement is a commit.
             fuse.burn()
         return run(sql, *arguments)
 
@@ -79,7 +83,7 @@ def burning(fuse: Fuse) -> Iterator[None]:
             yield
     finally:
         _fuses.fuse = None
-        # Whatever state it was left in.
+        # The connection may be in any state, so drop it without Django's cleanup.
         raw = connection.connection
         del connections[DEFAULT_DB_ALIAS]
         if raw is not None:
@@ -88,7 +92,7 @@ def burning(fuse: Fuse) -> Iterator[None]:
 
 @contextmanager
 def guarded_commits() -> Iterator[None]:
-    """Within it, `burning` has its effect on commits."""
+    """Make commits in the block burn the fuse that `burning` set in their thread."""
     commit = BaseDatabaseWrapper.commit
 
     def guarded(wrapper: BaseDatabaseWrapper) -> None:

@@ -1,4 +1,4 @@
-"""A schedule: what was scraped, and how it reaches us. Small enough to be printed and replayed."""
+"""A schedule: what was scraped and how it is delivered. Small enough to print and replay."""
 
 import json
 from dataclasses import asdict, dataclass, replace
@@ -11,16 +11,17 @@ from realtime.domain.scraped_object import ticks_of
 from tests.oracle import ScrapedFile
 from tests.schedules import content
 
-# When the first run starts; a slot later is a second later.
+# The start of slot 0, in ticks.
 BEGINNING = ticks_of(datetime(2026, 3, 1, tzinfo=UTC))
+# A second in ticks.
 SLOT = 10_000_000
-# Files that were there before our time.
+# The `run` of files that core imported before the first run.
 BEFORE = -1
 
 
 @dataclass(frozen=True)
 class Scraped:
-    """One file: of which run, when it was scraped, and what it says (see `content`)."""
+    """One file: its run, the slot it was scraped in, and its description (see `content.make`)."""
 
     run: int
     slot: int
@@ -29,7 +30,7 @@ class Scraped:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A run's first and last slot; `ends` is False for one that never says that it ended."""
+    """The first and last slot of a run. With `ends` False its end message is never sent."""
 
     started: int
     finished: int
@@ -38,8 +39,8 @@ class RunPlan:
 
 @dataclass(frozen=True)
 class Step:
-    """`send` (files by their numbers), `end` (of a run), `import`, `together` (two workers at
-    once) or `archive`; `crash` counts the effects after which the process dies."""
+    """One step: `do` is `send` (the `files` with these numbers), `end` (of `run`), `import`,
+    `together` (two workers at once) or `archive`. The process dies at effect number `crash`."""
 
     do: str
     files: tuple[int, ...] = ()
@@ -50,7 +51,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Schedule:
-    """`people` are in the database before, and so is what belongs to no run."""
+    """A whole schedule. `people`, and files of the run BEFORE, are in the database at the start."""
 
     people: tuple[int, ...]
     runs: tuple[RunPlan, ...]
@@ -75,11 +76,11 @@ class Schedule:
 
     @cached_property
     def scraped(self) -> list[ScrapedFile]:
-        """The files as core would have written them, by their numbers."""
+        """The files as core writes them, by number."""
         return [self._file(number) for number in range(len(self.files))]
 
     def ticks(self, number: int) -> int:
-        # No two files were written at the same time.
+        # The number makes the time unique.
         return BEGINNING + self.files[number].slot * SLOT + number * 10
 
     def started(self, run: int) -> int:

@@ -1,4 +1,4 @@
-"""A random search for a schedule that does not end as the oracle says, bounded in time."""
+"""A random search, limited in time, for a schedule that ends unlike the oracle."""
 
 import random
 import time
@@ -9,17 +9,17 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from tests.schedules.plan import Schedule
 from tests.schedules.strategies import schedules
 
-# Schedules of one seed; the next seed explores from elsewhere.
+# Schedules tried with one seed, before the next seed.
 EXAMPLES = 50
-# What making a found schedule smaller may take of the time given, and at most (seconds).
+# Time for shrinking a failing schedule: a share of the search time, and a limit in seconds.
 SHRINKING_SHARE, SHRINKING_SECONDS = 0.5, 300.0
 
-# Raises AssertionError, with what differs.
+# Raises AssertionError with the differences.
 Check = Callable[[Schedule], None]
 
 
 class Found(Exception):
-    """The smallest schedule found that fails, and how."""
+    """The smallest failing schedule; the message is its failure."""
 
     def __init__(self, schedule: Schedule, why: str, from_seed: int) -> None:
         super().__init__(why)
@@ -28,8 +28,8 @@ class Found(Exception):
 
 
 class Search:
-    """Tries schedules until `seconds` are over; `tried` counts them, smaller versions of one that
-    fails left out."""
+    """Tries schedules until `seconds` are over. `tried` counts them, without those tried while
+    shrinking."""
 
     def __init__(
         self, check: Check, seconds: float, progress: Callable[[int], None] = lambda tried: None
@@ -38,13 +38,13 @@ class Search:
         self._deadline = time.monotonic() + seconds
         self._shrinking = min(seconds * SHRINKING_SHARE, SHRINKING_SECONDS)
         self._progress = progress
-        # What each schedule that failed said; hypothesis asks for the smallest once more.
+        # The failure of each schedule; hypothesis runs the smallest again.
         self._failures: dict[str, str] = {}
         self._smallest: Schedule | None = None
         self.tried = 0
 
     def run(self, first_seed: int | None = None) -> None:
-        """Search, with `first_seed` first. Raises Found on the first schedule that fails."""
+        """Search, beginning with `first_seed`. Raises Found when a schedule fails."""
         next_seed = first_seed
         while time.monotonic() < self._deadline:
             chosen = random.SystemRandom().randrange(2**32) if next_seed is None else next_seed
@@ -75,11 +75,11 @@ class Search:
 
     def _try(self, schedule: Schedule) -> None:
         name = schedule.as_json()
-        # Once the time is over nothing else fails, which ends the making smaller.
+        # After the deadline no new schedule is checked, so that shrinking ends.
         if name not in self._failures and time.monotonic() < self._deadline:
             self._check_new(schedule, name)
         if name in self._failures:
-            # The one place, by which hypothesis knows a failure again.
+            # The only raise: hypothesis recognizes a failure by its line.
             raise AssertionError(self._failures[name])
 
     def _check_new(self, schedule: Schedule, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What hypothesis draws schedules from."""
+"""Hypothesis strategies for schedules."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from tests.schedules.plan import BEFORE, RunPlan, Schedule, Scraped, Step
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
-# Slots of a run, and how far the second may start before the first is finished.
+# Slots of a run, and the last slot at which a second run may start.
 LENGTH, OVERLAP = 40, 60
 BILLS, VOTES, EVENTS, PEOPLE = 3, 4, 2, 4
 CRASHES = st.none() | st.integers(0, 25)
@@ -18,7 +18,7 @@ CRASHES = st.none() | st.integers(0, 25)
 
 @st.composite
 def schedules(draw: Draw, runs: int | None = None) -> Schedule:
-    """Any schedule of one or two runs."""
+    """Schedules of one or two runs, or of `runs`."""
     plans = _runs(draw, runs or draw(st.integers(1, 2)))
     people = _people_before(draw, alone=len(plans) == 1)
     files = _files(draw, plans, people)
@@ -29,19 +29,20 @@ def _runs(draw: Draw, count: int) -> tuple[RunPlan, ...]:
     if count == 1:
         return (RunPlan(0, LENGTH),)
     starts = draw(st.integers(1, OVERLAP))
-    # A run that never says that it ended: its scraper died.
+    # False: its scraper died, so its end is never sent.
     ends = draw(st.sampled_from([True, True, True, False]))
     return (RunPlan(0, LENGTH, ends), RunPlan(starts, starts + LENGTH))
 
 
 def _people_before(draw: Draw, alone: bool) -> tuple[int, ...]:
-    """When runs overlap, what a name means does not depend on which of them has brought people."""
+    """The people in the database at the start: everyone when runs overlap, so that names resolve
+    the same in whatever order files arrive."""
     everyone = tuple(range(PEOPLE))
     return tuple(sorted(draw(st.sets(st.sampled_from(everyone))))) if alone else everyone
 
 
 class _Writer:
-    """Collects files; what was scraped again says the same or is a version more."""
+    """Collects files. An object that is scraped again has the same content or the next version."""
 
     def __init__(self, draw: Draw, plans: tuple[RunPlan, ...]) -> None:
         self.draw = draw
@@ -57,7 +58,7 @@ class _Writer:
     def files(self) -> tuple[Scraped, ...]:
         versions: dict[str, dict[str, Any]] = {}
         written = []
-        # By slot only: those of one slot stay in the order they were drawn in, which is by number.
+        # A stable sort by slot keeps files of one slot in the order drawn, that of their numbers.
         for slot, run, name, changed, what in sorted(self._found, key=lambda found: found[0]):
             last = versions.get(name)
             same = last is not None and not changed and _fits(last, run, what)
@@ -69,12 +70,12 @@ class _Writer:
 
 
 def _fits(last: dict[str, Any], run: int, what: dict[str, Any]) -> bool:
-    # What an object refers to must be of the same run.
+    # An unchanged repeat must refer to the same objects.
     return all(last.get(name) == what.get(name) for name in ("bill", "vote", "by", "action"))
 
 
 def _named(written: list[tuple[int, int, str, dict[str, Any]]]) -> list[Scraped]:
-    """Votes that name their bill by the `_id` of one of its files in this run, now get it."""
+    """Number the files, and set in each vote the file of its run whose `_id` names its bill."""
     bills: dict[tuple[int, int], list[int]] = defaultdict(list)
     for number, (_, run, _, what) in enumerate(written):
         if what["type"] == "bill":
@@ -116,7 +117,7 @@ def _files(draw: Draw, plans: tuple[RunPlan, ...], people: tuple[int, ...]) -> t
 
 
 def _becomes_final(plans: tuple[RunPlan, ...], run: int) -> bool:
-    """Whether what its files refer to is sure to be settled, as it is when the run is final."""
+    """Whether the run is certain to be finalized, so that all its references are resolved."""
     return run == BEFORE or plans[run].ends
 
 
@@ -151,7 +152,7 @@ def _vote(
 ) -> None:
     draw = writer.draw
     bill = draw(st.integers(1, BILLS))
-    # Identity that changes from file to file, which only the scrape order makes one.
+    # The kind of lookup key differs between files, so the scrape order decides which are one row.
     mixed = draw(st.integers(0, 3)) == 0
     nowhere = draw(st.integers(0, 9)) == 0
     base = {
@@ -226,7 +227,7 @@ def _steps(draw: Draw, plans: tuple[RunPlan, ...], files: tuple[Scraped, ...]) -
     ends = [-1 - run for run, plan in enumerate(plans) if plan.ends]
     order = list(draw(st.permutations(numbers + ends)))
     if len(plans) == 2 and draw(st.booleans()):
-        # Whatever of the first run is not in by then comes after the second is final.
+        # Some files of the first run arrive after the second run is final.
         first = {n for n in order if (files[n].run == 0 if n >= 0 else n == -1)}
         late = {n for n in first if draw(st.booleans())}
         order = [n for n in order if n not in late] + [None] + [n for n in order if n in late]

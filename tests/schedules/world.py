@@ -1,4 +1,4 @@
-"""Carries a schedule out on the embedded stack, and watches."""
+"""Carries out a schedule on the embedded stack, and checks it after each step."""
 
 import json
 import sys
@@ -26,20 +26,21 @@ from tests.schedules.crashes import Fragile, Fuse, burning, guarded_commits
 from tests.schedules.plan import BEFORE, Schedule, Step
 from tests.support import Aws, messages_in
 
-# Passes that find nothing more to do, one after the other, before the queue counts as empty; and
-# passes after which something goes round in circles.
-QUIET, MANY = 2, 40
+# Consecutive import runs that receive and resume nothing before the queue counts as empty.
+QUIET = 2
+# Import runs after which the queue counts as never empty.
+MANY = 40
 
 
 class World:
-    """One schedule on a database and AWS of its own; `tried` counts what was done to it."""
+    """One schedule on its own database, bucket and queue. `tried` counts what was done."""
 
     def __init__(self, schedule: Schedule, aws: Aws, database_url: str) -> None:
         self._schedule = schedule
         self._aws = aws
         environment = {**aws.environment, "DATABASE_URL": database_url}
         self._config: Config = load(environment)
-        # What one has written the other must understand.
+        # Each importer must handle rows written by the other.
         self._importers = cycle((BULK, BULK, BULK, CORE))
         self._stored: set[int] = set()
         self._ended: set[int] = set()
@@ -48,7 +49,7 @@ class World:
         self.tried: Counter[str] = Counter()
 
     def carry_out(self) -> None:
-        """Every step, then whatever is left, until nothing is."""
+        """Take every step, send what the steps left out, then import until the queue is empty."""
         with guarded_commits(), mock.patch.object(sources, "RELEASE_SECONDS", (0, 0)):
             for step in self._schedule.steps:
                 self._take(step)
@@ -94,7 +95,7 @@ class World:
                 Body=file.body.encode(),
                 Metadata={SCRAPED_AT_METADATA: time_of(file.ticks).isoformat()},
             )
-        self._tell(
+        self._send_message(
             {
                 "file_path": key,
                 "bucket": self._aws.bucket,
@@ -108,7 +109,7 @@ class World:
     def _end(self, run: int) -> None:
         self._ended.add(run)
         objects = Counter(file.what["type"] for file in self._schedule.files if file.run == run)
-        self._tell(
+        self._send_message(
             {
                 "run_id": str(self._schedule.run_id(run)),
                 "bucket": self._aws.bucket,
@@ -123,7 +124,7 @@ class World:
             }
         )
 
-    def _tell(self, body: dict[str, Any]) -> None:
+    def _send_message(self, body: dict[str, Any]) -> None:
         self._aws.sqs.send_message(QueueUrl=self._aws.queue_url, MessageBody=json.dumps(body))
 
     def _until_empty(self) -> None:
@@ -183,15 +184,15 @@ class World:
         try:
             act(fuse)
         except BaseException:
-            # What is said by a process that is no more is nobody's business.
+            # After the simulated crash its errors do not matter.
             if not fuse.blown:
                 raise
         self.tried["crashes"] += fuse.blown
 
     def _make_visible(self) -> None:
-        """What a dead worker held comes again, without waiting for it."""
+        """Make the messages of crashed workers visible at once."""
         for handle in self._handles:
-            # All that was acknowledged is refused.
+            # Refused for messages that were acknowledged.
             with suppress(self._aws.sqs.exceptions.ClientError):
                 self._aws.sqs.change_message_visibility(
                     QueueUrl=self._aws.queue_url, ReceiptHandle=handle, VisibilityTimeout=0
@@ -199,7 +200,7 @@ class World:
         self._handles.clear()
 
     def _check_versions(self) -> None:
-        """No row shows an older version than it did before."""
+        """Asserts that no row shows an older version than before."""
         for name, version in _versions():
             before = self._versions.get(name, 0)
             assert version >= before, f"{name} shows version {version} after {before}"
@@ -209,8 +210,11 @@ class World:
         return messages_in(self._aws.sqs, self._aws.queue_url)
 
     def deleting(self) -> set[int]:
-        """The runs that deleted what they had not seen; that the others had to be closed is
-        checked: their end came after a newer one was final, or files of theirs failed."""
+        """The numbers of the runs that were finalized and not closed.
+
+        Asserts that each closed run had a reason: its end came after a newer run was final, or
+        files of it failed.
+        """
         plans = self._schedule.runs
         rows = ScrapeRun.objects.in_bulk([self._schedule.run_id(n) for n in range(len(plans))])
         deleting = set()
@@ -255,7 +259,7 @@ def _versions() -> Iterator[tuple[tuple[str, str], int]]:
 
 @contextmanager
 def _standard_output_kept() -> Iterator[None]:
-    # Core prints; what catches that is made for processes, not for threads.
+    # redirect_stdout around core's prints is not thread-safe: two threads may leave it replaced.
     out = sys.stdout
     try:
         yield
