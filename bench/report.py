@@ -139,11 +139,11 @@ def _growth(results: Results) -> Iterator[str]:
         return
     found = results["growth"]
     held = list(found["insert"]["seconds"])
-    titles = " | ".join(f"{int(one):,}, s" for one in held)
+    titles = " | ".join(f"{int(bills):,}, s" for bills in held)
     yield f"| bills held before | {titles} | most ÷ fewest |"
     yield "|---" * (len(held) + 2) + "|"
     for name in STEPS:
-        seconds = " | ".join(f"{found[name]['seconds'][one]:.3f}" for one in held)
+        seconds = " | ".join(f"{found[name]['seconds'][bills]:.3f}" for bills in held)
         yield f"| {name} | {seconds} | {found[name]['most ÷ fewest']:.2f} |"
 
 
@@ -209,7 +209,7 @@ def _workers(results: Results) -> Iterator[str]:
 
 def command(arguments: Sequence[str]) -> str:
     """The command line of this call, without the paths of local folders."""
-    shown = [Path(one).name if one.startswith(("/", ".", "~")) else one for one in arguments]
+    shown = [Path(arg).name if arg.startswith(("/", ".", "~")) else arg for arg in arguments]
     return " ".join(["python -m bench", *shown])
 
 
@@ -237,8 +237,8 @@ def _sooner(results: Results) -> Iterator[str]:
         yield "|---" * (len(ranks) + 4) + "|"
         for name, figures in one["types"].items():
             minutes = (*(figures["sooner"][rank] for rank in ranks), figures["ours"])
-            told = " | ".join(f"{value / 60:.1f}" for value in (*minutes, figures["batch"]))
-            yield f"| {name} | {figures['files']:,} | {told} |"
+            columns = " | ".join(f"{value / 60:.1f}" for value in (*minutes, figures["batch"]))
+            yield f"| {name} | {figures['files']:,} | {columns} |"
         yield ""
     yield (
         f"A replay against the clock ({found['emulator']}): real runs of `import_realtime"

@@ -56,13 +56,13 @@ def start_up(
     # The first run of each compiled its modules.
     ours, beside = ours[1:], beside[1:]
     return {
-        "seconds": statistics.median(one.seconds for one in ours),
-        "cpu_seconds": statistics.median(one.cpu_seconds for one in ours),
+        "seconds": statistics.median(run.seconds for run in ours),
+        "cpu_seconds": statistics.median(run.cpu_seconds for run in ours),
         "statements": ours[0].report["statements"],
-        "peak_mib": statistics.median(one.peak_mib for one in ours),
+        "peak_mib": statistics.median(run.peak_mib for run in ours),
         "beside": {
-            "seconds": statistics.median(one.seconds for one in beside),
-            "cpu_seconds": statistics.median(one.cpu_seconds for one in beside),
+            "seconds": statistics.median(run.seconds for run in beside),
+            "cpu_seconds": statistics.median(run.cpu_seconds for run in beside),
         },
         "ours ÷ beside": statistics.median(
             o.seconds / b.seconds for o, b in zip(ours, beside, strict=True)
@@ -92,12 +92,12 @@ def run(
                 files = _publish(place, scrape, whose, complete)
                 runs[name].append(_import(here, importer, files))
                 _check(runs[name][-1], files)
-    nothing = statistics.median(one.peak_mib for one in idle)
+    idle_mib = statistics.median(run.peak_mib for run in idle)
     return {
         "emulator": emulator.name,
         "files": runs[ways[0][0]][0].report["received"],
-        "idle peak_mib": nothing,
-        "runs": {name: _figures(some, nothing) for name, some in runs.items()},
+        "idle peak_mib": idle_mib,
+        "runs": {name: _figures(some, idle_mib) for name, some in runs.items()},
     }
 
 
@@ -135,15 +135,15 @@ def _check(run: Finished, files: int) -> None:
 
 
 def _figures(runs: Sequence[Finished], idle_mib: float) -> dict[str, Any]:
-    reports = [one.report for one in runs]
+    reports = [run.report for run in runs]
     return {
         "seconds": {
             stage: statistics.median(report["seconds"].get(stage, 0.0) for report in reports)
             for stage in STAGES
         },
-        "process seconds": statistics.median(one.seconds for one in runs),
+        "process seconds": statistics.median(run.seconds for run in runs),
         "process ÷ import": statistics.median(
-            one.seconds / one.report["seconds"]["import"] for one in runs
+            run.seconds / run.report["seconds"]["import"] for run in runs
         ),
         "total ÷ import": statistics.median(
             report["seconds"]["total"] / report["seconds"]["import"] for report in reports
@@ -153,5 +153,5 @@ def _figures(runs: Sequence[Finished], idle_mib: float) -> dict[str, Any]:
             for name in ("p50", "p95")
         },
         "statements": statistics.median(report["statements"] for report in reports),
-        "peak_mib": statistics.median(one.peak_mib for one in runs) - idle_mib,
+        "peak_mib": statistics.median(run.peak_mib for run in runs) - idle_mib,
     }

@@ -52,8 +52,8 @@ def compare(
         "files": sum(len(objects) for scrape in scrapes.values() for objects in scrape.values()),
         "workers": len(scrapes),
         **{
-            who: {name: statistics.median(one[name] for one in some) for name in some[0]}
-            for who, some in ways.items()
+            who: {name: statistics.median(used[name] for used in runs) for name in runs[0]}
+            for who, runs in ways.items()
         },
         "core ÷ ours": statistics.median(
             core["seconds"] / ours["seconds"]
@@ -84,7 +84,7 @@ def _by_workers(emulator: Emulator, url: str, scrapes: Whose) -> dict[str, float
         statements = 0
         while not waves or place.waiting():
             wave = [Running(command, variables) for _ in scrapes]
-            reports = [one.wait().report for one in wave]
+            reports = [worker.wait().report for worker in wave]
             statements += sum(report["statements"] for report in reports)
             if any(report["received"] for report in reports):
                 end = time.perf_counter()
