@@ -268,7 +268,7 @@ def test_runbook__each_alarm_outcome_reason_and_finding__is_in_it() -> None:
     findings = set(
         re.findall(
             r'"(realtime\.[EW]\d+)"',
-            "".join(p.read_text() for p in (ROOT / "realtime/checks").glob("*.py")),
+            "".join(p.read_text() for p in (ROOT / "realtime/monitoring/checks").glob("*.py")),
         )
     )
     names = [*alarms, *Outcome.values, *reasons, *findings]
