@@ -9,11 +9,11 @@ from typing import Protocol
 
 from django.db import DatabaseError, InterfaceError, ProgrammingError
 
+from realtime.backends.postgres.interruptions import interrupted
 from realtime.backends.postgres.locks import WorkerSlot
 from realtime.domain.config import Config
 from realtime.domain.errors import Unavailable
 from realtime.domain.interfaces import Store
-from realtime.importers.diagnosis.explain import interrupted
 from realtime.monitoring.report import Report
 from realtime.process import logs
 

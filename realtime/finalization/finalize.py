@@ -9,9 +9,9 @@ from typing import Any
 from django.db import connection
 from django.db.models import F
 
+from realtime.backends.postgres.interruptions import interrupted
 from realtime.domain.errors import RetryLater, Unavailable
 from realtime.finalization.state_machine import Finalization, Means, OutOfTime, Overtaken
-from realtime.importers.diagnosis.explain import interrupted
 from realtime.ledger import files as ledger_files
 from realtime.ledger import scrape_runs
 from realtime.models import Closed, ScrapeRun

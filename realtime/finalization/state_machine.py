@@ -10,13 +10,13 @@ from typing import Any
 
 from django.db import transaction
 
+from realtime.backends.postgres.interruptions import interrupted
 from realtime.backends.postgres.locks import lock_jurisdiction
 from realtime.domain.config import BULK
 from realtime.domain.errors import Busy, RealtimeError
 from realtime.domain.interfaces import Store
 from realtime.files.refetch import read_again
 from realtime.finalization import cleanup, plan_report, replay, row_matching
-from realtime.importers.diagnosis.explain import interrupted
 from realtime.ledger import files as ledger_files
 from realtime.models import Closed, File, ScrapeRun
 

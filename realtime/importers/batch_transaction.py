@@ -11,13 +11,14 @@ from uuid import UUID
 from django.db import transaction
 from openstates.data.models import Jurisdiction
 
+from realtime.backends.postgres.interruptions import interrupted
 from realtime.backends.postgres.locks import lock_jurisdiction
 from realtime.domain.errors import PoisonMessage, RetryLater, Superseded, Unresolved
 from realtime.domain.results import FetchedFile, FileIdentity, Result, log_result
 from realtime.domain.scraped_object import IGNORED_TYPES
 from realtime.importers.choice import applier
 from realtime.importers.core.one_by_one import Attempt
-from realtime.importers.diagnosis.explain import explain, interrupted
+from realtime.importers.diagnosis.explain import explain
 from realtime.importers.linking import bills_of_tied_votes, link_related_bills, link_votes
 from realtime.ledger import files as ledger_files
 from realtime.ledger import locations

@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 from django.db import DatabaseError, transaction
 from django.db.models.signals import post_save, pre_save
 
+from realtime.backends.postgres.interruptions import raise_if_interrupted
 from realtime.importers.bulk import writing
 from realtime.importers.bulk.batch import Batch, Record
 from realtime.importers.bulk.items import Done, Item
 from realtime.importers.bulk.lookups import Lookups
 from realtime.importers.bulk.related_rows import Branch, branches
 from realtime.importers.bulk.tables import Hidden, NeedsCore
-from realtime.importers.diagnosis.explain import raise_if_interrupted
 
 
 class _Alone(Exception):

@@ -11,11 +11,11 @@ from openstates.exceptions import UnresolvedIdError
 from openstates.utils import utcnow
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
 
+from realtime.backends.postgres.interruptions import chain, raise_if_interrupted
 from realtime.importers.bulk.compatibility import require_known_core
 from realtime.importers.bulk.fingerprints import fingerprint
 from realtime.importers.bulk.flushing import Flushing
 from realtime.importers.bulk.items import Done, Item
-from realtime.importers.diagnosis.explain import chain, raise_if_interrupted
 
 # More at once would only cost memory, and time in the garbage collector.
 BATCH_SIZE = 300

@@ -4,21 +4,21 @@ import datetime
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError
+from django.db import DataError, IntegrityError
 from openstates.exceptions import DataImportError
 
+from realtime.backends.postgres.interruptions import (
+    READ_ONLY,
+    UNDEFINED_FUNCTION,
+    chain,
+    error_code,
+    interrupted,
+)
 from realtime.domain.errors import PoisonMessage, RetryLater, Unavailable
 from realtime.domain.scraped_object import ScrapedObject
 from realtime.importers import pseudo_ids
 from realtime.importers.diagnosis import columns
 
-# PostgreSQL class 54, "program limit exceeded", which psycopg2 counts among the operational
-# errors: a value too large for an index is the file's fault and will be so tomorrow.
-_LIMIT_EXCEEDED = "54"
-# What only an operator can mend: undefined table, column or function, no privilege, read only.
-_UNDEFINED_FUNCTION = "42883"
-_READ_ONLY = "25006"
-_NOT_THE_FILE = {"42P01", "42703", _UNDEFINED_FUNCTION, "42501", _READ_ONLY}
 _DETAIL_LENGTH = 1000
 _TOO_DEEP = PoisonMessage("bad-json", "the file is nested too deeply")
 
@@ -52,7 +52,7 @@ def explain(exc: BaseException, content: ScrapedObject) -> PoisonMessage | Retry
     interruption = interrupted(exc)
     if interruption:
         # No file of any jurisdiction can be imported into a standby.
-        kind = Unavailable if _code(interruption) == _READ_ONLY else RetryLater
+        kind = Unavailable if error_code(interruption) == READ_ONLY else RetryLater
         return _own_fault(interruption, content) or kind(
             f"the import was interrupted: {_line(interruption)}"
         )
@@ -67,7 +67,11 @@ def explain(exc: BaseException, content: ScrapedObject) -> PoisonMessage | Retry
 
 def _own_fault(interruption: BaseException, content: ScrapedObject) -> PoisonMessage | None:
     # A query of the file's own may ask for a function that no database has.
-    return _odd_query(interruption, content) if _code(interruption) == _UNDEFINED_FUNCTION else None
+    return (
+        _odd_query(interruption, content)
+        if error_code(interruption) == UNDEFINED_FUNCTION
+        else None
+    )
 
 
 def _guess(links: list[BaseException], content: ScrapedObject) -> PoisonMessage:
@@ -130,40 +134,6 @@ def _texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         items = value.items() if isinstance(value, Mapping) else enumerate(value)
         for name, item in items:
             yield from _texts(item, f"{path}.{name}" if path else str(name))
-
-
-def interrupted(exc: BaseException) -> BaseException | None:
-    """The link in the chain of `exc` that speaks of the surroundings and not of the file."""
-    for link in chain(exc):
-        code = _code(link)
-        if code in _NOT_THE_FILE or isinstance(link, MemoryError):
-            return link
-        operational = isinstance(link, OperationalError | InterfaceError)
-        if operational and not code.startswith(_LIMIT_EXCEEDED):
-            return link
-    return None
-
-
-def raise_if_interrupted(exc: Exception) -> None:
-    """Raise `exc` if the surroundings are to blame for it, and not the file."""
-    if interrupted(exc):
-        raise exc
-
-
-def _code(exc: BaseException) -> str:
-    return getattr(exc.__cause__, "pgcode", None) or ""
-
-
-def chain(exc: BaseException | None) -> Iterator[BaseException]:
-    """The exception, and all that it was raised from or during."""
-    seen: set[int] = set()
-    waiting = [exc]
-    while waiting:
-        link = waiting.pop()
-        if link is not None and id(link) not in seen:
-            seen.add(id(link))
-            yield link
-            waiting += [link.__context__, link.__cause__]
 
 
 def _line(exc: BaseException) -> str:

@@ -1,0 +1,48 @@
+"""Which errors speak of the database, the network or this process, and not of the file."""
+
+from collections.abc import Iterator
+
+from django.db import InterfaceError, OperationalError
+
+# PostgreSQL class 54, "program limit exceeded", which psycopg2 counts among the operational
+# errors: a value too large for an index is the file's fault and will be so tomorrow.
+_LIMIT_EXCEEDED = "54"
+# What only an operator can mend: undefined table, column or function, no privilege, read only.
+UNDEFINED_FUNCTION = "42883"
+READ_ONLY = "25006"
+_NOT_THE_FILE = {"42P01", "42703", UNDEFINED_FUNCTION, "42501", READ_ONLY}
+
+
+def interrupted(exc: BaseException) -> BaseException | None:
+    """The link in the chain of `exc` that speaks of the surroundings and not of the file."""
+    for link in chain(exc):
+        code = error_code(link)
+        if code in _NOT_THE_FILE or isinstance(link, MemoryError):
+            return link
+        operational = isinstance(link, OperationalError | InterfaceError)
+        if operational and not code.startswith(_LIMIT_EXCEEDED):
+            return link
+    return None
+
+
+def raise_if_interrupted(exc: Exception) -> None:
+    """Raise `exc` if the surroundings are to blame for it, and not the file."""
+    if interrupted(exc):
+        raise exc
+
+
+def error_code(exc: BaseException) -> str:
+    """PostgreSQL's code (SQLSTATE) of an error of Django's; empty when it has none."""
+    return getattr(exc.__cause__, "pgcode", None) or ""
+
+
+def chain(exc: BaseException | None) -> Iterator[BaseException]:
+    """The exception, and all that it was raised from or during."""
+    seen: set[int] = set()
+    waiting = [exc]
+    while waiting:
+        link = waiting.pop()
+        if link is not None and id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            waiting += [link.__context__, link.__cause__]
