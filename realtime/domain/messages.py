@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 from realtime.domain.errors import PoisonMessage
+from realtime.domain.text import all_storable
 
 # Characters in one value.
 _LONGEST = 250
@@ -114,23 +115,15 @@ def _object(body: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise PoisonMessage("bad-message", "the message is not a JSON object")
     for name, value in data.items():
-        if not is_storable(name):
+        if not all_storable(name):
             raise PoisonMessage("bad-message", f"a name {_UNSTORABLE}: {name[:100]!a}")
-        if name != "Records" and not is_storable(value):
+        if name != "Records" and not all_storable(value):
             raise PoisonMessage("bad-message", f"{name[:100]} {_UNSTORABLE}", name[:100])
     return data
 
 
 # Neither PostgreSQL's text nor S3's keys can contain these.
 _UNSTORABLE = "holds a NUL character or half of a surrogate pair"
-
-
-def is_storable(value: Any) -> bool:
-    """Whether PostgreSQL and S3 can store every string in `value`, a result of json.loads."""
-    try:
-        return b"\\u0000" not in json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        return False
 
 
 def _file(data: dict[str, Any]) -> FileMessage:
@@ -189,7 +182,7 @@ def _record(index: int, record: Any) -> FileMessage | Ignored | PoisonMessage:
 def _notification(record: Any) -> FileMessage | Ignored:
     if not isinstance(record, dict) or record.get("eventSource") != "aws:s3":
         raise PoisonMessage("bad-message", "not an event of S3", "")
-    if not is_storable(record):
+    if not all_storable(record):
         raise PoisonMessage("bad-message", _UNSTORABLE, "")
     name = _text(record, "eventName")
     if not name.removeprefix("s3:").startswith("ObjectCreated:"):

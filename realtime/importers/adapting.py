@@ -8,7 +8,7 @@ from openstates.data.models import LegislativeSession
 
 from realtime.domain.errors import PoisonMessage
 from realtime.domain.results import About
-from realtime.importers.bulk.tables import is_storable
+from realtime.domain.text import is_storable
 
 # What an entity in a list may refer to.
 _MEMBERS = ("person_id", "organization_id")

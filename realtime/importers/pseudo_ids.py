@@ -8,7 +8,7 @@ from django.core.exceptions import FieldDoesNotExist, FieldError, ValidationErro
 from django.db.models import Model
 from openstates.data import models
 
-from realtime.domain.messages import is_storable
+from realtime.domain.text import all_storable
 
 PERSON, ORGANIZATION, VOTE_EVENT = "person", "organization", "vote event"
 # What a vote event is about, by scrape id too; and what an agenda names, by its identifier only.
@@ -68,7 +68,7 @@ def spec_of(value: Any) -> dict[str, Any] | None:
 
 
 def _query_problem(kind: str, spec: dict[str, Any]) -> str:
-    if not is_storable(spec):
+    if not all_storable(spec):
         return f"names no {kind}: it holds a NUL character or half of a surrogate pair"
     try:
         _MODELS[kind]._default_manager.filter(**spec)

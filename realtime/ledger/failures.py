@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 
 from realtime.domain.interfaces import ObjectVersion
+from realtime.domain.text import sanitized
 from realtime.ledger import files as ledger_files
 from realtime.models import File, Outcome, ScrapeRun
 
@@ -103,8 +104,8 @@ def discard(ids: Collection[int], by: str, note: str) -> int:
     """
     return File.objects.filter(id__in=ids, outcome=Outcome.FAILED, discarded_at=None).update(
         discarded_at=ledger_files.database_now(),
-        discarded_by=ledger_files.sanitized(by),
-        discard_note=ledger_files.sanitized(note),
+        discarded_by=sanitized(by),
+        discard_note=sanitized(note),
     )
 
 

@@ -12,6 +12,7 @@ from django.db.models.functions import Least
 from realtime.domain.messages import RunFinished
 from realtime.domain.results import About, FetchedFile, FileIdentity, Result
 from realtime.domain.scraped_object import time_of
+from realtime.domain.text import sanitized
 from realtime.models import File, Outcome, ScrapeRun, Suspect
 
 ATTEMPTS = 3
@@ -170,11 +171,6 @@ def identity_of(about: About) -> dict[str, Any] | None:
 
 def _text(value: Any) -> str:
     return sanitized(value) if isinstance(value, str) else ""
-
-
-def sanitized(text: str) -> str:
-    """`text` as PostgreSQL can store it: NUL and lone surrogates are escaped."""
-    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
 
 
 def acknowledged(ids: Collection[int], now: datetime) -> None:

@@ -8,7 +8,8 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from realtime.domain.errors import PoisonMessage
-from realtime.ledger.files import database_now, sanitized
+from realtime.domain.text import sanitized
+from realtime.ledger.files import database_now
 from realtime.ledger.scrape_runs import PATIENCE, arrivals
 from realtime.models import File, Outcome, ScrapeRun
 

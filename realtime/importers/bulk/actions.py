@@ -7,8 +7,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from realtime.domain.text import is_storable
 from realtime.importers.bulk.items import Item
-from realtime.importers.bulk.tables import is_storable
 
 
 class Actions:

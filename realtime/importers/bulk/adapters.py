@@ -15,6 +15,7 @@ from openstates.utils import get_pseudo_id
 from realtime.domain.errors import Superseded, Unresolved, WaitingFor
 from realtime.domain.results import About
 from realtime.domain.scraped_object import ScrapeOrder
+from realtime.domain.text import is_storable
 from realtime.importers.adapting import (
     about_event,
     about_vote,
@@ -28,7 +29,6 @@ from realtime.importers.bulk.bills import BillImporter
 from realtime.importers.bulk.events import EventImporter
 from realtime.importers.bulk.importer import BulkImporter
 from realtime.importers.bulk.items import Item
-from realtime.importers.bulk.tables import is_storable
 from realtime.importers.bulk.votes import VoteEventImporter
 from realtime.importers.history import History
 

@@ -9,11 +9,11 @@ from openstates.data.models import RelatedBill
 from openstates.importers import BillImporter as CoreBillImporter
 from openstates.importers.computed_fields import update_bill_fields
 
+from realtime.domain.text import is_storable
 from realtime.importers.bulk.batch import Batch, Record
 from realtime.importers.bulk.described import Described
 from realtime.importers.bulk.importer import BulkImporter
 from realtime.importers.bulk.items import Item
-from realtime.importers.bulk.tables import is_storable
 from realtime.importers.linking import link_all_related_bills
 
 _COMPUTED = (

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from openstates.exceptions import UnresolvedIdError
 from openstates.importers.base import BaseImporter
 
-from realtime.importers.bulk.tables import is_storable
+from realtime.domain.text import is_storable
 from realtime.importers.pseudo_ids import spec_of
 
 

@@ -11,12 +11,13 @@ from openstates.data.models import Bill, EventLocation
 from openstates.importers import EventImporter as CoreEventImporter
 
 from realtime.backends.postgres.interruptions import raise_if_interrupted
+from realtime.domain.text import is_storable
 from realtime.importers.bulk import writing
 from realtime.importers.bulk.batch import Batch, Record
 from realtime.importers.bulk.described import Described
 from realtime.importers.bulk.importer import BulkImporter
 from realtime.importers.bulk.items import Item
-from realtime.importers.bulk.tables import is_storable, table
+from realtime.importers.bulk.tables import table
 from realtime.importers.pseudo_ids import spec_of
 
 Place = tuple[str, str]

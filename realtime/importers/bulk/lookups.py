@@ -6,10 +6,10 @@ from typing import Any
 from openstates.data.models import LegislativeSession
 from openstates.importers.base import BaseImporter
 
+from realtime.domain.text import is_storable
 from realtime.importers.bulk.items import Item
 from realtime.importers.bulk.organizations import Organizations
 from realtime.importers.bulk.persons import Persons
-from realtime.importers.bulk.tables import is_storable
 
 
 class Lookups(BaseImporter):  # type: ignore[misc]

@@ -10,7 +10,7 @@ from openstates.data.models import Organization
 from openstates.importers import OrganizationImporter as CoreOrganizations
 from openstates.importers import organizations as core
 
-from realtime.importers.bulk.tables import is_storable
+from realtime.domain.text import is_storable
 
 # Core normalizes names since 6.25.6. An older core compares them in ways of the database's own,
 # which memory cannot repeat.

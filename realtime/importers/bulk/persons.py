@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
-from realtime.importers.bulk.tables import is_storable
+from realtime.domain.text import is_storable
 from realtime.importers.pseudo_ids import spec_of
 
 _CHAMBERS = ("upper", "lower", "legislature")

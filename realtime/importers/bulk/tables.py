@@ -11,6 +11,8 @@ from django.core.exceptions import ValidationError
 from django.db import connection, models
 from django.db.models.fields import NOT_PROVIDED
 
+from realtime.domain.text import is_storable
+
 Row = tuple[Any, ...]
 Values = Sequence[Any]
 
@@ -213,17 +215,6 @@ class Table:
 @cache
 def table(model: type[models.Model], parent: str | None = None) -> Table:
     return Table(model, parent)
-
-
-def is_storable(value: Any) -> bool:
-    """Whether PostgreSQL could hold this text at all, so that a query may ask for it."""
-    if not isinstance(value, str) or "\0" in value:
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _encode_texts(values: Values) -> Sequence[str]:

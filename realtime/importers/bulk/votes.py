@@ -12,13 +12,13 @@ from openstates.importers import VoteEventImporter as CoreVoteEventImporter
 from openstates.utils import _make_pseudo_id
 
 from realtime.backends.postgres.interruptions import raise_if_interrupted
+from realtime.domain.text import is_storable
 from realtime.importers.bulk import deleting, writing
 from realtime.importers.bulk.actions import Actions
 from realtime.importers.bulk.batch import Batch, Record
 from realtime.importers.bulk.described import Described
 from realtime.importers.bulk.importer import BulkImporter
 from realtime.importers.bulk.items import Item
-from realtime.importers.bulk.tables import is_storable
 from realtime.importers.pseudo_ids import spec_of
 
 _SESSIONS = LegislativeSession._meta.db_table

@@ -24,6 +24,7 @@ from openstates.importers import (
     VoteEventImporter,
 )
 
+from realtime.domain.text import is_storable
 from realtime.importers import pseudo_ids
 
 INVALID, TOO_LONG = "invalid", "too-long"
@@ -170,13 +171,6 @@ def misfits(object_type: str, data: dict[str, Any]) -> Iterator[Misfit]:
     if object_type == "person":
         yield from _accounts(transformed.get("ids"))
     yield from _row(table, transformed, "", new=object_type != "person")
-
-
-def is_storable(text: str) -> bool:
-    """Whether PostgreSQL can hold the text."""
-    return "\0" not in text and (
-        text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
-    )
 
 
 def unstorable(value: Any, path: str = "") -> Iterator[str]:
