@@ -155,7 +155,7 @@ def test_directory__unexpected_error__traceback_when_asked_for(
     ("options", "problem"),
     [
         (("--directory", "nowhere", "--jurisdiction", "wy"), "nowhere does not exist"),
-        (("--directory", "."), "--jurisdiction is missing"),
+        (("--directory", "."), "--directory needs --jurisdiction"),
         (("--directory", ".", "--jurisdiction", "zz"), "'zz' is not an abbreviation"),
         (("--directory", ".", "--jurisdiction", "wy", "--messages", "-"), "takes no messages"),
         (("--jurisdiction", "wy"), "goes with --directory"),
