@@ -18,7 +18,6 @@ from realtime.domain.results import FetchedFile, FileIdentity, Result, log_resul
 from realtime.domain.scraped_object import IGNORED_TYPES
 from realtime.importers.choice import applier
 from realtime.importers.core.one_by_one import Attempt
-from realtime.importers.diagnosis.explain import explain
 from realtime.importers.linking import bills_of_tied_votes, link_related_bills, link_votes
 from realtime.ledger import files as ledger_files
 from realtime.ledger import locations
@@ -196,6 +195,9 @@ def _result(file: FetchedFile, outcome: str, **more: Any) -> Result:
 
 
 def _failure(file: FetchedFile, exc: Exception) -> Result:
+    # A run without a bad file loads nothing of this.
+    from realtime.importers.diagnosis.explain import explain
+
     problem = explain(exc, file.content)
     if isinstance(problem, RetryLater):
         raise problem from exc
