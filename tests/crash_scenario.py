@@ -16,10 +16,10 @@ from django.db import connection
 from openstates.data.models import Organization
 
 from realtime.consumer import directory
+from realtime.domain.run_context import RunContext
 from realtime.domain.scraped_object import SCRAPED_AT_METADATA, ticks_of, time_of
 from realtime.files import archive, redrive
 from realtime.finalization.finalize import finalize_anyway, finalize_complete
-from realtime.finalization.state_machine import Means
 from realtime.models import File, ScrapeRun, Suspect
 from tests import oracle, scrapes
 from tests.crash_child import ROOT
@@ -357,11 +357,11 @@ class World:
 
     def finalized(self) -> None:
         """Finalize the runs that are complete."""
-        list(finalize_complete(self._means()))
+        list(finalize_complete(self._context()))
 
     def finalized_anyway(self) -> None:
         """Finalize the run again, as with --force."""
-        list(finalize_anyway(ScrapeRun.objects.get(run_id=RUN), self._means()))
+        list(finalize_anyway(ScrapeRun.objects.get(run_id=RUN), self._context()))
 
     def imported_by_hand(self) -> None:
         """Import the folder."""
@@ -369,8 +369,8 @@ class World:
             self.mail.config, self._folder, "wy", JURISDICTION, lambda: False, lambda failure: None
         )
 
-    def _means(self) -> Means:
-        return Means(self.mail.store, self.mail.config.max_file_bytes, lambda: None, lambda: False)
+    def _context(self) -> RunContext:
+        return RunContext(self.mail.config, self.mail.store, lambda: False)
 
     @property
     def _refused(self) -> list[str]:

@@ -3,6 +3,7 @@
 import io
 import json
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from django.core.management import call_command
 from django.test import override_settings
 
-from realtime.finalization import state_machine
+from realtime.domain.run_context import RunContext
 from realtime.models import ScrapeRun
 from tests import scrapes
 from tests.scrapes import Mail
@@ -19,7 +20,7 @@ from tests.scrapes import Mail
 def import_only(mail: Mail) -> None:
     """One import run without finalization."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("realtime.consumer.run.finalize_complete", lambda means: [])
+        patch.setattr("realtime.consumer.run.finalize_complete", lambda context: [])
         mail.run()
 
 
@@ -72,5 +73,5 @@ def command(mail: Mail, name: str, *arguments: str) -> dict[str, Any]:
     return report
 
 
-def means_of(mail: Mail, **more: Any) -> state_machine.Means:
-    return state_machine.Means(mail.store, 10**6, lambda: None, lambda: False, **more)
+def context_of(mail: Mail, must_stop: Callable[[], bool] = lambda: False) -> RunContext:
+    return RunContext(mail.config, mail.store, must_stop)

@@ -1,90 +1,74 @@
-"""The files of a pass, imported jurisdiction by jurisdiction."""
+"""Imports files batch by batch, one jurisdiction at a time."""
 
 import logging
 import time
 from collections.abc import Iterator, Sequence
 
-from realtime.consumer.acknowledgements import Deliveries, Ticket
-from realtime.consumer.context import Importing, Work
 from realtime.domain.errors import Busy, RetryLater, Unavailable
-from realtime.domain.results import FetchedFile, by_jurisdiction
-from realtime.importers.batch_transaction import BatchResult, fail_alone, import_batch
-from realtime.models import Outcome
+from realtime.domain.in_flight import InFlightFile, by_jurisdiction
+from realtime.domain.run_context import RunContext
+from realtime.importers.batch_transaction import fail_alone, import_batch
 
 logger = logging.getLogger(__name__)
 
 # Files of one transaction; more only costs memory.
 BATCH_SIZE = 300
-# Seconds that a batch waits for its jurisdiction while others could be imported, and when not.
+# Seconds to wait for the jurisdiction lock: short while other work remains, else long.
 HASTY, PATIENT = 0.1, 20.0
+# Seconds of one attempt to get it: no signal is handled while the database keeps us waiting.
 _SLICE = 1.0
-_VISIBLE = (Outcome.INSERTED, Outcome.UPDATED)
 
 
-def import_all(
-    work: Work, deliveries: Deliveries, files: Sequence[tuple[Ticket, FetchedFile]]
-) -> None:
-    """Import `files` in batches, acknowledging after each commit.
+def import_files(
+    context: RunContext, files: Sequence[InFlightFile]
+) -> Iterator[list[InFlightFile]]:
+    """Import `files`, all of which were read, in batches; yields the finished ones after each
+    commit.
 
-    A jurisdiction that another worker holds is put off until the others are done, then waited
-    for, then left to be released.
+    A jurisdiction that another worker has locked is tried again after the others, then waited
+    for; its files stay without an outcome if it is still locked then.
     """
-    tickets = {id(file): ticket for ticket, file in files}
     waiting = [
         (jurisdiction_id, group[at : at + BATCH_SIZE])
-        for jurisdiction_id, group in by_jurisdiction(file for _, file in files)
+        for jurisdiction_id, group in by_jurisdiction(files)
         for at in range(0, len(group), BATCH_SIZE)
     ]
-    rounds = (HASTY, PATIENT) if len(waiting) > 1 else (PATIENT,)
-    for patience in rounds:
+    for patience in (HASTY, PATIENT) if len(waiting) > 1 else (PATIENT,):
         busy = []
         for jurisdiction_id, group in waiting:
-            if work.must_stop():
+            if context.must_stop():
                 return
             try:
-                for batch in import_group(work, jurisdiction_id, group, patience):
-                    for result in batch.results:
-                        ticket = tickets[id(result.file)]
-                        deliveries.finish(ticket, result.outcome, batch.ledger_ids[result.identity])
-                    deliveries.acknowledge()
+                yield from import_group(context, jurisdiction_id, group, patience)
             except Unavailable:
                 raise
             except Busy:
-                logger.info(
-                    "jurisdiction busy",
-                    extra={"action": "busy", "jurisdiction_id": jurisdiction_id},
-                )
+                log_busy(jurisdiction_id)
                 # Of a group that had to be split, some may be in already.
-                left = [file for file in group if not tickets[id(file)].outcome]
+                left = [file for file in group if file.outcome is None]
                 busy.append((jurisdiction_id, left))
             except RetryLater as exc:
-                logger.warning(
-                    "batch released",
-                    extra={
-                        "action": "released",
-                        "jurisdiction_id": jurisdiction_id,
-                        "files": len(group),
-                        "cause": exc,
-                    },
-                )
+                log_released(jurisdiction_id, len(group), exc)
         waiting = busy
 
 
 def import_group(
-    work: Importing, jurisdiction_id: str, group: Sequence[FetchedFile], patience: float
-) -> Iterator[BatchResult]:
-    """Import the files of one jurisdiction, as one batch if that can be.
+    context: RunContext, jurisdiction_id: str, group: Sequence[InFlightFile], patience: float
+) -> Iterator[list[InFlightFile]]:
+    """Import the files of one jurisdiction, as one batch if possible; yields the finished ones
+    after each commit.
 
     A file that breaks the batch as a whole is found by halving it, and fails alone. Waits up to
-    `patience` seconds for the jurisdiction. Raises Busy after that, RetryLater when the database
-    interrupts, Unavailable when the connection is lost.
+    `patience` seconds for the jurisdiction lock. Raises Busy after that, RetryLater when the
+    database interrupts, Unavailable when the connection is lost.
     """
     broken: Exception | None = None
+    done: list[InFlightFile] = []
     try:
-        with work.report.stage("import"):
-            batch = _import_patiently(work, jurisdiction_id, group, patience)
+        with context.timed("import"):
+            done = _import_patiently(context, jurisdiction_id, group, patience)
     except RetryLater as exc:
-        if work.slot.lost():
+        if context.connection_lost():
             raise Unavailable(f"the connection to the database was lost: {exc}") from exc
         raise
     except Exception as exc:
@@ -97,35 +81,40 @@ def import_group(
     # and each file that fails be explained by it.
     if broken and len(group) > 1:
         half = len(group) // 2
-        yield from import_group(work, jurisdiction_id, group[:half], patience)
-        yield from import_group(work, jurisdiction_id, group[half:], patience)
+        yield from import_group(context, jurisdiction_id, group[:half], patience)
+        yield from import_group(context, jurisdiction_id, group[half:], patience)
         return
     if broken:
-        batch = fail_alone(group[0], broken, work.slot.verify)
-    for result in batch.results:
-        if result.outcome == Outcome.FAILED:
-            work.failed_ledger_ids.append(batch.ledger_ids[result.identity])
-        if result.outcome in _VISIBLE and result.file:
-            lag = batch.committed_at - result.file.content.scraped_at
-            work.report.add_lag(lag.total_seconds(), jurisdiction_id)
-    yield batch
+        fail_alone(context, group[0], broken)
+        done = [group[0]]
+    yield done
+
+
+def log_busy(jurisdiction_id: str) -> None:
+    """Another worker has locked the jurisdiction for as long as was waited for it."""
+    logger.info("jurisdiction busy", extra={"action": "busy", "jurisdiction_id": jurisdiction_id})
+
+
+def log_released(jurisdiction_id: str, files: int, cause: RetryLater) -> None:
+    """Nothing of a batch was committed; its files come again."""
+    logger.warning(
+        "batch released",
+        extra={
+            "action": "released",
+            "jurisdiction_id": jurisdiction_id,
+            "files": files,
+            "cause": cause,
+        },
+    )
 
 
 def _import_patiently(
-    work: Importing, jurisdiction_id: str, group: Sequence[FetchedFile], patience: float
-) -> BatchResult:
+    context: RunContext, jurisdiction_id: str, group: Sequence[InFlightFile], patience: float
+) -> list[InFlightFile]:
     until = time.monotonic() + patience
     while True:
         try:
-            return import_batch(
-                jurisdiction_id,
-                group,
-                # In slices, since no signal is handled while the database keeps us waiting.
-                lock_wait=min(patience, _SLICE),
-                before_commit=work.slot.verify,
-                importer=work.importer,
-                must_stop=work.must_stop,
-            )
+            return import_batch(context, jurisdiction_id, group, min(patience, _SLICE))
         except Busy:
-            if work.must_stop() or time.monotonic() > until:
+            if context.must_stop() or time.monotonic() > until:
                 raise

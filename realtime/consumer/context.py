@@ -1,66 +1,30 @@
-"""What the steps of one import run share."""
+"""What surrounds every import run: how it logs, and what it raises without a database."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from secrets import token_hex
-from typing import Protocol
 
 from django.db import DatabaseError, InterfaceError, ProgrammingError
 
 from realtime.backends.postgres.interruptions import interrupted
-from realtime.backends.postgres.locks import WorkerSlot
-from realtime.domain.config import Config
 from realtime.domain.errors import Unavailable
-from realtime.domain.interfaces import Store
 from realtime.monitoring.report import Report
 from realtime.process import logs
 
 logger = logging.getLogger(__name__)
 
 
-class Importing(Protocol):
-    """What importing a batch takes, wherever its files come from."""
-
-    slot: WorkerSlot
-    report: Report
-    importer: str
-    failed_ledger_ids: list[int]
-
-    @property
-    def must_stop(self) -> Callable[[], bool]: ...
-
-
-@dataclass
-class Work:
-    """One run's means and its findings.
-
-    `importer` names the importers that write the rows. `must_stop` is asked between files.
-    `failed_ledger_ids` are the ledger's rows of files that failed; `unavailable` is what ends the
-    run with an error once what can be done is done.
-    """
-
-    config: Config
-    store: Store
-    slot: WorkerSlot
-    report: Report
-    must_stop: Callable[[], bool]
-    importer: str
-    failed_ledger_ids: list[int] = field(default_factory=list)
-    unavailable: Unavailable | None = None
-
-
 @contextmanager
-def said_of_run() -> Iterator[None]:
-    """Every line that is logged in the block names this import run, by an `import_run_id` of its
-    own: the `run_id` of a line is that of a scrape run."""
+def logged_as_run() -> Iterator[None]:
+    """Every line logged in the block has this import run's `import_run_id`. (The `run_id` of a
+    line is that of a scrape run.)"""
     with logs.log_context(import_run_id=token_hex(6)):
         yield
 
 
 def log_summary(report: Report) -> None:
-    """One line about a run that has ended in good order; an error says itself what it is."""
+    """One line about a run that ended well; any other logs its error."""
     logger.info("import run ended", extra={"action": "ended", **report.as_fields()})
 
 

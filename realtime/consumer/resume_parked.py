@@ -1,11 +1,11 @@
-"""Parked files: imported once what they wait for is there, given up when it never came."""
+"""Parked files: imported once what they wait for has arrived, failed when it never came."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from realtime.backends.postgres import locks
-from realtime.consumer.batches import BATCH_SIZE, PATIENT, import_group
-from realtime.consumer.context import Work
+from realtime.consumer.batches import BATCH_SIZE, PATIENT, import_group, log_busy
+from realtime.consumer.fetching import unavailable
 from realtime.domain.errors import (
     Busy,
     ConfigurationError,
@@ -13,139 +13,142 @@ from realtime.domain.errors import (
     RetryLater,
     Unavailable,
 )
+from realtime.domain.in_flight import InFlightFile, ParkedRow, by_jurisdiction
 from realtime.domain.interfaces import Gone
 from realtime.domain.messages import FileMessage
-from realtime.domain.results import FetchedFile, FileIdentity, by_jurisdiction, describe
-from realtime.domain.scraped_object import Key
-from realtime.files.fetch import BadFile, Wanted, fetch, locate
+from realtime.domain.results import Delivery, Failed, FileIdentity, Waiting
+from realtime.domain.run_context import RunContext
+from realtime.files.fetch import fetch, locate
 from realtime.ledger import files as ledger_files
 from realtime.ledger import parked
-from realtime.models import File, Outcome
+from realtime.models import File
 
 logger = logging.getLogger(__name__)
 
 
-def resume(work: Work) -> None:
-    """Import what need not wait any longer, then what may not: the latter fails if it still must.
+def resume(context: RunContext) -> Iterator[list[InFlightFile]]:
+    """Import parked files whose dependency has arrived, then give expired ones a last try; those
+    fail if still unresolved. Yields the files of each batch; the finished ones are committed.
 
-    A jurisdiction's parked files are seen to by one worker at a time: who finds another at it
-    leaves them to that one, which looks once more after it has let go. Each is tried once in a
-    run, and again only for what has come since. What a crash or the end of the time leaves out is
-    found again by the next run, since the ledger is asked anew.
+    One worker handles a jurisdiction's parked files; the others skip it, and it looks once more
+    after it has unlocked them. Each file is tried once in a run, and again only if its dependency
+    has arrived since. What a crash or the end of the time leaves is found by the next run, since
+    the ledger is asked anew. Raises Unavailable when the store or the database is.
     """
     seen = parked.Seen()
-    while not (work.must_stop() or work.unavailable):
-        with work.report.stage("import"):
-            jurisdiction_id, last_chance = parked.next_wakeable(seen), None
+    while not context.must_stop():
+        with context.timed("import"):
+            jurisdiction_id, expired = parked.next_wakeable(seen), None
             if jurisdiction_id is None:
-                last_chance = parked.overdue(seen, ledger_files.database_now())
-                jurisdiction_id = last_chance.values_list("jurisdiction_id", flat=True).first()
+                expired = parked.overdue(seen, ledger_files.database_now())
+                jurisdiction_id = expired.values_list("jurisdiction_id", flat=True).first()
         if jurisdiction_id is None:
             return
         with locks.try_lock_parked_files(jurisdiction_id) as ours:
             if not ours:
                 seen.elsewhere.add(jurisdiction_id)
                 continue
-            with work.report.stage("import"):
-                if last_chance is None:
+            with context.timed("import"):
+                if expired is None:
                     rows = parked.wakeable(jurisdiction_id, seen, BATCH_SIZE)
                 else:
-                    rows = list(last_chance.filter(jurisdiction_id=jurisdiction_id)[:BATCH_SIZE])
+                    rows = list(expired.filter(jurisdiction_id=jurisdiction_id)[:BATCH_SIZE])
             seen.tried.update(row.id for row in rows)
-            try:
-                parked_again = _resume(work, rows, last_chance is not None)
-            except Busy:
-                # Somebody works on it for long; the others of it would only wait as long.
-                about = {"action": "busy", "jurisdiction_id": jurisdiction_id}
-                logger.info("jurisdiction busy", extra=about)
-                seen.elsewhere.add(jurisdiction_id)
-                continue
-            if last_chance is None:
-                seen.tried -= parked_again
-                seen.again |= parked_again
+            files = _resume(context, rows, expired is not None)
+        if any(isinstance(file.error, Busy) for file in files):
+            # The jurisdiction's other files would only wait as long.
+            log_busy(jurisdiction_id)
+            seen.elsewhere.add(jurisdiction_id)
+        elif expired is None:
+            parked_again = {
+                file.ledger_id
+                for file in files
+                if isinstance(file.outcome, Waiting) and file.ledger_id is not None
+            }
+            seen.tried -= parked_again
+            seen.again |= parked_again
+        yield files
+        if outage := unavailable(files):
+            raise outage
 
 
-def _resume(work: Work, rows: Sequence[File], last_chance: bool) -> set[int]:
-    """Returns the rows that are parked again. Raises Busy."""
-    wanted: list[tuple[File, Wanted, Key]] = []
-    for row in rows:
-        message = FileMessage(
-            row.bucket, row.key, row.jurisdiction_id, "", row.file_archiving, row.run_id
-        )
-        try:
-            key = locate(message, work.config.bucket)
-        except PoisonMessage as problem:
-            _give_up(work, row, problem)
-            continue
-        if key is not None:
-            want = Wanted(message, row.message, row.queued_at, row.version_id, last_chance)
-            wanted.append((row, want, key))
-    with work.report.stage("fetch"):
-        fetched = fetch(
-            [(want, key) for _, want, key in wanted],
-            work.store,
-            work.config.max_file_bytes,
-            work.must_stop,
-        )
-    files: dict[FileIdentity, FetchedFile] = {}
-    overwritten: dict[FileIdentity, File] = {}
-    for (row, _, _), file in zip(wanted, fetched, strict=True):
-        if isinstance(file, FetchedFile):
-            files[file.identity] = file
-            if file.identity.version != row.version:
-                overwritten[file.identity] = row
-        elif isinstance(file, BadFile) and file.identity.version == row.version:
-            _give_up(work, row, file.problem)
-        elif isinstance(file, Gone | BadFile):
-            _give_up(work, row, PoisonMessage("gone", "it is no longer in the bucket"))
-        elif isinstance(file, Unavailable | ConfigurationError):
-            work.unavailable = work.unavailable or Unavailable(str(file))
-        elif file is not None:
-            about = {"action": "released", "key": row.key, "cause": file}
-            logger.warning("file stays parked", extra=about)
-    return set().union(
-        *(
-            _import(work, jurisdiction_id, group, overwritten)
-            for jurisdiction_id, group in by_jurisdiction(files.values())
-        )
+def _resume(context: RunContext, rows: Sequence[File], last_chance: bool) -> list[InFlightFile]:
+    """The files of these rows, imported as far as they can be now."""
+    files = [_parked_file(row, last_chance) for row in rows]
+    found = [file for file in files if _is_located(context, file)]
+    with context.timed("fetch"):
+        fetch(found, context.store, context.config.max_file_bytes, context.must_stop)
+    for file in found:
+        if file.error:
+            _not_fetched(file, file.error)
+    for jurisdiction_id, group in by_jurisdiction(file for file in found if file.fetched):
+        _import(context, jurisdiction_id, group)
+    return files
+
+
+def _parked_file(row: File, last_chance: bool) -> InFlightFile:
+    return InFlightFile(
+        FileIdentity(row.bucket, row.key, row.version, version_id=row.version_id),
+        Delivery(row.queued_at, row.message, row.jurisdiction_id, row.file_archiving, row.run_id),
+        parked=ParkedRow(row.id, row.version),
+        object_type=row.object_type,
+        jurisdiction_id=row.jurisdiction_id,
+        last_chance=last_chance,
     )
 
 
-def _import(
-    work: Work,
-    jurisdiction_id: str,
-    group: Sequence[FetchedFile],
-    overwritten: Mapping[FileIdentity, File],
-) -> set[int]:
-    again: set[int] = set()
+def _is_located(context: RunContext, file: InFlightFile) -> bool:
+    bucket, key = file.identity.bucket, file.identity.key
     try:
-        for batch in import_group(work, jurisdiction_id, group, PATIENT):
-            for result in batch.results:
-                if result.identity in overwritten:
+        location = locate(FileMessage(bucket, key, file.jurisdiction_id), context.config.bucket)
+    except PoisonMessage as problem:
+        _fail(file, problem)
+        return False
+    if location is not None:
+        file.abbr, file.object_type = location.abbr, location.object_type
+    return location is not None
+
+
+def _not_fetched(file: InFlightFile, error: Exception) -> None:
+    match error:
+        case PoisonMessage() if not _is_overwritten(file):
+            _fail(file, error)
+        case PoisonMessage() | Gone():
+            _fail(file, PoisonMessage("gone", "it is no longer in the bucket"))
+        case Unavailable() | ConfigurationError():
+            # Ends the run, once what was read is imported.
+            pass
+        case _:
+            about = {"action": "released", "key": file.identity.key, "cause": error}
+            logger.warning("file stays parked", extra=about)
+
+
+def _import(context: RunContext, jurisdiction_id: str, group: Sequence[InFlightFile]) -> None:
+    try:
+        for done in import_group(context, jurisdiction_id, group, PATIENT):
+            for file in done:
+                if file.parked and _is_overwritten(file):
                     # The upload that took its place has an outcome of its own now.
-                    parked.supersede_parked(overwritten[result.identity].id)
-                if result.outcome == Outcome.DEFERRED:
-                    again.add(batch.ledger_ids[result.identity])
-                elif result.outcome != Outcome.FAILED and not result.repeated:
-                    work.report.count_resumed(result.object_type, jurisdiction_id)
-    except (Unavailable, Busy):
+                    parked.supersede_parked(file.parked.ledger_id)
+    except Unavailable:
         raise
+    except Busy as exc:
+        for file in group:
+            if file.outcome is None:
+                file.error = exc
     except RetryLater as exc:
         logger.warning(
             "parked files left to the next run",
             extra={"action": "released", "jurisdiction_id": jurisdiction_id, "cause": exc},
         )
-    return again
 
 
-def _give_up(work: Work, row: File, problem: PoisonMessage) -> None:
-    parked.fail_parked(row.id, problem)
-    about = {
-        "outcome": Outcome.FAILED.value,
-        "key": row.key,
-        "object_type": row.object_type,
-        "jurisdiction_id": row.jurisdiction_id,
-        "run_id": row.run_id,
-    }
-    logger.warning("file failed", extra={**about, **describe(problem)})
-    work.failed_ledger_ids.append(row.id)
+def _is_overwritten(file: InFlightFile) -> bool:
+    """Whether another upload lies under the key of a parked file now."""
+    return file.parked is not None and file.parked.version != file.identity.version
+
+
+def _fail(file: InFlightFile, problem: PoisonMessage) -> None:
+    assert file.parked is not None
+    parked.fail_parked(file.parked.ledger_id, problem)
+    file.finish(Failed(problem), file.parked.ledger_id)

@@ -1,31 +1,36 @@
-"""One bounded import run: receive, fetch, import and record, acknowledge.
+"""One import run: receive, parse, fetch, import, acknowledge; then resume, finalize, archive.
 
 The order of steps is the guarantee: what a message brought is committed before the message is
 acknowledged, and what was not committed comes again. A run can be killed at any point.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.db import connection
 
 from realtime.backends.postgres.locks import WorkerSlot
-from realtime.consumer import resume_parked
-from realtime.consumer.acknowledgements import Deliveries
-from realtime.consumer.batches import import_all
-from realtime.consumer.context import Work, database_needed, log_summary, said_of_run
-from realtime.consumer.receive import fail_message, take_in
+from realtime.consumer.acknowledgements import OpenMessages
+from realtime.consumer.batches import import_files
+from realtime.consumer.context import database_needed, log_summary, logged_as_run
+from realtime.consumer.fetching import fetch_files
+from realtime.consumer.parse import parse
+from realtime.consumer.resume_parked import resume
 from realtime.consumer.sources import Inbox
+from realtime.consumer.unimportable import fail_unread, record_unimportable
 from realtime.domain.config import BULK, Config
-from realtime.domain.errors import PoisonMessage
+from realtime.domain.errors import PoisonMessage, Unavailable
+from realtime.domain.in_flight import InFlightFile
 from realtime.domain.interfaces import Store
 from realtime.domain.messages import ReceivedMessage
+from realtime.domain.results import Failed
+from realtime.domain.run_context import RunContext
 from realtime.files import archive
 from realtime.finalization.finalize import finalize_complete
-from realtime.finalization.state_machine import Means, OutOfTime
-from realtime.ledger import files as ledger_files
+from realtime.finalization.state_machine import OutOfTime
+from realtime.ledger import suspects
 from realtime.monitoring.metrics.emitting import emit
 from realtime.monitoring.report import Report
 
@@ -44,13 +49,13 @@ class Limits:
 
 
 def run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: str = BULK) -> Report:
-    """Import what the inbox holds, by the importers named, and say what became of it.
+    """Import what the inbox holds, by the importers named, and report what became of it.
 
-    Takes a worker slot for its time; when all are busy the report's note says so and nothing was
-    received. Raises Unavailable when the database or AWS cannot be reached: what was received
+    Takes a worker slot while it works; when all are busy the report's note says so and nothing
+    was received. Raises Unavailable when the database or AWS cannot be reached: what was received
     then comes again.
     """
-    with said_of_run():
+    with logged_as_run():
         report = _run(config, inbox, store, limits, importer)
         log_summary(report)
         # The worker's slot is free again, and nobody waits for this run any more.
@@ -59,74 +64,124 @@ def run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: st
 
 
 def _run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: str) -> Report:
-    report = Report()
-    slot = WorkerSlot(config.max_workers)
+    report, slot = Report(), WorkerSlot(config.max_workers)
+    context = RunContext(
+        config, store, limits.must_stop, importer, slot.verify, slot.lost, report.stage
+    )
     # Around everything: what was given and not taken up must come again.
-    with inbox, report.stage("total"):
-        work = Work(config, store, slot, report, limits.must_stop, importer)
+    with inbox, context.timed("total"):
         try:
             with database_needed():
                 if not slot.take():
                     report.note = f"all {config.max_workers} workers are busy; nothing was received"
                     return report
                 with connection.execute_wrapper(report.count_statement):
-                    _passes(work, inbox, limits)
+                    _work(context, inbox, limits, report)
         finally:
             slot.release()
     return report
 
 
-def _passes(work: Work, inbox: Inbox, limits: Limits) -> None:
-    while not work.must_stop():
-        with work.report.stage("receive"):
+def _work(context: RunContext, inbox: Inbox, limits: Limits, report: Report) -> None:
+    """Pass by pass, messages and then parked files are imported; then complete scrape runs are
+    finalized, and failed files moved away."""
+    failed: list[int] = []
+    while not context.must_stop():
+        with context.timed("receive"):
             messages = inbox.receive(limits.max_messages)
-        work.report.took(messages, datetime.now(UTC))
-        _pass(work, inbox, messages)
-        resume_parked.resume(work)
-        if work.unavailable:
-            raise work.unavailable
+        report.took(messages, datetime.now(UTC))
+        files = _import_messages(context, inbox, messages)
+        report.add_received(files)
+        failed += _failed(files)
+        for files in resume(context):
+            report.add_resumed(files)
+            failed += _failed(files)
         if not messages or not limits.until_empty:
             break
-    with work.report.stage("finalize"):
-        _finalize(work)
-    if work.failed_ledger_ids:
-        archive.archive_files(work.store, work.config, work.failed_ledger_ids)
+    with context.timed("finalize"):
+        report.finalized += _finalize(context)
+    if failed:
+        archive.archive_files(context.store, context.config, failed)
 
 
-def _pass(work: Work, inbox: Inbox, messages: Sequence[ReceivedMessage]) -> None:
-    suspects = [m for m in messages if m.receive_count > work.config.max_receives]
-    others = [m for m in messages if m.receive_count <= work.config.max_receives]
-    with Deliveries(inbox, work.report, messages) as deliveries:
-        import_all(work, deliveries, take_in(work, deliveries, others))
-        for suspect in suspects:
-            if not work.must_stop():
-                _try_alone(work, deliveries, suspect)
+def _import_messages(
+    context: RunContext, inbox: Inbox, messages: Sequence[ReceivedMessage]
+) -> list[InFlightFile]:
+    """Import what the messages bring; returns their files, each with its outcome.
+
+    Messages that may have killed earlier runs come last, each alone. Raises Unavailable when the
+    store is, after what was read before has been imported and acknowledged.
+    """
+    max_receives = context.config.max_receives
+    suspected = [m for m in messages if m.receive_count > max_receives]
+    others = [m for m in messages if m.receive_count <= max_receives]
+    with OpenMessages(context, inbox, messages) as opened:
+        outage = _import_together(context, opened, others)
+        for message in suspected:
+            if not context.must_stop():
+                alone = _import_alone(context, opened, message)
+                outage = outage or alone
+    if outage:
+        raise outage
+    return opened.files
 
 
-def _try_alone(work: Work, deliveries: Deliveries, suspect: ReceivedMessage) -> None:
-    if ledger_files.start_attempt(suspect.message_id, suspect.body):
-        import_all(work, deliveries, take_in(work, deliveries, [suspect]))
+def _import_together(
+    context: RunContext, opened: OpenMessages, messages: Sequence[ReceivedMessage]
+) -> Unavailable | None:
+    """Parse, fetch, import and acknowledge the messages. Returns what kept every file from being
+    read, if anything did."""
+    files = parse(messages, context.config.bucket)
+    opened.expect(files)
+    record_unimportable(context, files)
+    opened.acknowledge()
+
+    named = [file for file in files if file.is_open]
+    outage = fetch_files(context, named)
+    record_unimportable(context, named)
+    opened.acknowledge()
+
+    for _ in import_files(context, [file for file in named if file.fetched]):
+        opened.acknowledge()
+    return outage
+
+
+def _import_alone(
+    context: RunContext, opened: OpenMessages, message: ReceivedMessage
+) -> Unavailable | None:
+    """As _import_together for one message, with the attempt recorded first. One that has had its
+    attempts fails unread."""
+    outage = None
+    if suspects.start_attempt(message.message_id, message.body):
+        outage = _import_together(context, opened, [message])
     else:
         problem = PoisonMessage(
             "kills-the-import",
-            f"{ledger_files.ATTEMPTS} attempts to import it ended without any result",
+            f"{suspects.ATTEMPTS} attempts to import it ended without any result",
         )
-        fail_message(work, deliveries, suspect, problem)
-    ledger_files.end_attempt(suspect.message_id)
+        files = parse([message], context.config.bucket)
+        opened.expect(files)
+        fail_unread(context, files, problem)
+        opened.acknowledge()
+    suspects.end_attempt(message.message_id)
+    return outage
 
 
-def _finalize(work: Work) -> None:
-    means = Means(
-        work.store,
-        work.config.max_file_bytes,
-        work.slot.verify,
-        work.must_stop,
-        work.importer,
-    )
+def _failed(files: Iterable[InFlightFile]) -> Iterator[int]:
+    """The ledger's rows of the files that failed, to be moved to failed/."""
+    for file in files:
+        if isinstance(file.outcome, Failed) and file.ledger_id is not None:
+            yield file.ledger_id
+
+
+def _finalize(context: RunContext) -> list[str]:
+    """Finalize the scrape runs that are complete, as far as there is time; returns their ids."""
+    finalized = []
     try:
-        for one in finalize_complete(means):
-            work.report.finalized.append(str(one.run.run_id))
+        for one in finalize_complete(context):
+            finalized.append(str(one.run.run_id))
     except OutOfTime as exc:
         logger.info(
             "finalization left to the next run", extra={"action": "finalizing", "cause": exc}
         )
+    return finalized

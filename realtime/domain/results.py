@@ -1,17 +1,12 @@
-"""Files on their way through a run, and the order in which a jurisdiction's are imported."""
+"""Files, and what became of each: one value for each outcome."""
 
-import logging
 import uuid
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import ClassVar, Literal, NamedTuple, Self
 
 from realtime.domain.errors import PoisonMessage, WaitingFor
-from realtime.domain.scraped_object import IGNORED_TYPES, IMPORTED_TYPES, ScrapedObject, ScrapeOrder
-
-logger = logging.getLogger(__name__)
+from realtime.domain.scraped_object import ScrapedObject
 
 
 @dataclass(frozen=True)
@@ -32,9 +27,10 @@ class FileIdentity:
 
 @dataclass(frozen=True)
 class Delivery:
-    """How a file reached us. Times are aware UTC; `message` is the body it came in.
+    """How a file reached us, and what its message claims. Times are aware UTC; `message` is the
+    body it came in.
 
-    `jurisdiction_id` is the one the message claims, empty when it claims none.
+    `jurisdiction_id` is empty when the message claims none.
     """
 
     queued_at: datetime
@@ -48,8 +44,9 @@ class Delivery:
 class FetchedFile:
     """A file that was read, ready for import.
 
-    `last_chance` marks one that has been parked as long as it may be: what it still cannot find
-    fails it. `core_id` is the row that it was applied to before, when it is imported once more.
+    `last_chance` marks one that has been parked as long as it may be: a reference that still does
+    not resolve fails it. `core_id` is the row that it was applied to before, when it is imported
+    once more.
     """
 
     identity: FileIdentity
@@ -61,11 +58,11 @@ class FetchedFile:
 
 
 @dataclass(frozen=True)
-class About:
-    """What the ledger keeps of a vote event or event, so that a later file can be told from it.
+class LookupKeys:
+    """The keys with which core would match the row of a vote event or event.
 
-    `bill_id` is the row of a vote event's bill. `keys` are what core can find the row by, the one
-    it does look by first; `action`, `date` and `organization_id` name a vote event's action.
+    `keys` are these, the one that core tries first at the front. `bill_id` is the row of a vote
+    event's bill; `action`, `date` and `organization_id` name a vote event's action.
     """
 
     bill_id: str = ""
@@ -73,6 +70,11 @@ class About:
     action: str = ""
     date: str = ""
     organization_id: str = ""
+
+
+# The importers' name for it.
+About = LookupKeys
+NO_LOOKUP = LookupKeys()
 
 
 class NamedAction(NamedTuple):
@@ -86,65 +88,88 @@ class NamedAction(NamedTuple):
     organization_id: str
 
 
+Change = Literal["inserted", "updated", "unchanged"]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The file was applied to the row `core_id`. `bill_identifier` is a bill's, as core stores
+    it."""
+
+    core_id: str
+    change: Change
+    bill_identifier: str = ""
+    lookup: LookupKeys = NO_LOOKUP
+
+    @property
+    def word(self) -> str:
+        """The outcome as the ledger, reports and logs name it; every outcome has one."""
+        return self.change
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """A newer scrape was applied to the row `core_id` before (empty: a newer run has no such
+    row)."""
+
+    core_id: str
+    lookup: LookupKeys = NO_LOOKUP
+    word: ClassVar[str] = "superseded"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The file is parked until what it refers to arrives."""
+
+    waiting_for: WaitingFor
+    lookup: LookupKeys = NO_LOOKUP
+    word: ClassVar[str] = "deferred"
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The file can never be imported. `traceback` is empty for an expected problem."""
+
+    problem: PoisonMessage
+    traceback: str = ""
+    lookup: LookupKeys = NO_LOOKUP
+    word: ClassVar[str] = "failed"
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """There was nothing to import. `repeated`: the ledger has an outcome of the file already, so
+    this one is not recorded."""
+
+    repeated: bool = False
+    word: ClassVar[str] = "ignored"
+
+
+@dataclass(frozen=True)
+class Released:
+    """The file was not tried: its message comes again."""
+
+    word: ClassVar[str] = "released"
+
+
+FileOutcome = Imported | Superseded | Waiting | Failed | Ignored | Released
+
+
 @dataclass(frozen=True)
 class Result:
-    """What became of a file. `file` is None when it could not even be read.
-
-    `outcome` is one of the values of `realtime.models.Outcome`; `problem` says why for a failed
-    one, `waiting_for` what a deferred one waits for; `bill_identifier` is a bill's, as core
-    stores it.
-    `repeated` says that the file had its outcome before, so that this is not recorded.
-    """
+    """One file and its outcome, as the ledger records them. `file` is None when it was not
+    read."""
 
     identity: FileIdentity
-    outcome: str
     delivery: Delivery
     object_type: str
+    outcome: FileOutcome
     file: FetchedFile | None = None
-    core_id: str = ""
-    bill_identifier: str = ""
-    about: About = field(default_factory=About)
-    problem: PoisonMessage | None = None
-    traceback: str = ""
-    waiting_for: WaitingFor | None = None
-    repeated: bool = False
 
-
-def by_jurisdiction(files: Iterable[FetchedFile]) -> list[tuple[str, list[FetchedFile]]]:
-    """The files of each jurisdiction, in import order; the largest group first, so that a run
-    that ends early has done the most."""
-    groups: dict[str, list[FetchedFile]] = defaultdict(list)
-    for file in files:
-        groups[file.jurisdiction_id].append(file)
-    ordered = [(name, in_import_order(group)) for name, group in groups.items()]
-    return sorted(ordered, key=lambda group: -len(group[1]))
-
-
-def in_import_order(files: Sequence[FetchedFile]) -> list[FetchedFile]:
-    """The files by their `import_place`."""
-    return sorted(files, key=lambda file: import_place(file.content))
-
-
-def import_place(content: ScrapedObject) -> tuple[int, ScrapeOrder]:
-    """By what files are sorted for an import: type by type as core does, what is named before what
-    names it; then in scrape order."""
-    return (IMPORTED_TYPES + IGNORED_TYPES).index(content.object_type), content.order
-
-
-def log_result(result: Result) -> None:
-    """One line for an outcome: failures at warning, with the reason, all else at debug."""
-    file, problem = result.file, result.problem
-    about = {
-        "outcome": result.outcome,
-        "key": result.identity.key,
-        "object_type": result.object_type,
-        "jurisdiction_id": file.jurisdiction_id if file else result.delivery.jurisdiction_id,
-        "run_id": result.delivery.run_id,
-    }
-    if problem:
-        logger.warning("file failed", extra={**about, **describe(problem)})
-    else:
-        logger.debug("file done", extra={**about, "waiting_for": result.waiting_for})
+    @classmethod
+    def of(cls, file: FetchedFile, outcome: FileOutcome) -> Self:
+        """The outcome of a file that was read."""
+        return cls(file.identity, file.delivery, file.content.object_type, outcome, file)
 
 
 def describe(problem: PoisonMessage) -> dict[str, str]:

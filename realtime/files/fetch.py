@@ -1,18 +1,18 @@
-"""From what a message says to a file that can be imported."""
+"""Where the file of a message is, and what it holds."""
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import replace
 from uuid import UUID
 
 from realtime.backends.s3 import THREADS
 from realtime.domain.config import Bucket
 from realtime.domain.errors import ConfigurationError, PoisonMessage, RealtimeError, Unavailable
+from realtime.domain.in_flight import InFlightFile
 from realtime.domain.interfaces import ObjectVersion, Store, StoredFile
 from realtime.domain.jurisdictions import jurisdiction_of
 from realtime.domain.messages import FileMessage
-from realtime.domain.results import Delivery, FetchedFile, FileIdentity
+from realtime.domain.results import FetchedFile, FileIdentity
 from realtime.domain.scraped_object import (
     RUN_ID_METADATA,
     SCRAPED_AT_METADATA,
@@ -24,33 +24,6 @@ from realtime.domain.scraped_object import (
     read,
 )
 from realtime.process.threads import Threads
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A file that a message, or the ledger, says should be imported.
-
-    `body` is the message's, `queued_at` when the file was first queued; `version_id` asks for
-    that version of it.
-    """
-
-    message: FileMessage
-    body: str
-    queued_at: datetime
-    version_id: str = ""
-    last_chance: bool = False
-
-
-@dataclass(frozen=True)
-class BadFile:
-    """A file that was read, or weighed, and can never be imported."""
-
-    identity: FileIdentity
-    delivery: Delivery
-    problem: PoisonMessage
-
-
-Fetched = FetchedFile | BadFile | RealtimeError | None
 
 
 def locate(message: FileMessage, bucket: Bucket) -> Key | None:
@@ -85,62 +58,58 @@ def require_ours(name: str, bucket: Bucket) -> None:
 
 
 def fetch(
-    wanted: Sequence[tuple[Wanted, Key]],
-    store: Store,
-    max_bytes: int,
-    must_stop: Callable[[], bool],
-) -> list[Fetched]:
-    """Read the files, in parallel: for each the file, the error that says why it could not be
-    read (Gone, RetryLater), or None when it was not tried: there was no time left, or S3 had
-    become unavailable."""
+    files: Sequence[InFlightFile], store: Store, max_bytes: int, must_stop: Callable[[], bool]
+) -> None:
+    """Read the files, in parallel. Each gets `fetched`, or the `error` that says why it could not
+    be read; neither when it was not tried: there was no time left, or S3 had become unavailable."""
     unavailable = threading.Event()
 
-    def one(item: tuple[Wanted, Key]) -> Fetched:
+    def one(file: InFlightFile) -> None:
         if must_stop() or unavailable.is_set():
-            return None
-        wanted, key = item
+            return
         try:
-            stored = store.get(wanted.message.key, max_bytes, wanted.version_id)
+            _fetch(file, store, max_bytes)
         except RealtimeError as exc:
             if isinstance(exc, Unavailable | ConfigurationError):
                 unavailable.set()
-            return exc
-        identity = identify(store.bucket, stored.object)
-        delivery = _delivery(wanted, key, stored.object)
-        try:
-            return _file(wanted, key, stored, identity, delivery, max_bytes)
-        except PoisonMessage as exc:
-            return BadFile(identity, delivery, exc)
+            file.error = exc
 
-    if not wanted:
-        return []
+    if not files:
+        return
     with Threads(THREADS, "s3-get") as threads:
-        return list(threads.map(one, wanted))
+        # Raises what a thread did.
+        list(threads.map(one, files))
 
 
-def _file(
-    wanted: Wanted,
-    key: Key,
-    stored: StoredFile,
-    identity: FileIdentity,
-    delivery: Delivery,
-    max_bytes: int,
-) -> FetchedFile:
-    message, found = wanted.message, stored.object
+def _fetch(file: InFlightFile, store: Store, max_bytes: int) -> None:
+    claimed = file.delivery.jurisdiction_id
+    stored = store.get(file.identity.key, max_bytes, file.identity.version_id)
+    file.identity = identify(store.bucket, stored.object)
+    file.delivery = replace(
+        file.delivery,
+        # S3's own notifications claim none, and of a file that cannot be read nothing else says.
+        jurisdiction_id=claimed or jurisdiction_of(file.abbr),
+        run_id=file.delivery.run_id or _run_id(stored.object.metadata.get(RUN_ID_METADATA)),
+    )
+    content = _content(file, stored, max_bytes)
+    file.jurisdiction_id = whose(content, claimed, file.abbr)
+    file.fetched = FetchedFile(
+        identity=file.identity,
+        jurisdiction_id=file.jurisdiction_id,
+        content=content,
+        delivery=file.delivery,
+        last_chance=file.last_chance,
+    )
+
+
+def _content(file: InFlightFile, stored: StoredFile, max_bytes: int) -> ScrapedObject:
+    found = stored.object
     if stored.body is None:
         raise PoisonMessage(
             "too-large", f"{found.size} bytes are more than REALTIME_MAX_FILE_BYTES ({max_bytes})"
         )
-    stamp = parse_time(found.metadata.get(SCRAPED_AT_METADATA), wanted.queued_at)
-    content = read(key.object_type, stored.body, stamp)
-    jurisdiction_id = whose(content, message.jurisdiction_id, key.abbr)
-    return FetchedFile(
-        identity=identity,
-        jurisdiction_id=jurisdiction_id,
-        content=content,
-        delivery=delivery,
-        last_chance=wanted.last_chance,
-    )
+    stamp = parse_time(found.metadata.get(SCRAPED_AT_METADATA), file.delivery.queued_at)
+    return read(file.object_type, stored.body, stamp)
 
 
 def whose(content: ScrapedObject, claimed: str, abbr: str) -> str:
@@ -182,17 +151,6 @@ def identify(bucket: str, found: ObjectVersion) -> FileIdentity:
         version_id=found.version_id,
         last_modified=found.last_modified,
         size=found.size,
-    )
-
-
-def _delivery(wanted: Wanted, key: Key, found: ObjectVersion) -> Delivery:
-    return Delivery(
-        queued_at=wanted.queued_at,
-        message=wanted.body,
-        # S3's own notifications claim none, and of a file that cannot be read nothing else says.
-        jurisdiction_id=wanted.message.jurisdiction_id or jurisdiction_of(key.abbr),
-        file_archiving=wanted.message.file_archiving_enabled,
-        run_id=wanted.message.run_id or _run_id(found.metadata.get(RUN_ID_METADATA)),
     )
 
 

@@ -11,7 +11,14 @@ from django.db.models import F
 
 from realtime.backends.postgres.interruptions import interrupted
 from realtime.domain.errors import RetryLater, Unavailable
-from realtime.finalization.state_machine import Finalization, Means, OutOfTime, Overtaken
+from realtime.domain.run_context import RunContext
+from realtime.finalization.state_machine import (
+    Finalization,
+    OutOfTime,
+    Overtaken,
+    Progress,
+    no_progress,
+)
 from realtime.ledger import files as ledger_files
 from realtime.ledger import scrape_runs
 from realtime.models import Closed, ScrapeRun
@@ -32,14 +39,20 @@ class Finalized:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def finalize_complete(means: Means, only: ScrapeRun | None = None) -> Iterator[Finalized]:
-    """Finalize every run that may be, or `only` that; one that cannot be now is left to the next
-    call.
+def finalize_complete(
+    context: RunContext,
+    only: ScrapeRun | None = None,
+    *,
+    progress: Progress = no_progress,
+    put_off: Callable[[str], None] = lambda why: None,
+) -> Iterator[Finalized]:
+    """Finalize every run that is ready, or `only` that; yields each.
 
-    Raises Unavailable when the database or S3 cannot be reached, and OutOfTime.
+    A run that cannot be finalized now is left to the next call: `put_off` is told why. Raises
+    Unavailable when the database or S3 cannot be reached, and OutOfTime.
     """
     unable: set[str] = set()
-    while not means.must_stop():
+    while not context.must_stop():
         # Asked anew for each, since each may take long enough for the world to change.
         plans = scrape_runs.plans(ledger_files.database_now())
         if only is not None:
@@ -47,27 +60,44 @@ def finalize_complete(means: Means, only: ScrapeRun | None = None) -> Iterator[F
         plan = next((p for p in plans if p.run.jurisdiction_id not in unable), None)
         if plan is None:
             return
-        try:
-            yield from _carry_out(plan, means)
-        except (Unavailable, OutOfTime):
-            raise
-        except (RetryLater, Overtaken) as exc:
-            logger.info("finalization put off", extra={**_about(plan.run, "busy"), "cause": exc})
-            unable.add(plan.run.jurisdiction_id)
-            means.problems.append(str(exc))
-        except Exception as exc:
-            if connection.connection is None or not connection.is_usable():
-                raise Unavailable(f"the connection to the database was lost: {exc}") from exc
-            if interrupted(exc):
-                about = _about(plan.run, "interrupted")
-                logger.warning("finalization interrupted", extra={**about, "cause": exc})
+        for run, why_closed in _steps(plan):
+            try:
+                finalized = _finalize(run, context, why_closed, progress)
+            except (Unavailable, OutOfTime):
+                raise
+            except (RetryLater, Overtaken) as exc:
+                logger.info(
+                    "finalization put off", extra={**_about(plan.run, "busy"), "cause": exc}
+                )
+                put_off(str(exc))
+            except Exception as exc:
+                _could_not(run, plan.run, exc)
+                put_off(f"run {plan.run.run_id}: {' '.join(str(exc).split())}")
             else:
-                # An older run that is being closed may be the one that breaks.
-                broken = means.under_way or plan.run
-                logger.exception("finalization broke", extra=_about(broken, "broke"))
-                _give_up(broken)
+                yield finalized
+                continue
             unable.add(plan.run.jurisdiction_id)
-            means.problems.append(f"run {plan.run.run_id}: {' '.join(str(exc).split())}")
+            break
+
+
+def _steps(plan: scrape_runs.Plan) -> Iterator[tuple[ScrapeRun, Callable[[], str]]]:
+    """The runs of a plan in order, each with what says why it is to be closed."""
+    for older in plan.closing:
+        yield older, partial(_why_closed, older)
+    yield plan.run, partial(_why_nothing_deleted, plan.run)
+
+
+def _could_not(run: ScrapeRun, planned: ScrapeRun, exc: Exception) -> None:
+    """Finalizing `run`, which may be an older one closed for the `planned` one, raised. Raises
+    Unavailable when the connection is gone."""
+    if connection.connection is None or not connection.is_usable():
+        raise Unavailable(f"the connection to the database was lost: {exc}") from exc
+    if interrupted(exc):
+        about = _about(planned, "interrupted")
+        logger.warning("finalization interrupted", extra={**about, "cause": exc})
+    else:
+        logger.exception("finalization broke", extra=_about(run, "broke"))
+        _give_up(run)
 
 
 def _about(run: ScrapeRun, action: str) -> dict[str, Any]:
@@ -83,12 +113,6 @@ def _give_up(run: ScrapeRun) -> None:
     )
 
 
-def _carry_out(plan: scrape_runs.Plan, means: Means) -> Iterator[Finalized]:
-    for older in plan.closing:
-        yield _finalize(older, means, partial(_why_closed, older))
-    yield _finalize(plan.run, means, partial(_why_nothing_deleted, plan.run))
-
-
 def _why_nothing_deleted(run: ScrapeRun) -> str:
     if waits := scrape_runs.why_not(run):
         # Complete when this began: a failed file is being tried again.
@@ -96,8 +120,10 @@ def _why_nothing_deleted(run: ScrapeRun) -> str:
     return Closed.FAILED if scrape_runs.failures(run) else ""
 
 
-def finalize_anyway(run: ScrapeRun, means: Means) -> Iterator[Finalized]:
-    """Finalize a run whatever it lacks, and delete what it has not seen.
+def finalize_anyway(
+    run: ScrapeRun, context: RunContext, *, progress: Progress = no_progress
+) -> Iterator[Finalized]:
+    """Finalize a run although files of it are missing or failed, and delete what it has not seen.
 
     Older runs that are complete are finalized before, the other open ones closed. Raises as
     Finalization.finish does.
@@ -110,26 +136,26 @@ def finalize_anyway(run: ScrapeRun, means: Means) -> Iterator[Finalized]:
     there = scrape_runs.arrivals(older)
     for one in older:
         if one.run_id in there and there[one.run_id].complete:
-            yield _finalize(one, means, partial(_why_nothing_deleted, one))
+            yield _finalize(one, context, partial(_why_nothing_deleted, one), progress)
         elif not one.closed_at:
-            yield _finalize(one, means, partial(_why_closed, one))
+            yield _finalize(one, context, partial(_why_closed, one), progress)
     ScrapeRun.objects.filter(run_id=run.run_id).update(step="", cursor=None)
     run.refresh_from_db()
-    yield _finalize(run, means, lambda: "")
+    yield _finalize(run, context, lambda: "", progress)
 
 
 def _why_closed(run: ScrapeRun) -> str:
     return Closed.UNFINISHED if run.finished_at is None else Closed.INCOMPLETE
 
 
-def _finalize(run: ScrapeRun, means: Means, why_closed: Callable[[], str]) -> Finalized:
-    means.counts.clear()
-    means.under_way = run
-    Finalization(run, means, why_closed).finish()
+def _finalize(
+    run: ScrapeRun, context: RunContext, why_closed: Callable[[], str], progress: Progress
+) -> Finalized:
+    counts = Finalization(run, context, why_closed, progress).finish()
     run.refresh_from_db()
     closed = run.closed
     logger.info(
         "scrape run closed" if closed else "scrape run final",
-        extra={**_about(run, "finalized"), "closed": closed, **means.counts},
+        extra={**_about(run, "finalized"), "closed": closed, **counts},
     )
-    return Finalized(run, closed, dict(means.counts))
+    return Finalized(run, closed, counts)

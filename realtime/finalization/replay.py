@@ -9,11 +9,20 @@ from uuid import UUID
 from django.db import connection
 from openstates.data.models import Event, VoteEvent
 
-from realtime.domain.errors import RetryLater
-from realtime.domain.results import FetchedFile, Result, describe
-from realtime.importers.batch_transaction import bills_named, link_references, result_of
+from realtime.domain.errors import PoisonMessage, RetryLater
+from realtime.domain.results import (
+    Failed,
+    FetchedFile,
+    Imported,
+    Result,
+    Superseded,
+    describe,
+)
+from realtime.importers.batch_transaction import bills_named, link_references
 from realtime.importers.choice import applier
+from realtime.importers.outcomes import outcome_of
 from realtime.ledger import files as ledger_files
+from realtime.ledger.file_rows import describe_again
 from realtime.ledger.history import LedgerHistory
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
 
@@ -109,37 +118,35 @@ def apply_again(
     history = LedgerHistory(jurisdiction_id)
     history.preload("bill", bills_named(found))
     results = [
-        result_of(attempt)
+        Result.of(attempt.file, outcome_of(attempt))
         for attempt in applier(importer, jurisdiction_id, history).apply(found, lambda: False)
     ]
     pairs = [(by_identity[result.identity], result) for result in results]
     _correct(pairs)
     link_references(jurisdiction_id, results, ledger_files.database_now())
-    return sum(result.outcome in (Outcome.INSERTED, Outcome.UPDATED) for result in results)
+    applied = [r.outcome for r in results if isinstance(r.outcome, Imported)]
+    return sum(outcome.change != "unchanged" for outcome in applied)
 
 
 def _correct(pairs: Sequence[tuple[File, Result]]) -> None:
     changed = []
     for row, result in pairs:
         before = ledger_files.corrected_fields(row)
-        if result.outcome == Outcome.SUPERSEDED and not row.core_id:
-            row.outcome, row.core_id = result.outcome, result.core_id
-        elif result.outcome in APPLIED and (
-            row.core_id != result.core_id or row.outcome not in APPLIED
-        ):
-            row.outcome, row.core_id = result.outcome, result.core_id
-            row.reason = row.field = row.detail = row.traceback = ""
-        elif result.outcome == Outcome.FAILED:
-            _give_up(row, result)
-        ledger_files.describe_again(row, result)
+        match result.outcome:
+            case Superseded(core_id) if not row.core_id:
+                row.outcome, row.core_id = Outcome.SUPERSEDED, core_id
+            case Imported(core_id, change) if row.core_id != core_id or row.outcome not in APPLIED:
+                row.outcome, row.core_id = change, core_id
+                row.reason = row.field = row.detail = row.traceback = ""
+            case Failed(problem):
+                _fail(row, problem)
+        describe_again(row, result.outcome)
         if ledger_files.corrected_fields(row) != before:
             changed.append(row)
     ledger_files.correct(changed)
 
 
-def _give_up(row: File, result: Result) -> None:
-    assert result.problem is not None
-    problem = result.problem
+def _fail(row: File, problem: PoisonMessage) -> None:
     if row.outcome in APPLIED and row.core_id:
         # Core, seeing everything at once, would have passed it over.
         logger.warning(

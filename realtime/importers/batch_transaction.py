@@ -1,11 +1,9 @@
 """One jurisdiction's batch: imported and recorded in one transaction."""
 
 import re
-import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -13,122 +11,126 @@ from openstates.data.models import Jurisdiction
 
 from realtime.backends.postgres.interruptions import interrupted
 from realtime.backends.postgres.locks import lock_jurisdiction
-from realtime.domain.errors import PoisonMessage, RetryLater, Superseded, Unresolved
-from realtime.domain.results import FetchedFile, FileIdentity, Result, log_result
+from realtime.domain.errors import RetryLater
+from realtime.domain.in_flight import InFlightFile
+from realtime.domain.results import (
+    FetchedFile,
+    FileIdentity,
+    FileOutcome,
+    Ignored,
+    Imported,
+    Result,
+)
+from realtime.domain.run_context import RunContext
 from realtime.domain.scraped_object import IGNORED_TYPES
 from realtime.importers.choice import applier
-from realtime.importers.core.one_by_one import Attempt
 from realtime.importers.linking import bills_of_tied_votes, link_related_bills, link_votes
+from realtime.importers.outcomes import failure, outcome_of
 from realtime.ledger import files as ledger_files
 from realtime.ledger import locations
 from realtime.ledger.history import LedgerHistory, authoritative_runs, named_actions
-from realtime.models import APPLIED, File, Outcome
+from realtime.models import File, Outcome
 
 # Anything else is no scrape id, and may be more than a query can hold.
 _PLAIN_ID = re.compile(r"[\w-]{1,100}", re.ASCII)
-_OUTCOMES = {"insert": Outcome.INSERTED, "update": Outcome.UPDATED, "noop": Outcome.UNCHANGED}
-
-
-@dataclass(frozen=True)
-class BatchResult:
-    """What became of a batch: its results, and the ids of their rows in the ledger.
-
-    A file without a result was not tried: its message must come again.
-    """
-
-    results: Sequence[Result]
-    ledger_ids: dict[FileIdentity, int]
-    committed_at: datetime
 
 
 def import_batch(
-    jurisdiction_id: str,
-    files: Sequence[FetchedFile],
-    *,
-    importer: str,
-    lock_wait: float,
-    before_commit: Callable[[], None],
-    must_stop: Callable[[], bool],
-) -> BatchResult:
+    context: RunContext, jurisdiction_id: str, files: Sequence[InFlightFile], lock_wait: float
+) -> list[InFlightFile]:
     """Import `files`, in the order given, and record each outcome, all in one transaction.
 
-    Either everything the result names is committed or, when this raises, nothing is. Waits at
-    most `lock_wait` seconds for another batch of the jurisdiction. `must_stop` is asked before
-    each file; `before_commit` may veto with RetryLater. Raises RetryLater when the jurisdiction
-    stays busy (Busy) or the database interrupts, and anything else when one of the files breaks
-    the batch as a whole.
+    Returns the files that are finished then; one that was not tried has no outcome, and its
+    message must come again. When this raises, nothing is committed and no file is finished.
+
+    Waits at most `lock_wait` seconds for another batch of the jurisdiction. Raises RetryLater when
+    the jurisdiction stays busy (Busy) or the database interrupts, and anything else when one of
+    the files breaks the batch as a whole.
     """
     try:
         with transaction.atomic():
             lock_jurisdiction(jurisdiction_id, lock_wait)
-            batch = _Batch(jurisdiction_id, files, importer)
-            result = batch.run(must_stop)
-            before_commit()
+            batch = _Batch(context.importer, jurisdiction_id, files)
+            done = batch.run(context.must_stop)
+            context.before_commit()
     except RetryLater:
         raise
     except Exception as exc:
         if interrupted(exc):
             raise RetryLater(f"{jurisdiction_id} was interrupted: {_line(exc)}") from exc
         raise
-    for one in result.results:
-        log_result(one)
-    return replace(result, committed_at=datetime.now(UTC))
+    committed_at = datetime.now(UTC)
+    for file, outcome in done:
+        file.finish(outcome, batch.ledger_ids[file.identity], committed_at)
+    return [file for file, _ in done]
 
 
-def fail_alone(file: FetchedFile, exc: Exception, before_commit: Callable[[], None]) -> BatchResult:
+def fail_alone(context: RunContext, file: InFlightFile, exc: Exception) -> None:
     """Record a file that breaks even a batch of its own. Raises RetryLater as import_batch does."""
+    failed = failure(file.ready(), exc)
     # Without its content: some of that may be what the ledger could not hold.
-    result = replace(_failure(file, exc), file=None)
+    result = replace(file.result(failed), file=None)
     with transaction.atomic():
         now = ledger_files.database_now()
         ledger_ids = ledger_files.record([result], now)
-        before_commit()
-    log_result(result)
-    return BatchResult([replace(result, file=file)], ledger_ids, now)
+        context.before_commit()
+    file.finish(failed, ledger_ids[file.identity])
 
 
 class _Batch:
-    def __init__(self, jurisdiction_id: str, files: Sequence[FetchedFile], importer: str) -> None:
+    """The batch within its transaction. `ledger_ids` are the rows of its files once it has run."""
+
+    def __init__(self, importer: str, jurisdiction_id: str, files: Sequence[InFlightFile]) -> None:
         # Taken while the lock is held, so that it grows from batch to batch of a jurisdiction
         # whatever the clocks of the hosts say.
         self._now = ledger_files.database_now()
         self._jurisdiction_id = jurisdiction_id
         self._files = files
         history = LedgerHistory(jurisdiction_id)
-        history.preload("bill", bills_named(files))
+        history.preload("bill", bills_named([file.ready() for file in files]))
         self._applier = applier(importer, jurisdiction_id, history)
+        self.ledger_ids: dict[FileIdentity, int] = {}
 
-    def run(self, must_stop: Callable[[], bool]) -> BatchResult:
+    def run(self, must_stop: Callable[[], bool]) -> list[tuple[InFlightFile, FileOutcome]]:
+        """Import and record; returns the outcome of each file that was tried."""
         known = ledger_files.known([file.identity for file in self._files])
-        new, results = self._sort(known)
-        for attempt in self._applier.apply(new, must_stop):
-            results.append(result_of(attempt))
-        ledger_ids = self._record(results, known)
+        new, done = self._sort(known)
+        for attempt in self._applier.apply([file.ready() for file in new.values()], must_stop):
+            done.append((new[attempt.file.identity], outcome_of(attempt)))
+        self.ledger_ids = self._record(done, known)
         # The repeat of a file that there was no time for must come again as well.
-        results = [result for result in results if result.identity in ledger_ids]
+        done = [(file, outcome) for file, outcome in done if file.identity in self.ledger_ids]
+        results = [file.result(outcome) for file, outcome in done]
         link_references(self._jurisdiction_id, results, self._now)
-        return BatchResult(results, ledger_ids, self._now)
+        return done
 
-    def _sort(self, known: Mapping[FileIdentity, File]) -> tuple[list[FetchedFile], list[Result]]:
-        new, done = [], []
+    def _sort(
+        self, known: Mapping[FileIdentity, File]
+    ) -> tuple[dict[FileIdentity, InFlightFile], list[tuple[InFlightFile, FileOutcome]]]:
+        """The files to import, and those that need no import."""
+        new: dict[FileIdentity, InFlightFile] = {}
+        done: list[tuple[InFlightFile, FileOutcome]] = []
         seen: set[FileIdentity] = set()
         for file in self._files:
             row = known.get(file.identity)
             had_outcome = row is not None and row.outcome != Outcome.DEFERRED
             if had_outcome or file.identity in seen:
-                done.append(_result(file, Outcome.IGNORED, repeated=True))
-            elif file.content.object_type in IGNORED_TYPES:
-                done.append(_result(file, Outcome.IGNORED))
+                done.append((file, Ignored(repeated=True)))
+            elif file.object_type in IGNORED_TYPES:
+                done.append((file, Ignored()))
             else:
-                new.append(file)
+                new[file.identity] = file
             seen.add(file.identity)
         return new, done
 
     def _record(
-        self, results: Sequence[Result], known: dict[FileIdentity, File]
+        self,
+        done: Sequence[tuple[InFlightFile, FileOutcome]],
+        known: Mapping[FileIdentity, File],
     ) -> dict[FileIdentity, int]:
+        new = [file.result(outcome) for file, outcome in done if outcome != Ignored(repeated=True)]
         ledger_ids = {identity: row.id for identity, row in known.items()}
-        ledger_ids.update(ledger_files.record([r for r in results if not r.repeated], self._now))
+        ledger_ids.update(ledger_files.record(new, self._now))
         locations.archive_again(
             [
                 row.id
@@ -141,18 +143,19 @@ class _Batch:
 
 def link_references(jurisdiction_id: str, results: Sequence[Result], now: datetime) -> None:
     """Tie what `results`, which must be recorded, brought to what was there, and the other way."""
-    bills = [(r.core_id, r.outcome) for r in results if r.object_type == "bill"]
-    new = {core_id for core_id, outcome in bills if outcome == Outcome.INSERTED}
-    changed = new | {core_id for core_id, outcome in bills if outcome == Outcome.UPDATED}
-    votes = [r for r in results if r.object_type == "vote_event" and r.outcome in APPLIED]
-    voted = {r.about.bill_id for r in votes if r.about.action}
+    applied = [(r, r.outcome) for r in results if isinstance(r.outcome, Imported)]
+    bills = [one for result, one in applied if result.object_type == "bill"]
+    new = {one.core_id for one in bills if one.change == "inserted"}
+    changed = new | {one.core_id for one in bills if one.change == "updated"}
+    votes = [one for result, one in applied if result.object_type == "vote_event"]
+    voted = {one.lookup.bill_id for one in votes if one.lookup.action}
     # A scrape that names no action any more gives up the one that an earlier scrape named.
-    voted |= bills_of_tied_votes([r.core_id for r in votes if not r.about.action])
+    voted |= bills_of_tied_votes([one.core_id for one in votes if not one.lookup.action])
     if changed or voted:
         relink((changed | voted) - {""})
     if changed:
         link_related_bills(jurisdiction_id, changed, new)
-    if any(result.outcome in APPLIED for result in results):
+    if applied:
         Jurisdiction.objects.filter(id=jurisdiction_id).update(latest_bill_update=now)
 
 
@@ -164,50 +167,6 @@ def relink(bill_ids: Collection[str], finalizing: UUID | None = None) -> None:
     """
     authoritative = authoritative_runs(bill_ids, finalizing)
     link_votes(bill_ids, named_actions(bill_ids, authoritative), authoritative)
-
-
-def result_of(attempt: Attempt) -> Result:
-    """The outcome that an attempt comes to. Raises RetryLater when the database interrupted it."""
-    file, exc = attempt.file, attempt.error
-    about = {"about": attempt.about, "core_id": attempt.core_id}
-    if exc is None:
-        outcome = _OUTCOMES[attempt.what]
-        return _result(file, outcome, bill_identifier=attempt.bill_identifier, **about)
-    if isinstance(exc, Superseded):
-        return _result(file, Outcome.SUPERSEDED, **about)
-    if not isinstance(exc, Unresolved):
-        return replace(_failure(file, exc), about=attempt.about)
-    if file.last_chance:
-        problem = PoisonMessage("unresolved", f"never came: {exc.waiting_for}")
-        return _result(file, Outcome.FAILED, problem=problem, **about)
-    return _result(file, Outcome.DEFERRED, waiting_for=exc.waiting_for, **about)
-
-
-def _result(file: FetchedFile, outcome: str, **more: Any) -> Result:
-    return Result(
-        identity=file.identity,
-        outcome=outcome,
-        delivery=file.delivery,
-        object_type=file.content.object_type,
-        file=file,
-        **more,
-    )
-
-
-def _failure(file: FetchedFile, exc: Exception) -> Result:
-    # A run without a bad file loads nothing of this.
-    from realtime.importers.diagnosis.explain import explain
-
-    problem = explain(exc, file.content)
-    if isinstance(problem, RetryLater):
-        raise problem from exc
-    expected = exc is problem
-    return _result(
-        file,
-        Outcome.FAILED,
-        problem=problem,
-        traceback="" if expected else "".join(traceback.format_exception(exc)),
-    )
 
 
 def bills_named(files: Sequence[FetchedFile]) -> set[str]:

@@ -9,12 +9,10 @@ from math import ceil
 from time import perf_counter
 from typing import Any
 
+from realtime.domain.in_flight import InFlightFile
 from realtime.domain.messages import ReceivedMessage
+from realtime.domain.results import Ignored, Imported, Superseded
 from realtime.models import Outcome
-
-# What a message is that speaks of no file.
-CONTROL = "control"
-UNKNOWN = "unknown"
 
 
 @dataclass
@@ -64,10 +62,30 @@ class Report:
         self.types[object_type]["resumed"] += 1
         self.shares[jurisdiction_id].types[object_type]["resumed"] += 1
 
+    def add_received(self, files: Iterable[InFlightFile]) -> None:
+        """These files were received, and are finished."""
+        for file in files:
+            if file.outcome is not None:
+                word, whose = file.outcome.word, file.jurisdiction_id
+                self.count(file.object_type, word, jurisdiction_id=whose)
+                self._add_lag(file)
+
+    def add_resumed(self, files: Iterable[InFlightFile]) -> None:
+        """Of these files, which were parked, some may have been imported now."""
+        for file in files:
+            self._add_lag(file)
+            match file.outcome:
+                case Imported() | Superseded() | Ignored(repeated=False):
+                    self.count_resumed(file.object_type, file.jurisdiction_id)
+
     def add_lag(self, seconds: float, jurisdiction_id: str) -> None:
         """An object became visible so long after it was scraped."""
         self.lags.append(seconds)
         self.shares[jurisdiction_id].lags.append(seconds)
+
+    def _add_lag(self, file: InFlightFile) -> None:
+        if file.lag_seconds is not None:
+            self.add_lag(file.lag_seconds, file.jurisdiction_id)
 
     def took(self, messages: Sequence[ReceivedMessage], now: datetime) -> None:
         """The run has received `messages` at `now` (aware)."""

@@ -17,7 +17,7 @@ from realtime.ledger import files as ledger_files
 from realtime.ledger import retention
 from realtime.models import File, ScrapeRun
 from tests import scrapes
-from tests.scrape_runs import Run, command, import_only, means_of
+from tests.scrape_runs import Run, command, context_of, import_only
 from tests.scrapes import Mail
 from tests.support import Aws
 
@@ -217,9 +217,9 @@ def test_finalize__stopped_between_any_two_transactions__next_call_goes_on(mail:
     asked = 0
     for allowed in range(1, 40):
         stops = chain(repeat(False, allowed), repeat(True))
-        means = state_machine.Means(mail.store, 10**6, lambda: None, stops.__next__)
+        context = context_of(mail, stops.__next__)
         try:
-            if not list(finalize_complete(means)) and second.row.finalized_at:
+            if not list(finalize_complete(context)) and second.row.finalized_at:
                 break
         except state_machine.OutOfTime:
             asked += 1
@@ -257,8 +257,8 @@ def test_finalize__archived_while_it_reads__files_found_where_they_went(mail: Ma
         return read_again(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("realtime.finalization.state_machine.read_again", read_late)
-        [one] = finalize_complete(means_of(mail))
+        patch.setattr("realtime.finalization.steps.read_again", read_late)
+        [one] = finalize_complete(context_of(mail))
     assert one.counts["replayed"] == 4, "jurisdiction, bill, and the event twice"
     assert Event.objects.get().agenda.get().related_entities.get().bill == Bill.objects.get()
 
@@ -279,7 +279,7 @@ def test_finalize__failed_file_retried_meanwhile__waits_and_deletes_nothing(mail
         if step == "vote_event":
             command(mail, "retry_realtime")
 
-    assert list(finalize_complete(means_of(mail, progress=retry))) == []
+    assert list(finalize_complete(context_of(mail), progress=retry)) == []
     mail.run()
     assert second.row.closed == "failed-files"
     assert not Event.objects.filter(deleted=True).exists()
@@ -344,10 +344,10 @@ def test_finalize__closing_an_older_run_breaks__that_one_counted_and_the_newer_d
     newer.end()
     finish = state_machine.Finalization.finish
 
-    def broken(one: state_machine.Finalization) -> None:
+    def broken(one: state_machine.Finalization) -> dict[str, int]:
         if str(one._run.run_id) == older.id:
             raise ValueError("no luck")
-        finish(one)
+        return finish(one)
 
     monkeypatch.setattr(state_machine.Finalization, "finish", broken)
     for _ in range(4):
@@ -471,7 +471,7 @@ def test_ledger__every_question_of_an_import_and_a_finalization__answered_by_an_
     run.end()
     import_only(mail)
     with connection.execute_wrapper(note):
-        list(finalize_complete(means_of(mail)))
+        list(finalize_complete(context_of(mail)))
         retention.prune(ledger_files.database_now())
     with connection.cursor() as cursor:
         cursor.execute("SET enable_seqscan = off")

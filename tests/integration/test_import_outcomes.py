@@ -19,7 +19,7 @@ from realtime.domain.errors import Unavailable
 from realtime.domain.scraped_object import SCRAPED_AT_METADATA
 from realtime.files import fetch
 from realtime.ledger import files as ledger_files
-from realtime.ledger import scrape_runs
+from realtime.ledger import scrape_runs, suspects
 from realtime.models import File, ScrapeRun, Suspect
 from tests import scrapes
 from tests.scrapes import Mail
@@ -491,7 +491,7 @@ def test_import__message_that_kills_the_process__fails_after_three_attempts(
 
     with monkeypatch.context() as patch:
         patch.setattr(fetch, "read", die_of_bills)
-        for attempt in range(1, ledger_files.ATTEMPTS + 1):
+        for attempt in range(1, suspects.ATTEMPTS + 1):
             with pytest.raises(Killed):
                 mail.run()
             assert Suspect.objects.get().attempts == attempt

@@ -15,7 +15,7 @@ from realtime.importers import batch_transaction
 from realtime.ledger import parked as parked_files
 from realtime.models import File
 from tests import scrapes
-from tests.scrape_runs import Run, command, import_only, means_of
+from tests.scrape_runs import Run, command, context_of, import_only
 from tests.scrapes import Mail
 from tests.support import Aws
 
@@ -46,8 +46,8 @@ def test_finalize__file_retried_while_it_is_read__waits_for_it_and_begins_again(
         return read_again(store, max_bytes, rows)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("realtime.finalization.state_machine.read_again", read_late)
-        assert list(finalize_complete(means_of(mail))) == []
+        patch.setattr("realtime.finalization.steps.read_again", read_late)
+        assert list(finalize_complete(context_of(mail))) == []
     assert (run.row.step, run.row.attempts) == ("", 0)
     mail.run()
     assert run.row.finalized_at

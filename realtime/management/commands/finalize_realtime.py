@@ -4,14 +4,16 @@ import json
 import sys
 import uuid
 from argparse import ArgumentTypeError
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from realtime.backends.s3 import S3Store
+from realtime.domain.run_context import RunContext
 from realtime.finalization.finalize import Finalized, finalize_anyway, finalize_complete
-from realtime.finalization.state_machine import Means, OutOfTime
+from realtime.finalization.state_machine import OutOfTime
 from realtime.ledger import scrape_runs
 from realtime.management.ledger_command import EXIT_STATUS, LedgerCommand
 from realtime.management.limits import deadline
@@ -48,46 +50,48 @@ class Command(LedgerCommand):
         if options["force"] and not options["run"]:
             raise CommandError("--force needs --run: name the run to finalize")
         done: list[Finalized] = []
+        problems: list[str] = []
         with self.database() as config:
-            means = Means(
-                S3Store(config.bucket.name),
-                config.max_file_bytes,
-                before_commit=lambda: None,
-                must_stop=deadline(options["time_limit"]),
-                progress=self._progress,
+            context = RunContext(
+                config, S3Store(config.bucket.name), must_stop=deadline(options["time_limit"])
+            )
+            finalize = partial(
+                finalize_complete, context, progress=self._progress, put_off=problems.append
             )
             try:
-                for one in self._finalize(means, options["run"], options["force"]):
+                for one in self._runs(context, finalize, options["run"], options["force"]):
                     done.append(one)
             except OutOfTime as exc:
                 self.stderr.write(str(exc))
         self._print(done, options["json"])
-        for problem in means.problems:
+        for problem in problems:
             self.stderr.write(f"not finalized: {problem}")
-        if options["run"] and means.problems:
+        if options["run"] and problems:
             raise CommandError(f"--run {options['run']} was not finalized: see above")
 
-    def _finalize(self, means: Means, run_id: uuid.UUID | None, force: bool) -> Iterable[Finalized]:
+    def _runs(
+        self,
+        context: RunContext,
+        finalize: Callable[..., Iterable[Finalized]],
+        run_id: uuid.UUID | None,
+        force: bool,
+    ) -> Iterable[Finalized]:
         if run_id is None:
-            return finalize_complete(means)
+            return finalize()
         run = ScrapeRun.objects.filter(run_id=run_id).first()
         if run is None:
             raise CommandError(f"--run {run_id}: the ledger knows no such run")
         if force:
-            return finalize_anyway(run, means)
+            return finalize_anyway(run, context, progress=self._progress)
         if run.finalized_at and not (run.closed and not scrape_runs.failures(run)):
             self.stderr.write(f"{run_id} was finalized at {run.finalized_at:%Y-%m-%d %H:%M} UTC")
             return []
         if waits := scrape_runs.why_not(run):
             raise CommandError(f"--run {run_id}: {waits}; --force finalizes it anyway")
-        return self._only(run, means)
-
-    def _only(self, run: ScrapeRun, means: Means) -> Iterable[Finalized]:
-        older = [one.run_id for one in scrape_runs.waited_for_by(run)]
-        if older:
-            names = ", ".join(str(run_id) for run_id in older)
-            raise CommandError(f"--run {run.run_id}: an older run must be finalized first: {names}")
-        return finalize_complete(means, only=run)
+        if older := [str(one.run_id) for one in scrape_runs.waited_for_by(run)]:
+            names = ", ".join(older)
+            raise CommandError(f"--run {run_id}: an older run must be finalized first: {names}")
+        return finalize(only=run)
 
     def _print(self, done: list[Finalized], as_json: bool) -> None:
         for one in done:

@@ -1,0 +1,54 @@
+"""Records what a pass brings that is not imported: files that cannot be, and ends of runs."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from django.db import transaction
+
+from realtime.domain.errors import PoisonMessage
+from realtime.domain.in_flight import InFlightFile
+from realtime.domain.interfaces import Gone
+from realtime.domain.results import Failed, Ignored
+from realtime.domain.run_context import RunContext
+from realtime.files.fetch import identify
+from realtime.ledger import files as ledger_files
+from realtime.ledger.run_notices import store_run
+
+
+def record_unimportable(context: RunContext, files: Sequence[InFlightFile]) -> None:
+    """Record, in one transaction, the files that can never be imported and the scrape runs that
+    have ended. Other files are left as they are."""
+    failed = [
+        (file, Failed(file.error))
+        for file in files
+        if file.outcome is None and isinstance(file.error, PoisonMessage)
+    ]
+    ended = [
+        (file, file.run_finished) for file in files if file.outcome is None and file.run_finished
+    ]
+    if not failed and not ended:
+        return
+    with context.timed("import"), transaction.atomic():
+        now = ledger_files.database_now()
+        # In one order everywhere, so that two workers cannot block each other.
+        for run in sorted((run for _, run in ended), key=lambda run: run.run_id):
+            store_run(run, now)
+        results = [file.result(outcome) for file, outcome in failed]
+        ledger_ids = ledger_files.record_unread(results, now)
+        context.before_commit()
+    for file, _ in ended:
+        file.finish(Ignored())
+    for file, outcome in failed:
+        file.finish(outcome, ledger_ids[file.identity])
+
+
+def fail_unread(context: RunContext, files: Sequence[InFlightFile], problem: PoisonMessage) -> None:
+    """Record all these files as failed, without reading them; of each that is there, which
+    version."""
+    for file in files:
+        if file.is_open and not file.run_finished:
+            with suppress(Gone):
+                found = context.store.head(file.identity.key)
+                file.identity = identify(context.store.bucket, found)
+            file.error = problem
+    record_unimportable(context, files)

@@ -1,0 +1,39 @@
+"""What the steps of one run share."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+from realtime.domain.config import BULK, Config
+from realtime.domain.interfaces import Store
+
+
+def _always() -> None:
+    """No veto."""
+
+
+def _never() -> bool:
+    return False
+
+
+def _untimed(stage: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Dependencies of one run, whether it imports or finalizes. It keeps no state of the run.
+
+    `importer` names the importers that write the rows. `must_stop` is asked between files and
+    between transactions, never within one that could still commit. `before_commit` may veto a
+    commit with RetryLater. `connection_lost` says whether the connection that holds the worker's
+    slot is gone. `timed` counts the seconds of a block towards a stage.
+    """
+
+    config: Config
+    store: Store
+    must_stop: Callable[[], bool]
+    importer: str = BULK
+    before_commit: Callable[[], None] = _always
+    connection_lost: Callable[[], bool] = _never
+    timed: Callable[[str], AbstractContextManager[None]] = _untimed

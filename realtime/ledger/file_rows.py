@@ -1,0 +1,114 @@
+"""What a file's row in the ledger says of its content and its outcome."""
+
+from datetime import datetime
+from typing import Any
+
+from realtime.domain.results import (
+    NO_LOOKUP,
+    Failed,
+    FetchedFile,
+    FileOutcome,
+    Ignored,
+    Imported,
+    LookupKeys,
+    Released,
+    Result,
+    Superseded,
+    Waiting,
+)
+from realtime.domain.text import sanitized
+from realtime.models import File
+
+
+def row_of(result: Result, now: datetime) -> File:
+    """A new row, not yet saved, for a file whose outcome is recorded `now`."""
+    identity, delivery, outcome = result.identity, result.delivery, result.outcome
+    lookup = _lookup(outcome)
+    row = File(
+        bucket=identity.bucket,
+        key=identity.key,
+        version=identity.version,
+        etag=identity.etag,
+        version_id=identity.version_id,
+        size=identity.size,
+        last_modified=identity.last_modified,
+        jurisdiction_id=sanitized(delivery.jurisdiction_id),
+        object_type=result.object_type,
+        run_id=delivery.run_id,
+        outcome=outcome.word,
+        bill_id=lookup.bill_id,
+        bill_action=sanitized(lookup.action),
+        identity=identity_of(lookup),
+        tried_at=now,
+        queued_at=delivery.queued_at,
+        received_at=now,
+        imported_at=None if isinstance(outcome, Waiting) else now,
+        file_archiving=delivery.file_archiving,
+    )
+    if result.file:
+        _describe_content(row, result.file)
+    _describe_outcome(row, outcome)
+    if isinstance(outcome, Waiting | Failed):
+        row.message = sanitized(delivery.message)
+    return row
+
+
+def _describe_outcome(row: File, outcome: FileOutcome) -> None:
+    match outcome:
+        case Imported():
+            row.core_id, row.bill_identifier = outcome.core_id, outcome.bill_identifier
+        case Superseded():
+            row.core_id = outcome.core_id
+        case Failed(problem):
+            row.reason = problem.reason
+            row.field = sanitized(problem.field)
+            row.detail = sanitized(problem.detail)
+            row.traceback = sanitized(outcome.traceback)
+        case Waiting(waiting_for):
+            row.detail = sanitized(str(waiting_for))
+            row.session = waiting_for.session
+            row.bill_scrape_id = waiting_for.bill_scrape_id
+            row.bill_identifier = waiting_for.bill_identifier
+
+
+def _lookup(outcome: FileOutcome) -> LookupKeys:
+    return NO_LOOKUP if isinstance(outcome, Ignored | Released) else outcome.lookup
+
+
+def _describe_content(row: File, file: FetchedFile) -> None:
+    content = file.content
+    row.jurisdiction_id = file.jurisdiction_id
+    row.scrape_id = sanitized(content.scrape_id)
+    row.order_ticks, row.order_stamp = content.order.ticks, content.order.stamp_ticks
+    row.scraped_at = content.scraped_at
+    if content.object_type in ("bill", "vote_event"):
+        row.session = _text(content.data.get("legislative_session"))
+    if content.object_type == "vote_event":
+        bill = _text(content.data.get("bill"))
+        row.bill_scrape_id = "" if bill.startswith("~") else bill
+
+
+def describe_again(row: File, outcome: FileOutcome) -> None:
+    """Update the row's bill, action and lookup keys from a repeated import of its file."""
+    lookup = _lookup(outcome)
+    if lookup.keys:
+        row.bill_id = lookup.bill_id
+        row.bill_action = sanitized(lookup.action)
+        row.identity = identity_of(lookup)
+    if isinstance(outcome, Imported):
+        row.bill_identifier = outcome.bill_identifier or row.bill_identifier
+
+
+def identity_of(lookup: LookupKeys) -> dict[str, Any] | None:
+    """The value of the column `identity` for these keys."""
+    if not lookup.keys:
+        return None
+    return {
+        "keys": list(lookup.keys),
+        "date": lookup.date,
+        "organization_id": lookup.organization_id,
+    }
+
+
+def _text(value: Any) -> str:
+    return sanitized(value) if isinstance(value, str) else ""
