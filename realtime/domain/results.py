@@ -73,7 +73,6 @@ class LookupKeys:
 
 
 # The importers' name for it.
-About = LookupKeys
 NO_LOOKUP = LookupKeys()
 
 

@@ -1,22 +1,17 @@
-"""Core's importers adapted to scrapes that come in pieces, and set-based ones of our own.
+"""How files become core's rows: through core's importers one by one, or as sets.
 
-`JurisdictionImporter`, `BillImporter`, `VoteEventImporter` and `EventImporter` are drop-in for
-core's classes of those names. They need Django's models, so each is loaded when it is asked for.
+`specs` states the rules of each type once, for both. `JurisdictionImporter`, `BillImporter`,
+`VoteEventImporter` and `EventImporter` are drop-in for core's classes of those names. They need
+Django's models, so they are loaded when they are asked for.
 """
 
 from importlib import import_module
 from typing import Any
 
-_MODULES = {
-    "JurisdictionImporter": "bulk.jurisdictions",
-    "BillImporter": "bulk.bills",
-    "VoteEventImporter": "bulk.votes",
-    "EventImporter": "bulk.events",
-}
 __all__ = ["BillImporter", "EventImporter", "JurisdictionImporter", "VoteEventImporter"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return getattr(import_module(f"{__name__}.drop_in"), name)

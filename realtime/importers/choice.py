@@ -4,8 +4,9 @@ import logging
 from functools import cache
 
 from realtime.domain.config import BULK
+from realtime.importers.attempts import Applier
 from realtime.importers.bulk.compatibility import UnknownCore, require_known_core
-from realtime.importers.core.one_by_one import Applier, OneByOne
+from realtime.importers.core.one_by_one import OneByOne
 from realtime.importers.history import History
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Links between rows that may arrive in either order, settled as soon as both are there."""
+"""Links between rows that may arrive in either order, made as soon as both are there."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence

@@ -16,7 +16,7 @@ from realtime.domain.results import (
     Superseded,
     Waiting,
 )
-from realtime.importers.core.one_by_one import Attempt
+from realtime.importers.attempts import Attempt
 
 # Core's words for what it did.
 _CHANGES: Mapping[str, Change] = {"insert": "inserted", "update": "updated", "noop": "unchanged"}

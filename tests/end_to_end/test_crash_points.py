@@ -38,7 +38,7 @@ ELSEWHERE = {
         " step of the finalization that it is part of"
     ),
     Site("database", "importers.bulk.deleting.delete"): (
-        "only where something listens to core's signals; else importers.bulk.writing deletes"
+        "only where another app's table refers to core's in a way that SQL alone does not serve"
     ),
 }
 if (REAL_DATA / "wy").is_dir():

@@ -120,3 +120,9 @@ def test_import_realtime__its_start__loads_no_part_of_the_page() -> None:
         " 'django.contrib.auth', 'django.contrib.sessions', 'realtime.page', 'svg', 'whitenoise'))]"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
+
+
+def test_drop_in_importers__of_an_import_run__none_is_used() -> None:
+    drop_in = {"realtime.importers.drop_in", "realtime.importers.whole_scrape"}
+    users = {name for name, path in MODULES.items() if drop_in & set(imported(path))}
+    assert users <= drop_in

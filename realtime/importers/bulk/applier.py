@@ -2,80 +2,64 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import Any
 
-from django.core.exceptions import MultipleObjectsReturned
 from django.db import transaction
-from openstates.exceptions import UnresolvedIdError
 
-from realtime.domain.errors import PoisonMessage, Superseded
+from realtime.domain.errors import PoisonMessage
 from realtime.domain.results import FetchedFile
-from realtime.importers.bulk.adapters import BillsInBulk, Context, EventsInBulk, VotesInBulk
-from realtime.importers.bulk.importer import Spoiled
-from realtime.importers.bulk.items import Item
-from realtime.importers.core.one_by_one import Attempt, OneByOne, require_jurisdiction
+from realtime.importers.attempts import Attempt, attempt_of, require_jurisdiction
+from realtime.importers.bulk.executor import SetExecutor
+from realtime.importers.bulk.lookups import BatchLookups
+from realtime.importers.core.one_by_one import OneByOne, importers_in_pieces
 from realtime.importers.history import History
+from realtime.importers.items import Item, item_of
+
+_IN_SETS = ("bill", "vote_event", "event")
 
 
 class InBulk:
     """The set-based importers: a fixed handful of statements for all files of a type.
 
-    Jurisdictions and people, of which a scrape has few, go through core one by one. Raises
-    UnknownCore (a ConfigurationError) when the installed core is not one they know.
+    Jurisdictions and people, of which a scrape has few, go through core one by one.
     """
 
     def __init__(self, jurisdiction_id: str, history: History) -> None:
         self._jurisdiction_id = jurisdiction_id
         self._history = history
         self._one_by_one = OneByOne(jurisdiction_id, history)
-        bills = BillsInBulk(jurisdiction_id, history=history)
-        votes = VotesInBulk(jurisdiction_id, bills, history=history)
-        events = EventsInBulk(jurisdiction_id, votes, history=history)
-        self._importers = {"bill": bills, "vote_event": votes, "event": events}
+        lookups = BatchLookups(jurisdiction_id)
+        importers = importers_in_pieces(jurisdiction_id, history, lookups)
+        self._executors = {name: SetExecutor(importers[name], lookups) for name in _IN_SETS}
 
     def apply(
         self, files: Sequence[FetchedFile], must_stop: Callable[[], bool]
     ) -> Iterator[Attempt]:
         for object_type, group in groupby(files, lambda file: file.content.object_type):
-            if object_type not in self._importers:
+            if object_type not in self._executors:
                 yield from self._one_by_one.apply(list(group), must_stop)
             elif must_stop():
                 return
             else:
-                yield from self._set(self._importers[object_type], list(group))
+                yield from self._set(self._executors[object_type], list(group))
 
-    def _set(self, importer: Any, files: Sequence[FetchedFile]) -> list[Attempt]:
+    def _set(self, executor: SetExecutor, files: Sequence[FetchedFile]) -> list[Attempt]:
         try:
             require_jurisdiction(self._jurisdiction_id)
         except PoisonMessage as exc:
             return [Attempt(file, error=exc) for file in files]
         items, attempts = _items(files)
-        try:
-            with transaction.atomic():
-                outcomes = importer.import_batch(list(items.values()))
-        except Spoiled:
-            outcomes = None
-        if outcomes is None:
-            # Not while handling that: the error would count as the context of every other's.
+        with transaction.atomic():
+            done = executor.import_items(list(items.values()))
+            if not done:
+                # One item's query aborted the shared transaction.
+                transaction.set_rollback(True)
+        if not done:
             items, attempts = _items(files)
-            outcomes = importer.import_batch(list(items.values()), carefully=True)
-        return attempts + [
-            self._attempt(files[at], item, outcome)
-            for (at, item), outcome in zip(items.items(), outcomes, strict=True)
-        ]
-
-    def _attempt(self, file: FetchedFile, item: Item, outcome: Any) -> Attempt:
-        about = item.context.about
-        if isinstance(outcome, tuple):
-            core_id, what = outcome
-            self._history.applied(file, core_id)
-            identifier = item.data["identifier"] if file.content.object_type == "bill" else ""
-            return Attempt(file, core_id, what, bill_identifier=identifier, about=about)
-        if isinstance(outcome, Superseded):
-            if outcome.core_id:
-                self._history.identified(file, outcome.core_id)
-            return Attempt(file, outcome.core_id, error=outcome, about=about)
-        return Attempt(file, error=_named(outcome), about=about)
+            executor.import_items(list(items.values()), carefully=True)
+        for at, item in items.items():
+            assert item.outcome is not None
+            attempts.append(attempt_of(files[at], item, item.outcome, self._history))
+        return attempts
 
 
 def _items(files: Sequence[FetchedFile]) -> tuple[dict[int, Item], list[Attempt]]:
@@ -85,20 +69,7 @@ def _items(files: Sequence[FetchedFile]) -> tuple[dict[int, Item], list[Attempt]
     attempts = []
     for at, file in enumerate(files):
         try:
-            data = file.content.fresh()
+            items[at] = item_of(file)
         except RecursionError as exc:
             attempts.append(Attempt(file, error=exc))
-        else:
-            context = Context(file.content.order, file.core_id)
-            items[at] = Item(file.content.scrape_id, data, context)
     return items, attempts
-
-
-def _named(exc: Exception) -> Exception:
-    if isinstance(exc, UnresolvedIdError):
-        return PoisonMessage("unresolved", str(exc))
-    if isinstance(exc, MultipleObjectsReturned):
-        problem = PoisonMessage("ambiguous", f"it may be any of several rows: {exc}")
-        problem.__cause__ = exc
-        return problem
-    return exc

@@ -8,20 +8,23 @@ from django.db import connection, models
 from django.utils import timezone
 
 from realtime.importers.bulk import deleting, writing
-from realtime.importers.bulk.related_rows import Branch, Item, Rows, walk
-from realtime.importers.bulk.tables import Hidden, NeedsCore, Row, Table, table
+from realtime.importers.bulk.branches import Branch, walk
+from realtime.importers.bulk.related_rows import Item, Rows
+from realtime.importers.bulk.tables import NeedsCore, Row, Table, table
 
 
 class Record:
     """One row of the importer's model. `values` are by column name, as they would be read."""
 
-    __slots__ = ("changed", "id", "keys", "new", "touched", "values")
+    __slots__ = ("changed", "id", "keys", "new", "of_jurisdiction", "touched", "values")
 
     def __init__(self, core_id: str, values: dict[str, Any], *, new: bool) -> None:
         self.id = core_id
         self.values = values
         self.new = new
         self.touched = new
+        # Whether it is known to be of a session of the jurisdiction.
+        self.of_jurisdiction = new
         self.changed: set[str] = set()
         self.keys: Sequence[Any] = ()
 
@@ -41,37 +44,9 @@ class Batch:
         self.rows = Rows()
         self.records: dict[str, Record] = {}
         self._keep_links = keep_links
-        self._by_key: dict[Any, list[Record]] = defaultdict(list)
-        # The importer's own notes on the batch.
-        self.state: Any = None
         self._made: dict[Branch, dict[str, Row]] = defaultdict(dict)
         self._gone: dict[Branch, list[str]] = defaultdict(list)
         self._loose: dict[Branch, list[str]] = defaultdict(list)
-
-    def read(self, condition: str, params: Sequence[Any], joins: str = "") -> list[Record]:
-        """The records that a condition on `t` finds; those known already as they are now."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT {self.table.select_list()} FROM {self.table.sql} t{joins}"
-                f" WHERE {condition}",
-                params,
-            )
-            rows = self.table.read(cursor.fetchall())
-        names = [column.name for column in self.table.columns]
-        found = []
-        for row in rows:
-            if row[0] not in self.records:
-                self.records[row[0]] = Record(row[0], dict(zip(names, row, strict=True)), new=False)
-            found.append(self.records[row[0]])
-        return found
-
-    def index(self, record: Record, keys: Sequence[Any]) -> None:
-        """Let the record be found by these keys, and no more by those it had."""
-        for key in record.keys:
-            self._by_key[key].remove(record)
-        for key in keys:
-            self._by_key[key].append(record)
-        record.keys = keys
 
     def set(self, record: Record, values: Mapping[str, Any]) -> None:
         """Set columns to values as they would be read."""
@@ -80,17 +55,8 @@ class Batch:
                 record.values[name] = value
                 record.changed.add(name)
 
-    def known(self, key: Any) -> list[Record]:
-        return self._by_key.get(key, [])
-
-    def only(self, key: Any) -> Record | None:
-        """The record with this key, if there is any. Several are for core to refuse: NeedsCore."""
-        records = self.known(key)
-        if len(records) > 1:
-            raise NeedsCore
-        return records[0] if records else None
-
     def load_related(self, ids: Iterable[str]) -> None:
+        """Read what belongs to these rows."""
         wanted = list(ids)
         if wanted:
             self.rows.load(self.tree, wanted)
@@ -110,15 +76,15 @@ class Batch:
     def update(self, record: Record, data: Item, related: Mapping[str, list[Item]]) -> bool:
         """Change what differs, by core's rules; returns whether anything did.
 
-        Raises NeedsCore; Hidden when what an object of this batch brought might not be storable,
-        and would never be tried.
+        Raises NeedsCore, also when what an object of this batch brought might not be storable and,
+        overwritten, would never be tried.
         """
         changed = False
         for name, value in data.items():
             column, plain = self._column(name, value)
             if record.values[column] != plain:
                 if record.touched and not self.table.column[column].accepts(record.values[column]):
-                    raise Hidden
+                    raise NeedsCore
                 record.values[column] = self.table.column[column].stored(plain)
                 record.changed.add(column)
                 changed = True
@@ -150,7 +116,7 @@ class Batch:
         for child, row in self.rows.below(branch, old[kept:]):
             if self._made[child].pop(row[0], None):
                 if not child.table.accepts(row):
-                    raise Hidden
+                    raise NeedsCore
             elif child is branch:
                 self._gone[branch].append(row[0])
         self._add(self.rows.grow(branch, items, parent, kept))

@@ -1,11 +1,10 @@
-"""Deletes rows by SQL, with what Django's collector would do for every relation to them."""
+"""SQL that deletes rows, and does to rows that refer to them what Django's collector does."""
 
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
 from django.db import models
-from django.db.models import signals
 from django.db.models.deletion import get_candidate_relations_to_delete
 
 Statement = tuple[str, list[Any]]
@@ -14,10 +13,11 @@ Statement = tuple[str, list[Any]]
 def delete(model: type[models.Model], ids: Sequence[Any]) -> list[Statement]:
     """The statements that delete these rows, in order; each takes `ids` as its only parameter.
 
-    What Django would not do by SQL alone is done by Django, at once: relations that are
-    protected, that set a value, or generic ones, and signals that something listens to.
+    Where core's tables have a relation that SQL alone does not serve (protected, setting a value,
+    or generic), Django deletes them at once. Nobody is told of deleted rows: `pre_delete` and
+    `post_delete` are not sent.
     """
-    plan = None if _listened_to(model) else deletion(model)
+    plan = deletion(model)
     if plan is None:
         model._default_manager.filter(pk__in=ids).delete()
         return []
@@ -25,7 +25,7 @@ def delete(model: type[models.Model], ids: Sequence[Any]) -> list[Statement]:
 
 
 def unlink(model: type[models.Model], ids: Sequence[Any]) -> list[Statement]:
-    """What deleting these rows would do to the rows of others that may point to nothing."""
+    """The statements that set nullable references to these rows to null, as deleting them would."""
     return [
         (_set_null(relation, f"= ANY(%s::{_pk_type(model)}[])"), [list(ids)])
         for relation in referrers(model)
@@ -46,24 +46,6 @@ def deletion(model: type[models.Model]) -> tuple[str, ...] | None:
 def referrers(model: type[models.Model]) -> tuple[Any, ...]:
     """The relations of other models to this one, hidden ones included."""
     return tuple(get_candidate_relations_to_delete(model._meta))
-
-
-@cache
-def affected(model: type[models.Model]) -> frozenset[type[models.Model]]:
-    """`model` and what goes with it when its rows are deleted."""
-    found = {model}
-    for relation in referrers(model):
-        if relation.on_delete is models.CASCADE and relation.related_model not in found:
-            found |= affected(relation.related_model)
-    return frozenset(found)
-
-
-def _listened_to(model: type[models.Model]) -> bool:
-    return any(
-        signal.has_listeners(one)
-        for one in affected(model)
-        for signal in (signals.pre_delete, signals.post_delete)
-    )
 
 
 def _statements(

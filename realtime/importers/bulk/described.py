@@ -1,57 +1,47 @@
-"""Finds at once the rows that pseudo ids describe, where core asks for each."""
+"""The rows that pseudo ids describe, looked up once a batch where core asks for each."""
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
-
-from openstates.exceptions import UnresolvedIdError
-from openstates.importers.base import BaseImporter
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from realtime.domain.text import is_storable
 from realtime.importers.pseudo_ids import spec_of
+from realtime.importers.specs.spec import Spec
 
 
-class Described(BaseImporter):  # type: ignore[misc]
-    """Mix in before an importer whose rows belong to a legislative session."""
+class Described:
+    """Answers for the rows of one type, which belong to legislative sessions."""
 
-    # What a pseudo id may name for us to answer; the first it must. Core answers the rest.
-    described_by: ClassVar[tuple[str, ...]] = ("identifier",)
+    def __init__(self, spec: Spec, jurisdiction_id: str) -> None:
+        self._spec = spec
+        self._jurisdiction_id = jurisdiction_id
+        self._found: dict[str, list[str]] = {}
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._described: dict[str, list[str]] = {}
-
-    def preload_described(self, pseudo_ids: Iterable[Any]) -> None:
-        """Look up what these describe, in one statement; forgets what was looked up before."""
-        specs = dict(filter(None, map(self._spec, set(filter(is_storable, pseudo_ids)))))
-        self._described = {pseudo_id: [] for pseudo_id in specs}
-        if not specs:
+    def load(self, pseudo_ids: Iterable[Any], known: Collection[str]) -> None:
+        """Look up what these describe, but not the `known` ones, in one statement; forgets what
+        was looked up before."""
+        wanted = {one for one in pseudo_ids if is_storable(one) and one not in known}
+        queries = {one: query for one in wanted if (query := self._query(one)) is not None}
+        self._found = {pseudo_id: [] for pseudo_id in queries}
+        if not queries:
             return
-        first = self.described_by[0]
+        names = self._spec.described_by
         by_first: dict[str, list[dict[str, Any]]] = {}
-        for row in self.model_class.objects.filter(
-            **{f"{first}__in": {spec[first] for spec in specs.values()}},
-            legislative_session__jurisdiction_id=self.jurisdiction_id,
-        ).values("id", *self.described_by):
-            by_first.setdefault(row[first], []).append(row)
-        for pseudo_id, spec in specs.items():
-            rows = by_first.get(spec[first], ())
-            self._described[pseudo_id] = [r["id"] for r in rows if spec.items() <= r.items()]
+        for row in self._spec.model._default_manager.filter(
+            **{f"{names[0]}__in": {query[names[0]] for query in queries.values()}},
+            legislative_session__jurisdiction_id=self._jurisdiction_id,
+        ).values("id", *names):
+            by_first.setdefault(row[names[0]], []).append(row)
+        for pseudo_id, query in queries.items():
+            rows = by_first.get(query[names[0]], ())
+            self._found[pseudo_id] = [r["id"] for r in rows if query.items() <= r.items()]
 
-    def _spec(self, pseudo_id: str) -> tuple[str, dict[str, Any]] | None:
-        spec = None if pseudo_id in self.pseudo_id_cache else spec_of(pseudo_id)
-        if spec is None or not all(map(is_storable, spec.values())):
+    def ids(self, pseudo_id: str) -> Sequence[str] | None:
+        """The rows that a pseudo id describes; None when it was not looked up."""
+        return self._found.get(pseudo_id)
+
+    def _query(self, pseudo_id: str) -> dict[str, Any] | None:
+        """What a pseudo id asks for, where that is what a batch can look up at once."""
+        query, names = spec_of(pseudo_id), self._spec.described_by
+        if query is None or not all(map(is_storable, query.values())):
             return None
-        named = self.described_by[0] in spec and spec.keys() <= set(self.described_by)
-        return (pseudo_id, spec) if named else None
-
-    def resolve_json_id(self, json_id: str, allow_no_match: bool = False) -> str | None:
-        found = self._described.get(json_id) if json_id else None
-        if found is not None and json_id not in self.pseudo_id_cache:
-            problem = f"{len(found) or 'no'} {self.model_class.__name__} rows answer to {json_id}"
-            if len(found) != 1:
-                if not allow_no_match:
-                    raise UnresolvedIdError(problem)
-                self.error(problem)
-            self.pseudo_id_cache[json_id] = found[0] if len(found) == 1 else None
-        row: str | None = super().resolve_json_id(json_id, allow_no_match)
-        return row
+        return query if names[0] in query and query.keys() <= set(names) else None

@@ -1,4 +1,4 @@
-"""Which organization a pseudo id means: core's rules, over one query a batch."""
+"""Which organization a pseudo id means: core's rules, with one query for a batch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class _Memory:
 
 
 class _Manager:
-    """Stands where core asks Django's manager."""
+    """Stands in for Django's manager: passes on what `limit_spec` found in memory."""
 
     def filter(self, *conditions: Q, **spec: Any) -> Any:
         found = spec.pop("_found", None)
@@ -56,7 +56,7 @@ class _Manager:
 
 
 class _Model:
-    """Stands where core names the model: it asks `objects`, and `__name__` for its messages."""
+    """Stands in for the model, of which core uses `objects` and, in messages, `__name__`."""
 
     objects = _Manager()
 
@@ -65,11 +65,11 @@ _Model.__name__ = Organization.__name__
 
 
 class Organizations(CoreOrganizations):  # type: ignore[misc]
-    """Core's organization importer, which resolves from memory. Call `refresh` for each batch.
+    """Core's organization importer, resolving from memory. Call `refresh` for each batch.
 
-    Shares what was read with another one, but not what became of a pseudo id: core remembers that
-    none was found only where that is allowed. On a core that does not normalize names, each pseudo
-    id with a name is a query of core's own.
+    Those made from an `other` share the rows read, but each has core's cache of pseudo ids for
+    itself: core remembers a pseudo id that fits nothing only where its caller allows that.
+    On a core that does not normalize names, each pseudo id with a name is a query of core's own.
     """
 
     model_class = _Model
@@ -79,11 +79,11 @@ class Organizations(CoreOrganizations):  # type: ignore[misc]
         self._memory: _Memory = other._memory if other else _Memory()
 
     def refresh(self) -> None:
-        """What was read before may be out of date: read again what it does not answer."""
+        """Read the rows again for the next pseudo id that those in memory do not resolve."""
         self._memory.stale = True
 
     def limit_spec(self, spec: dict[str, Any]) -> Any:
-        """The conditions core would query with or, where memory knows, what that would find."""
+        """Core's conditions for a query, or the rows that they find where memory can tell."""
         plain = spec.keys() <= {"name", "classification", "chamber"} and all(
             map(is_storable, spec.values())
         )

@@ -1,4 +1,5 @@
-"""Who a name means: core's rules, over one query for all the names of a batch."""
+"""Which people a name means: the rules of core's `BaseImporter.resolve_person`, with one query for
+all names of a batch."""
 
 import re
 from collections.abc import Iterable
@@ -36,7 +37,7 @@ JOIN seat ON seat.person_id = person.id
 
 
 class Name(NamedTuple):
-    """What a pseudo id says of a person. A `chamber` may be said and be none."""
+    """The name, and the chamber if any, in a pseudo id; `says_chamber` even when that is null."""
 
     name: str
     chamber: str | None
@@ -44,7 +45,7 @@ class Name(NamedTuple):
 
 
 class Persons:
-    """Answers from memory for the names that were loaded."""
+    """The jurisdiction's members, past ones too, by the names that were loaded."""
 
     def __init__(self, jurisdiction_id: str) -> None:
         self._jurisdiction_id = jurisdiction_id
@@ -52,7 +53,7 @@ class Persons:
         self._names: dict[str, Name | None] = {}
 
     def load(self, pseudo_ids: Iterable[Any]) -> None:
-        """Ask for all names that these describe and that were not asked for before, at once."""
+        """Read who has the names in these pseudo ids, one statement for all not read before."""
         described = {self.described(one) for one in set(filter(is_storable, pseudo_ids))}
         names = {d.name for d in described if d and is_storable(d.name)} - self._seats.keys()
         if not names:
@@ -64,7 +65,7 @@ class Persons:
                 self._seats[name].append(seat)
 
     def described(self, pseudo_id: str) -> Name | None:
-        """Who is named by a pseudo id; None when it describes someone otherwise."""
+        """The name in a pseudo id; None when it has more than a name and a chamber."""
         if pseudo_id not in self._names:
             self._names[pseudo_id] = _parse(pseudo_id)
         return self._names[pseudo_id]
@@ -72,9 +73,11 @@ class Persons:
     def find(
         self, name: str, start: Any, end: Any, chamber: str | None
     ) -> tuple[set[str], set[str]] | None:
-        """Who may be meant, and who of them is in office; None when the name was not loaded.
+        """The ids of the people called so, and of those of them in office; None when the name was
+        not loaded.
 
-        `start` and `end` are the session's, and exclude who was certainly not serving in it.
+        `start` and `end` are the session's dates: who left before it or came after it is left out.
+        Without a `chamber`, any chamber counts.
         """
         seats = self._seats.get(name)
         if seats is None:

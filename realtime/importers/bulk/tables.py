@@ -12,17 +12,19 @@ from django.db import connection, models
 from django.db.models.fields import NOT_PROVIDED
 
 from realtime.domain.text import is_storable
+from realtime.importers.bulk.copy_text import (
+    Values,
+    encode_array,
+    encode_other,
+    encode_texts,
+    encode_time,
+)
 
 Row = tuple[Any, ...]
-Values = Sequence[Any]
 
 
 class NeedsCore(Exception):
-    """Only core's own code, working on one object, can say what becomes of this one."""
-
-
-class Hidden(Exception):
-    """An object would overwrite what the database might have refused of one before it."""
+    """Only core's own code, importing one object alone, can say what becomes of this one."""
 
 
 class Column:
@@ -56,15 +58,13 @@ class Column:
         if self.is_json:
             return self._encode_json
         if self.is_array:
-            return lambda values: list(map(_encode_array, values))
+            return lambda values: list(map(encode_array, values))
         if self.is_time:
-            return lambda values: list(map(_encode_time, values))
-        return (
-            _encode_texts if self.plain is str else lambda values: list(map(_encode_other, values))
-        )
+            return lambda values: list(map(encode_time, values))
+        return encode_texts if self.plain is str else lambda values: list(map(encode_other, values))
 
     def _encode_json(self, values: Values) -> Sequence[str]:
-        return _encode_texts(list(map(self.field.get_prep_value, values)))
+        return encode_texts(list(map(self.field.get_prep_value, values)))
 
     def default(self) -> Any:
         return self.field.get_default()
@@ -148,7 +148,7 @@ class Table:
         self._fresh = [column for column in columns if column.makes_default]
 
     def defaults(self) -> dict[str, Any]:
-        """What a new row holds of which nothing is said."""
+        """Column defaults."""
         return {**self._constants, **{column.name: column.default() for column in self._fresh}}
 
     def select_list(self, alias: str = "t") -> str:
@@ -215,37 +215,3 @@ class Table:
 @cache
 def table(model: type[models.Model], parent: str | None = None) -> Table:
     return Table(model, parent)
-
-
-def _encode_texts(values: Values) -> Sequence[str]:
-    texts = [value for value in values if value is not None] if None in values else values
-    together = "".join(texts)
-    if any(special in together for special in "\\\t\n\r"):
-        return list(map(_encode_text, values))
-    return values if texts is values else [r"\N" if v is None else v for v in values]
-
-
-def _encode_text(value: Any) -> str:
-    if value is None:
-        return r"\N"
-    return str(
-        value.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
-    )
-
-
-def _encode_array(value: Any) -> str:
-    if not value:
-        return r"\N" if value is None else "{}"
-    elements = [
-        "NULL" if e is None else '"' + e.replace("\\", r"\\").replace('"', r"\"") + '"'
-        for e in value
-    ]
-    return _encode_text("{" + ",".join(elements) + "}")
-
-
-def _encode_time(value: Any) -> str:
-    return r"\N" if value is None else str(value.isoformat())
-
-
-def _encode_other(value: Any) -> str:
-    return r"\N" if value is None else str(value)

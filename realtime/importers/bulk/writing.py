@@ -1,4 +1,4 @@
-"""Writes many rows with one statement a table. Counted and logged as Django's statements are."""
+"""Writes many rows with one statement for each table. Django counts and logs these statements."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ CHECK_AT_COMMIT: Statement = "SET CONSTRAINTS ALL DEFERRED", []
 
 
 def copy(table: Table, rows: Sequence[Row]) -> None:
-    """Insert rows, whose places are the table's columns, by `COPY`."""
+    """Insert rows, tuples in the order of the table's columns, by `COPY`."""
     lines = _Lines(table, rows)
     columns = ", ".join(column.sql for column in table.columns)
     with connection.cursor() as cursor:
@@ -34,7 +34,7 @@ def copy(table: Table, rows: Sequence[Row]) -> None:
             if lines.error:
                 raise lines.error
 
-        # Django has no COPY; this is how whoever counts its statements sees this one.
+        # Django has no COPY; its own wrappers are what counts and logs this one.
         cursor._execute_with_wrappers(
             f"COPY {table.sql} ({columns}) FROM STDIN", None, many=False, executor=send
         )
@@ -97,5 +97,5 @@ def execute(statements: Sequence[Statement]) -> None:
 
 
 def check_foreign_keys() -> None:
-    """Raise now what would else fail the commit: core's foreign keys are deferred."""
+    """Raises IntegrityError for a bad foreign key; core's are deferred until the commit."""
     execute([CHECK_AT_ONCE, CHECK_AT_COMMIT])

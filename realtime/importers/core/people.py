@@ -16,6 +16,7 @@ from realtime.backends.postgres.locks import lock_person
 from realtime.domain.errors import PoisonMessage, Superseded
 from realtime.domain.scraped_object import ScrapeOrder
 from realtime.importers.history import Newest
+from realtime.importers.items import Applied
 
 
 def forget_organizations() -> None:
@@ -24,8 +25,8 @@ def forget_organizations() -> None:
         loaded.cached_lookup.cache_clear()
 
 
-def load(data: dict[str, Any], order: ScrapeOrder, history: Newest) -> tuple[str, str]:
-    """Import one person; returns the row and core's word for what was done.
+def load(data: dict[str, Any], order: ScrapeOrder, history: Newest) -> Applied:
+    """Import one person.
 
     Raises PoisonMessage naming the field when the file is not a person, or (`unresolved`) when a
     party, organization or district it names does not exist. Must run inside a savepoint: core
@@ -57,4 +58,4 @@ def load(data: dict[str, Any], order: ScrapeOrder, history: Newest) -> tuple[str
         Jurisdiction.objects.filter(id=person.roles[0].jurisdiction).update(
             latest_people_update=datetime.now(UTC)
         )
-    return person.id, "insert" if created else "update" if updated else "noop"
+    return Applied(person.id, "insert" if created else "update" if updated else "noop")

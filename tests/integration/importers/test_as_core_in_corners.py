@@ -12,7 +12,6 @@ from django.db.models.signals import ModelSignal, post_save, pre_save
 from openstates import importers as core
 from openstates.data.models import (
     Bill,
-    EventLocation,
     Membership,
     Organization,
     Person,
@@ -23,8 +22,10 @@ from openstates.exceptions import DataImportError
 from realtime import importers as ours
 from realtime.importers import BillImporter, VoteEventImporter
 from realtime.importers.bulk import organizations
-from realtime.importers.bulk.items import Item
+from realtime.importers.items import Applied, Item, Refused
+from realtime.importers.rules import Rules
 from tests import rows, scrapes
+from tests.integration.importers.executing import import_batch, whats
 from tests.integration.importers.test_same_as_core import CORE, JURISDICTION, OURS
 
 pytestmark = pytest.mark.usefixtures("session")
@@ -75,8 +76,8 @@ def refuse_hb_2(sender: Any, instance: Any, **more: Any) -> None:
 def test_import_batch__listener_refuses_one__costs_it_alone() -> None:
     batch = [Item(bill["_id"], bill) for bill in bills(5)]
     with listening(post_save, Bill, refuse_hb_2), transaction.atomic():
-        outcomes = BillImporter(JURISDICTION).import_batch(batch)
-    assert [isinstance(one, Exception) for one in outcomes] == [False, False, True, False, False]
+        outcomes = import_batch(BillImporter(JURISDICTION), batch)
+    assert [isinstance(one, Refused) for one in outcomes] == [False, False, True, False, False]
     assert Bill.objects.count() == 4
 
 
@@ -105,21 +106,6 @@ def test_import_data__listener_changes_what_is_saved__is_stored_so() -> None:
     expected, got = both(act)
     assert got == expected
     assert got[0] == ["OF BRIDGES"] * 3
-
-
-def test_import_data__listener_to_locations_about_to_be_saved__hears_of_them() -> None:
-    def act(classes: Any) -> list[str]:
-        heard = []
-        votes = classes[1](JURISDICTION, classes[0](JURISDICTION))
-        with listening(
-            pre_save, EventLocation, lambda instance, **more: heard.append(instance.name)
-        ):
-            classes[2](JURISDICTION, votes).import_data([scrapes.event()])
-        return heard
-
-    expected, got = both(act)
-    assert got == expected
-    assert got[0] == ["Room 1"]
 
 
 # -- what is refused -------------------------------------------------------------------------
@@ -181,11 +167,12 @@ def test_import_batch__a_bad_object_overwritten_by_the_next__fails_all_the_same(
     good["actions"][0]["classification"] = ["passage"]
     good["versions"] = good["sources"] = []
     with transaction.atomic():
-        outcomes = BillImporter(JURISDICTION).import_batch(
-            [Item(bill["_id"], bill) for bill in (scrapes.bill("HB 2"), bad, good)]
+        outcomes = import_batch(
+            BillImporter(JURISDICTION),
+            [Item(bill["_id"], bill) for bill in (scrapes.bill("HB 2"), bad, good)],
         )
-    assert isinstance(outcomes[1], Exception)
-    assert [what for _, what in (outcomes[0], outcomes[2])] == ["insert", "insert"]
+    assert isinstance(outcomes[1], Refused)
+    assert whats([outcomes[0], outcomes[2]]) == ["insert", "insert"]
 
 
 @pytest.mark.parametrize(
@@ -204,9 +191,9 @@ def test_import_batch__one_nested_too_deeply__costs_itself_alone(
     some = bills(4)
     spoil(some[1])
     with transaction.atomic():
-        outcomes = BillImporter(JURISDICTION).import_batch([Item(b["_id"], b) for b in some])
-    assert [type(one) for one in outcomes].count(tuple) == 3
-    assert isinstance(outcomes[1], Exception)
+        outcomes = import_batch(BillImporter(JURISDICTION), [Item(b["_id"], b) for b in some])
+    assert [type(one) for one in outcomes].count(Applied) == 3
+    assert isinstance(outcomes[1], Refused)
 
 
 def nested(levels: int) -> dict[str, Any]:
@@ -226,11 +213,11 @@ def test_import_batch__vote_of_a_bill_named_too_deeply__costs_itself_alone(named
     some = [scrapes.vote_event(bill, motion) for motion in "abc"]
     some[1]["bill"] = named
     with transaction.atomic():
-        outcomes = VoteEventImporter(JURISDICTION, importer).import_batch(
-            [Item(vote["_id"], vote) for vote in some]
+        outcomes = import_batch(
+            VoteEventImporter(JURISDICTION, importer), [Item(vote["_id"], vote) for vote in some]
         )
-    assert [type(one) for one in outcomes].count(tuple) == 2
-    assert isinstance(outcomes[1], Exception)
+    assert [type(one) for one in outcomes].count(Applied) == 2
+    assert isinstance(outcomes[1], Refused)
 
 
 def test_import_batch__event_about_what_is_named_too_deeply__costs_itself_alone() -> None:
@@ -238,21 +225,23 @@ def test_import_batch__event_about_what_is_named_too_deeply__costs_itself_alone(
     some = [scrapes.event(f"Hearing {n}", "HB 1") for n in range(3)]
     some[1]["agenda"][0]["related_entities"][0]["bill_id"] = DEEP
     with transaction.atomic():
-        outcomes = ours.EventImporter(JURISDICTION, votes).import_batch(
-            [Item(event["_id"], event) for event in some]
+        outcomes = import_batch(
+            ours.EventImporter(JURISDICTION, votes), [Item(event["_id"], event) for event in some]
         )
-    assert [type(one) for one in outcomes].count(tuple) == 2
-    assert isinstance(outcomes[1], Exception)
+    assert [type(one) for one in outcomes].count(Applied) == 2
+    assert isinstance(outcomes[1], Refused)
 
 
 def test_import_batch__interrupted_when_a_row_is_found__raises() -> None:
-    class Interrupted(BillImporter):  # type: ignore[misc]
-        def found(self, core_id: str, item: Item) -> None:
+    class Interrupted(Rules):
+        def found(self, item: Item, core_id: str) -> None:
             raise OperationalError("terminating connection")
 
     BillImporter(JURISDICTION).import_data(bills(1))
     with pytest.raises(OperationalError), transaction.atomic():
-        Interrupted(JURISDICTION).import_batch([Item(b["_id"], b) for b in bills(1)])
+        import_batch(
+            BillImporter(JURISDICTION), [Item(b["_id"], b) for b in bills(1)], Interrupted()
+        )
 
 
 def test_import_data__foreign_key_to_nothing__is_found_at_the_commit_as_by_core() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.db import DataError, OperationalError, connection, transaction
-from django.db.models.signals import post_delete
 from openstates import importers as core
 from openstates.data.models import (
     Bill,
@@ -24,8 +23,10 @@ from openstates.exceptions import DataImportError, DuplicateItemError, Unresolve
 from realtime.domain.errors import Superseded
 from realtime.importers import BillImporter, EventImporter, JurisdictionImporter, VoteEventImporter
 from realtime.importers.bulk import compatibility
-from realtime.importers.bulk.items import Item
+from realtime.importers.items import Item, Refused
+from realtime.importers.rules import Rules
 from tests import scrapes
+from tests.integration.importers.executing import import_batch, whats
 
 # Core's message for what it cannot store shows the rows, for which it then asks a database that
 # answers no more.
@@ -52,10 +53,6 @@ def counting() -> Iterator[list[str]]:
 
 def items(*data: dict[str, Any]) -> list[Item]:
     return [Item(one["_id"], copy.deepcopy(one)) for one in data]
-
-
-def whats(outcomes: list[Any]) -> list[Any]:
-    return [o[1] if isinstance(o, tuple) else type(o) for o in outcomes]
 
 
 def mixed(count: int, actions: int) -> tuple[list[Any], list[Any], list[Any]]:
@@ -133,7 +130,7 @@ def test_import_data__ends_well_or_not__garbage_is_collected_as_before(
 
 def test_import_batch__same_row_twice__in_the_order_given(session: None) -> None:
     versions = [scrapes.bill("HB 1", title, actions=n) for n, title in enumerate("abca")]
-    outcomes = BillImporter(JURISDICTION).import_batch(items(*versions))
+    outcomes = import_batch(BillImporter(JURISDICTION), items(*versions))
     assert whats(outcomes) == ["insert", "update", "update", "update"]
     assert Bill.objects.get().title == "a"
     assert BillAction.objects.count() == 3
@@ -159,37 +156,37 @@ def test_import_batch__one_bad_object__costs_itself_alone(
     bills = [scrapes.bill(f"HB {n}") for n in range(40)]
     spoil(bills[17])
     with transaction.atomic(), counting() as statements:
-        outcomes = BillImporter(JURISDICTION).import_batch(items(*bills))
+        outcomes = import_batch(BillImporter(JURISDICTION), items(*bills))
     assert whats(outcomes[:17] + outcomes[18:]) == ["insert"] * 39
-    assert isinstance(outcomes[17], error)
+    assert isinstance(outcomes[17], Refused)
+    assert isinstance(outcomes[17].error, error)
     assert Bill.objects.count() == 39
     # Halved until it stands alone; one by one would take hundreds.
     assert len(statements) < 250
 
 
 def test_import_batch__foreign_key_to_nothing__costs_itself_alone(session: None) -> None:
-    class Spoiling(BillImporter):  # type: ignore[misc]
-        def prepared(self, item: Item) -> None:
+    class Spoiling(Rules):
+        def resolved(self, item: Item) -> None:
             if item.data["identifier"] == "HB 3":
                 item.data["actions"][0]["organization_id"] = "ocd-organization/nobody"
 
     bills = [scrapes.bill(f"HB {n}") for n in range(8)]
     with transaction.atomic():
-        outcomes = Spoiling(JURISDICTION).import_batch(items(*bills))
-    assert [n for n, outcome in enumerate(outcomes) if isinstance(outcome, Exception)] == [3]
+        outcomes = import_batch(BillImporter(JURISDICTION), items(*bills), Spoiling())
+    assert [n for n, outcome in enumerate(outcomes) if isinstance(outcome, Refused)] == [3]
     assert Bill.objects.count() == 7
 
 
 def test_import_batch__refused_once_its_row_is_known__others_are_in(session: None) -> None:
-    class Refusing(BillImporter):  # type: ignore[misc]
-        def found(self, core_id: str, item: Item) -> None:
-            if item.context == "older":
+    class Refusing(Rules):
+        def found(self, item: Item, core_id: str) -> None:
+            if item is batch[0]:
                 raise Superseded(core_id)
 
     BillImporter(JURISDICTION).import_data([scrapes.bill("HB 1"), scrapes.bill("HB 2")])
     batch = items(scrapes.bill("HB 1", "new"), scrapes.bill("HB 2", "new"))
-    batch[0].context = "older"
-    outcomes = Refusing(JURISDICTION).import_batch(batch)
+    outcomes = import_batch(BillImporter(JURISDICTION), batch, Refusing())
     assert whats(outcomes) == [Superseded, "update"]
     assert set(Bill.objects.values_list("title", flat=True)) == {"Of bridges", "new"}
 
@@ -202,7 +199,7 @@ def test_import_batch__database_interrupts__raises(
 
     monkeypatch.setattr("realtime.importers.bulk.writing.copy", interrupted)
     with pytest.raises(OperationalError):
-        BillImporter(JURISDICTION).import_batch(items(scrapes.bill("HB 1")))
+        import_batch(BillImporter(JURISDICTION), items(scrapes.bill("HB 1")))
 
 
 def test_import_item__refused_by_the_database__raises_as_core(session: None) -> None:
@@ -238,28 +235,14 @@ def test_update__of_versions__takes_the_searchable_text_along(session: None) -> 
     assert BillVersionLink.objects.count() == BillVersion.objects.count() == 1
 
 
-def test_update__of_versions_with_a_listener__it_hears_of_each(session: None) -> None:
-    BillImporter(JURISDICTION).import_data([scrapes.bill("HB 1")])
-    text = searchable()
-    heard = []
-
-    def hear(sender: Any, instance: Any, **more: Any) -> None:
-        heard.append(instance.pk)
-
-    former = text.pk
-    post_delete.connect(hear, sender=SearchableBill)
-    try:
-        BillImporter(JURISDICTION).import_data([with_new_version()])
-    finally:
-        post_delete.disconnect(hear, sender=SearchableBill)
-    assert len(heard) == 1
-    assert not SearchableBill.objects.filter(pk=former).exists()
-
-
 @pytest.mark.parametrize("keep", [False, True])
 def test_update__of_the_last_action__keeps_the_rows_before_it(session: None, keep: bool) -> None:
-    class Importer(BillImporter):  # type: ignore[misc]
+    class Keeping(Rules):
         keep_links = keep
+
+    class Importer(BillImporter):  # type: ignore[misc]
+        def rules_of_type(self) -> Rules:
+            return Keeping()
 
     bill = scrapes.bill("HB 1", actions=3)
     bills = Importer(JURISDICTION)
@@ -319,8 +302,7 @@ def test_jurisdiction__new_and_changed_sessions__are_merged(session: None) -> No
         # Core 6.25.3 calls it unchanged when only a session has.
         word = next(what for what in ("update", "noop") if record["jurisdiction"][what])
         transaction.set_rollback(True)
-    outcomes = JurisdictionImporter(JURISDICTION).import_batch(items(data))
-    assert whats(outcomes) == [word]
+    assert JurisdictionImporter(JURISDICTION).import_data([data])["jurisdiction"][word] == 1
     names = LegislativeSession.objects.filter(jurisdiction_id=JURISDICTION)
     assert {"renamed", "next"} <= set(names.values_list("name", flat=True))
 
@@ -339,6 +321,7 @@ def test_import_batch__wrong_value_on_update__names_the_column_error(session: No
     bad["from_organization"] = '~{"classification": "upper"}'
     bad["title"] = "nul \0"
     with transaction.atomic():
-        outcomes = BillImporter(JURISDICTION).import_batch(items(bad, good))
-    assert isinstance(outcomes[0], ValueError | DataError)
+        outcomes = import_batch(BillImporter(JURISDICTION), items(bad, good))
+    assert isinstance(outcomes[0], Refused)
+    assert isinstance(outcomes[0].error, ValueError | DataError)
     assert whats(outcomes)[1] == "update"

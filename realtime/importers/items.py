@@ -1,0 +1,56 @@
+"""Objects on their way into core's tables, and what came of each."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from realtime.domain.results import FetchedFile, LookupKeys
+from realtime.domain.scraped_object import ScrapeOrder
+
+
+@dataclass(frozen=True)
+class Applied:
+    """The object is in: in row `core_id`, by core's word `insert`, `update` or `noop`."""
+
+    core_id: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The object is not in and left nothing behind; `error` says why."""
+
+    error: Exception
+
+
+Outcome = Applied | Refused
+_FIRST = ScrapeOrder(0, "", 0)
+
+
+@dataclass(eq=False)
+class Item:
+    """One object to import. `data` is changed on the way.
+
+    `json_id` is what other objects may call it; None when nothing will. `order` is its place in
+    the scrape order, `core_id` the row that it was applied to before (empty: none). `about`,
+    `action` (the bill action that a vote event names) and `bill_identifier` are what its type's
+    rules find out or take off. Once `resolved`, `data` holds columns and `key` says how its row is
+    looked up: None when only core can.
+    """
+
+    json_id: str | None
+    data: dict[str, Any]
+    order: ScrapeOrder = _FIRST
+    core_id: str = ""
+    about: LookupKeys = field(default_factory=LookupKeys)
+    action: Any = ""
+    bill_identifier: Any = None
+    resolved: bool = False
+    unresolved: Exception | None = None
+    key: tuple[Any, ...] | None = None
+    outcome: Outcome | None = None
+
+
+def item_of(file: FetchedFile) -> Item:
+    """The object in a file. Raises RecursionError when it is nested too deeply to be read here."""
+    content = file.content
+    return Item(content.scrape_id, content.fresh(), content.order, file.core_id)
