@@ -1,8 +1,10 @@
 """Imports point one way, from commands down to values, and scrapers need no Django."""
 
 import ast
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -87,6 +89,17 @@ def test_imports__of_all_modules__make_no_circle() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as exc:
         raise AssertionError(" imports ".join(exc.args[1])) from exc
+
+
+def test_architecture_page__each_module__named_once() -> None:
+    page = (PACKAGE.parent / "docs/architecture.md").read_text()
+    _, modules = page.split("## Modules")
+    files = Counter(
+        path.name
+        for path in MODULES.values()
+        if path.name != "__init__.py" and not {"devstack", "demo"} & set(path.parts)
+    )
+    assert Counter(re.findall(r"`(?:\w+/)*(\w+\.py)`", modules)) == files
 
 
 def test_modules__directly_in_the_package__are_few() -> None:

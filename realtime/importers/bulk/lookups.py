@@ -10,7 +10,7 @@ from openstates.utils import _make_pseudo_id
 
 from realtime.domain.text import is_storable
 from realtime.importers.bulk.described import Described
-from realtime.importers.bulk.locations import Locations
+from realtime.importers.bulk.event_locations import Locations
 from realtime.importers.bulk.organizations import Organizations
 from realtime.importers.bulk.persons import Persons
 from realtime.importers.core.hooked import Hooked
