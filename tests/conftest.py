@@ -15,7 +15,7 @@ from pytest_django.plugin import _DatabaseBlocker
 
 from realtime.devstack import DevStack
 from realtime.devstack.database import load_jurisdiction, migrate, using_database
-from realtime.importers.bulk import compatibility
+from realtime.importers.bulk import known_cores
 from tests import support
 from tests.support import Aws
 
@@ -97,9 +97,9 @@ def admitted_core(pytestconfig: Config) -> Iterator[None]:
     """With `--admit-core`, the installed core counts as known in this process."""
     with pytest.MonkeyPatch.context() as patch:
         if pytestconfig.getoption("--admit-core"):
-            digest = compatibility.core_digest()
-            label = compatibility.KNOWN.get(digest, "the one under test")
-            patch.setitem(compatibility.KNOWN, digest, label)
+            digest = known_cores.core_digest()
+            label = known_cores.KNOWN.get(digest, "the one under test")
+            patch.setitem(known_cores.KNOWN, digest, label)
         yield
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
-from realtime.consumer.parse import unparsed
+from realtime.consumer.parse_messages import unparsed
 from realtime.consumer.sources import Inbox
 from realtime.domain.in_flight import InFlightFile
 from realtime.domain.messages import ReceivedMessage

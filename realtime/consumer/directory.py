@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from realtime.backends.postgres.locks import WorkerSlot
 from realtime.consumer.batches import BATCH_SIZE, PATIENT, import_group, log_released
 from realtime.consumer.context import database_needed, log_summary, logged_as_run
-from realtime.consumer.folder import Folder, NoStore
+from realtime.consumer.disk_files import Folder, NoStore
 from realtime.domain.config import BULK, Config
 from realtime.domain.errors import PoisonMessage, RetryLater, Unavailable
 from realtime.domain.in_flight import InFlightFile

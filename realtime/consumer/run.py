@@ -16,7 +16,7 @@ from realtime.consumer.acknowledgements import OpenMessages
 from realtime.consumer.batches import import_files
 from realtime.consumer.context import database_needed, log_summary, logged_as_run
 from realtime.consumer.fetching import fetch_files
-from realtime.consumer.parse import parse
+from realtime.consumer.parse_messages import parse
 from realtime.consumer.resume_parked import resume
 from realtime.consumer.sources import Inbox
 from realtime.consumer.unimportable import fail_unread, record_unimportable

@@ -19,8 +19,8 @@ from realtime.finalization.state_machine import (
     Progress,
     no_progress,
 )
+from realtime.ledger import complete_runs
 from realtime.ledger import files as ledger_files
-from realtime.ledger import scrape_runs
 from realtime.models import Closed, ScrapeRun
 
 logger = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ def finalize_complete(
     unable: set[str] = set()
     while not context.must_stop():
         # Asked anew for each, since each may take long enough for the world to change.
-        plans = scrape_runs.plans(ledger_files.database_now())
+        plans = complete_runs.plans(ledger_files.database_now())
         if only is not None:
             plans = [plan for plan in plans if plan.run == only]
         plan = next((p for p in plans if p.run.jurisdiction_id not in unable), None)
@@ -80,7 +80,7 @@ def finalize_complete(
             break
 
 
-def _steps(plan: scrape_runs.Plan) -> Iterator[tuple[ScrapeRun, Callable[[], str]]]:
+def _steps(plan: complete_runs.Plan) -> Iterator[tuple[ScrapeRun, Callable[[], str]]]:
     """The runs of a plan in order, each with what says why it is to be closed."""
     for older in plan.closing:
         yield older, partial(_why_closed, older)
@@ -114,10 +114,10 @@ def _give_up(run: ScrapeRun) -> None:
 
 
 def _why_nothing_deleted(run: ScrapeRun) -> str:
-    if waits := scrape_runs.why_not(run):
+    if waits := complete_runs.why_not(run):
         # Complete when this began: a failed file is being tried again.
         raise RetryLater(f"run {run.run_id}: {waits}")
-    return Closed.FAILED if scrape_runs.failures(run) else ""
+    return Closed.FAILED if complete_runs.failures(run) else ""
 
 
 def finalize_anyway(
@@ -130,10 +130,10 @@ def finalize_anyway(
     """
     older = [
         one
-        for one in scrape_runs.open_runs(run.jurisdiction_id)
+        for one in complete_runs.open_runs(run.jurisdiction_id)
         if one.started_at < run.started_at and one != run
     ]
-    there = scrape_runs.arrivals(older)
+    there = complete_runs.arrivals(older)
     for one in older:
         if one.run_id in there and there[one.run_id].complete:
             yield _finalize(one, context, partial(_why_nothing_deleted, one), progress)

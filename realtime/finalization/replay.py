@@ -19,7 +19,7 @@ from realtime.domain.results import (
     describe,
 )
 from realtime.importers.batch_transaction import bills_named, link_references
-from realtime.importers.choice import applier
+from realtime.importers.choose_importer import applier
 from realtime.importers.outcomes import outcome_of
 from realtime.ledger import files as ledger_files
 from realtime.ledger.file_rows import describe_again

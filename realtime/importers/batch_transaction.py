@@ -23,7 +23,7 @@ from realtime.domain.results import (
 )
 from realtime.domain.run_context import RunContext
 from realtime.domain.scraped_object import IGNORED_TYPES
-from realtime.importers.choice import applier
+from realtime.importers.choose_importer import applier
 from realtime.importers.linking import bills_of_tied_votes, link_related_bills, link_votes
 from realtime.importers.outcomes import failure, outcome_of
 from realtime.ledger import files as ledger_files

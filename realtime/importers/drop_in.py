@@ -11,9 +11,9 @@ from openstates.data.models import VoteEvent
 from openstates.importers import JurisdictionImporter as CoreJurisdictionImporter
 from openstates.utils import utcnow
 
-from realtime.importers.bulk import deleting, writing
-from realtime.importers.bulk.compatibility import require_known_core
+from realtime.importers.bulk import deleting, sql_statements
 from realtime.importers.bulk.executor import BATCH_SIZE, SetExecutor
+from realtime.importers.bulk.known_cores import require_known_core
 from realtime.importers.bulk.lookups import BatchLookups
 from realtime.importers.core.hooked import Hooked
 from realtime.importers.core.importers import Bills, Events, VoteEvents
@@ -118,7 +118,7 @@ class VoteEventImporter(_DropIn, VoteEvents):
         self.vote_events_to_delete.difference_update(self.json_to_db_id.values())
         if self.vote_events_to_delete:
             stale = list(self.vote_events_to_delete)
-            writing.execute(deleting.delete(VoteEvent, stale))
+            sql_statements.execute(deleting.delete(VoteEvent, stale))
 
 
 class EventImporter(_DropIn, Events):

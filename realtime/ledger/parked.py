@@ -9,8 +9,8 @@ from django.db.models import Q, QuerySet
 
 from realtime.domain.errors import PoisonMessage
 from realtime.domain.text import sanitized
+from realtime.ledger.complete_runs import PATIENCE, arrivals
 from realtime.ledger.files import database_now
-from realtime.ledger.scrape_runs import PATIENCE, arrivals
 from realtime.models import File, Outcome, ScrapeRun
 
 # Bills are looked up in the ledger, by its indexes. A bill that did not come through the ledger

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from realtime.domain.errors import RealtimeError, RetryLater
 from realtime.domain.interfaces import Sends, Uploads
-from realtime.producer.retry import Retrying, RetryPolicy
+from realtime.producer.backoff import Retrying, RetryPolicy
 
 logger = logging.getLogger(__name__)
 

@@ -18,8 +18,8 @@ from realtime.domain.errors import ConfigurationError, RealtimeError, RetryLater
 from realtime.domain.interfaces import Sends, Uploads
 from realtime.domain.messages import ScraperReport
 from realtime.domain.scraped_object import RUN_ID_METADATA, SCRAPED_AT_METADATA, parse_key
+from realtime.producer.backoff import Retrying, RetryPolicy
 from realtime.producer.outbox import Outbox, Outgoing
-from realtime.producer.retry import Retrying, RetryPolicy
 from realtime.producer.spool import Spool
 
 logger = logging.getLogger(__name__)

@@ -18,10 +18,10 @@ from realtime.domain.errors import ConfigurationError, PoisonMessage, RealtimeEr
 from realtime.domain.interfaces import Sends, Uploads
 from realtime.domain.scraped_object import parse_key, time_of
 from realtime.producer import local_files, spool
+from realtime.producer.backoff import RetryPolicy
 from realtime.producer.local_files import Existing, NotPublishable
 from realtime.producer.outbox import Outbox, Outgoing
 from realtime.producer.producer import Jurisdiction, NotPublished, Producer, send_end
-from realtime.producer.retry import RetryPolicy
 
 # Seconds to go on publishing files in flight after an interruption.
 GRACE_AFTER_INTERRUPT = 10.0

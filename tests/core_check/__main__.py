@@ -2,7 +2,7 @@
 
 Installs each release aside, shows what of the code that we build upon differs from the newest
 known release, runs core's own importer tests and the comparisons with core, and prints a table
-and the lines to add to `realtime/importers/bulk/compatibility.py`. Exits 1 unless all has passed.
+and the lines to add to `realtime/importers/bulk/known_cores.py`. Exits 1 unless all has passed.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from xml.etree import ElementTree
 
-from realtime.importers.bulk.compatibility import KNOWN
+from realtime.importers.bulk.known_cores import KNOWN
 from tests.core_check.changes import Change, changes
 from tests.core_check.environment import interpreter_for, prepare
 from tests.core_check.releases import Release, fetch, line_to_add, newest_known
@@ -159,7 +159,7 @@ def verdict(result: Result) -> str:
     if not line:
         return f"{version}: nothing to add"
     instead = "instead of the line of that digest" if result.known else "add"
-    return f"{version}: in KNOWN of realtime/importers/bulk/compatibility.py, {instead}\n{line}"
+    return f"{version}: in KNOWN of realtime/importers/bulk/known_cores.py, {instead}\n{line}"
 
 
 def say(text: str) -> None:

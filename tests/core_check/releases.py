@@ -10,7 +10,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from realtime.importers.bulk.compatibility import KNOWN, digest_of
+from realtime.importers.bulk.known_cores import KNOWN, digest_of
 from tests.support import ROOT
 
 FETCHED = ROOT / "build" / "cores"

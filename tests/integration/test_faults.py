@@ -23,9 +23,9 @@ from realtime.domain.config import Bucket
 from realtime.domain.errors import RealtimeError, Unavailable
 from realtime.files import archive
 from realtime.models import File
+from realtime.producer.backoff import RetryPolicy
 from realtime.producer.producer import File as ScrapedFile
 from realtime.producer.producer import Jurisdiction, Producer
-from realtime.producer.retry import RetryPolicy
 from tests import oracle, rows, scrapes
 from tests.fault_proxy import (
     AwsProxy,

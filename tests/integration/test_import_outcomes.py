@@ -18,8 +18,8 @@ from realtime.domain.config import BULK, CORE
 from realtime.domain.errors import Unavailable
 from realtime.domain.scraped_object import SCRAPED_AT_METADATA
 from realtime.files import fetch
+from realtime.ledger import complete_runs, suspects
 from realtime.ledger import files as ledger_files
-from realtime.ledger import scrape_runs, suspects
 from realtime.models import File, ScrapeRun, Suspect
 from tests import scrapes
 from tests.scrapes import Mail
@@ -111,7 +111,7 @@ def test_import__run_complete_but_for_a_parked_vote__vote_fails_as_unresolved(
 def test_import__parked_for_a_day_without_a_run__fails_as_unresolved(session: Mail) -> None:
     [key] = session.publish(scrapes.vote_event(scrapes.bill()))
     session.run()
-    long_ago = ledger_files.database_now() - 1.1 * scrape_runs.PATIENCE
+    long_ago = ledger_files.database_now() - 1.1 * complete_runs.PATIENCE
     File.objects.filter(key=key).update(received_at=long_ago)
     session.run()
     assert scrapes.outcomes()[key] == "failed"

@@ -13,7 +13,7 @@ from openstates.data.models import Bill, Person, VoteEvent
 from realtime.domain.interfaces import ObjectVersion
 from realtime.domain.scraped_object import RUN_ID_METADATA, SCRAPED_AT_METADATA
 from realtime.files import archive, redrive
-from realtime.ledger import failures, locations, scrape_runs
+from realtime.ledger import complete_runs, failures, locations
 from realtime.ledger import files as ledger_files
 from realtime.models import File, ScrapeRun
 from tests import scrapes
@@ -251,7 +251,7 @@ def test_retry__run_closed_for_its_failures__final_once_they_are_imported(mail: 
     assert ScrapeRun.objects.get().closed == "failed-files"
     mend()
     retry(mail)
-    plans = scrape_runs.plans(ledger_files.database_now())
+    plans = complete_runs.plans(ledger_files.database_now())
     assert plans == [], "what is being tried again is not mended yet"
     assert mail.run().finalized == [RUN]
     assert ScrapeRun.objects.get().closed == ""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from realtime.ledger import scrape_runs
+from realtime.ledger import complete_runs
 from realtime.models import Closed, Outcome, ScrapeRun
 from realtime.monitoring.status.run_states import (
     RunState,
@@ -74,7 +74,7 @@ def test_run__behind_an_older_one_that_waits__is_blocked_by_it() -> None:
     assert states[newer.run_id].older == older.run_id
     assert str(older.run_id) in states[newer.run_id].why
     assert states[elsewhere.run_id].state == State.COMPLETE
-    assert {plan.run.run_id for plan in scrape_runs.plans(NOW)} == {elsewhere.run_id}
+    assert {plan.run.run_id for plan in complete_runs.plans(NOW)} == {elsewhere.run_id}
 
 
 def test_run__behind_one_that_has_not_ended_or_is_no_longer_waited_for__is_complete() -> None:
@@ -84,7 +84,7 @@ def test_run__behind_one_that_has_not_ended_or_is_no_longer_waited_for__is_compl
     bring(newest, 1)
     states = {one.run.run_id: one.state for one in open_states(NOW)}
     assert states[newest.run_id] == State.COMPLETE
-    assert scrape_runs.plans(NOW)[0].run == newest
+    assert complete_runs.plans(NOW)[0].run == newest
 
 
 def test_run__whose_finalization_broke__is_blocked_by_that() -> None:

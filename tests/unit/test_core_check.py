@@ -6,7 +6,7 @@ from pathlib import Path
 import openstates
 import pytest
 
-from realtime.importers.bulk import compatibility
+from realtime.importers.bulk import known_cores
 from tests.core_check import __main__ as core_check
 from tests.core_check import environment, releases
 from tests.core_check.changes import WATCHED, changes
@@ -86,8 +86,8 @@ def test_changes__file_added_and_constant_removed__both(tmp_path: Path) -> None:
 
 
 def test_digest_of__installed_core__is_a_known_one() -> None:
-    assert compatibility.digest_of(CORE / "importers") == compatibility.core_digest()
-    assert compatibility.core_digest() in compatibility.KNOWN
+    assert known_cores.digest_of(CORE / "importers") == known_cores.core_digest()
+    assert known_cores.core_digest() in known_cores.KNOWN
 
 
 def test_newest_known__whatever_the_order__by_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from realtime.consumer.parse import parse
+from realtime.consumer.parse_messages import parse
 from realtime.domain.config import Bucket
 from realtime.domain.errors import PoisonMessage, WaitingFor
 from realtime.domain.in_flight import CONTROL, UNKNOWN, InFlightFile

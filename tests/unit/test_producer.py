@@ -15,9 +15,9 @@ from realtime.domain import messages, scraped_object
 from realtime.domain.config import Bucket
 from realtime.domain.errors import ConfigurationError
 from realtime.domain.messages import FileMessage, RunFinished, ScraperReport
+from realtime.producer.backoff import RetryPolicy
 from realtime.producer.producer import File, Jurisdiction, NotPublished, Producer
 from realtime.producer.publish_files import Published, publish_spool
-from realtime.producer.retry import RetryPolicy
 from tests.fakes import MemoryQueue, MemoryStore
 from tests.support import wait_until
 

@@ -14,9 +14,9 @@ from realtime.domain.errors import ConfigurationError
 from realtime.domain.messages import FileMessage, RunFinished
 from realtime.domain.scraped_object import ticks_of
 from realtime.producer import publish_files
+from realtime.producer.backoff import RetryPolicy
 from realtime.producer.producer import Jurisdiction, Producer
 from realtime.producer.publish_files import Published
-from realtime.producer.retry import RetryPolicy
 from tests.fakes import MemoryQueue, MemoryStore
 
 WYOMING = publish_files.jurisdiction_named("wy")

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import connection, models
 from django.utils import timezone
 
-from realtime.importers.bulk import deleting, writing
+from realtime.importers.bulk import copy_rows, deleting, sql_statements
 from realtime.importers.bulk.branches import Branch, walk
 from realtime.importers.bulk.related_rows import Item, Rows
 from realtime.importers.bulk.tables import NeedsCore, Row, Table, table
@@ -141,12 +141,12 @@ class Batch:
         new = [record for record in self.records.values() if record.new]
         if not (statements or new or any(self._made.values())):
             return
-        writing.execute([writing.CHECK_AT_ONCE, *statements])
+        sql_statements.execute([sql_statements.CHECK_AT_ONCE, *statements])
         self._add_records(new)
         for branch in walk(self.tree):
             if self._made[branch]:
-                writing.copy(branch.table, list(self._made[branch].values()))
-        writing.execute([writing.CHECK_AT_COMMIT])
+                copy_rows.copy(branch.table, list(self._made[branch].values()))
+        sql_statements.execute([sql_statements.CHECK_AT_COMMIT])
 
     def _changed_records(self, now: Any) -> list[deleting.Statement]:
         touched = [record for record in self.records.values() if record.touched]
@@ -162,12 +162,14 @@ class Batch:
             return []
         changed = set().union(*(record.changed for record in old))
         columns = [column for column in self.table.columns if column.name in changed]
-        return [writing.update(self.table, columns, [self._parameters(r, columns) for r in old])]
+        return [
+            sql_statements.update(self.table, columns, [self._parameters(r, columns) for r in old])
+        ]
 
     def _add_records(self, new: Sequence[Record]) -> None:
         if new:
             names = [column.name for column in self.table.columns]
-            writing.copy(self.table, [tuple(map(r.values.__getitem__, names)) for r in new])
+            copy_rows.copy(self.table, [tuple(map(r.values.__getitem__, names)) for r in new])
 
     def _parameters(self, record: Record, columns: Sequence[Any]) -> tuple[Any, ...]:
         return (

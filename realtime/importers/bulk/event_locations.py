@@ -8,7 +8,7 @@ from openstates.data.models import EventLocation
 
 from realtime.backends.postgres.interruptions import raise_if_interrupted
 from realtime.domain.text import is_storable
-from realtime.importers.bulk import writing
+from realtime.importers.bulk import copy_rows
 from realtime.importers.bulk.tables import table
 
 Place = tuple[str, str]
@@ -59,7 +59,7 @@ class Locations:
         names = [column.name for column in locations.columns]
         try:
             with transaction.atomic():
-                writing.copy(locations, [tuple(getattr(r, n) for n in names) for r in rows])
+                copy_rows.copy(locations, [tuple(getattr(r, n) for n in names) for r in rows])
         except DatabaseError as exc:
             raise_if_interrupted(exc)
             return

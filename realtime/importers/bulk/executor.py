@@ -11,7 +11,7 @@ from openstates.exceptions import UnresolvedIdError
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
 
 from realtime.backends.postgres.interruptions import chain, raise_if_interrupted
-from realtime.importers.bulk import writing
+from realtime.importers.bulk import sql_statements
 from realtime.importers.bulk.batch import Batch, Record
 from realtime.importers.bulk.branches import branches
 from realtime.importers.bulk.computed import compute
@@ -212,7 +212,7 @@ class SetExecutor:
                 self._rules.loaded([item], None)
                 outcome = self._importer.import_alone(item, self._allow_duplicates)
                 if not self._stops:
-                    writing.check_foreign_keys()
+                    sql_statements.check_foreign_keys()
         except Exception as exc:
             if self._stops:
                 raise

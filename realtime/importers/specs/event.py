@@ -8,7 +8,7 @@ from openstates.data.models import Event, LegislativeSession
 
 from realtime.importers.history import History
 from realtime.importers.items import Item
-from realtime.importers.specs.about import about_event
+from realtime.importers.specs.lookup_keys import about_event
 from realtime.importers.specs.spec import MEMBERS, Mentions, Spec, Way, name_all
 
 

@@ -10,8 +10,8 @@ from realtime.domain.errors import PoisonMessage, Superseded, Unresolved, Waitin
 from realtime.domain.text import is_storable
 from realtime.importers.history import History
 from realtime.importers.items import Item
-from realtime.importers.specs.about import about_vote
 from realtime.importers.specs.bill import as_stored
+from realtime.importers.specs.lookup_keys import about_vote
 from realtime.importers.specs.spec import Mentions, References, Spec, Way, require_session
 
 _OF_BILL = ("bill_id", "legislative_session_id")

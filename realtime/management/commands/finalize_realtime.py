@@ -14,7 +14,7 @@ from realtime.backends.s3 import S3Store
 from realtime.domain.run_context import RunContext
 from realtime.finalization.finalize import Finalized, finalize_anyway, finalize_complete
 from realtime.finalization.state_machine import OutOfTime
-from realtime.ledger import scrape_runs
+from realtime.ledger import complete_runs
 from realtime.management.ledger_command import EXIT_STATUS, LedgerCommand
 from realtime.management.limits import deadline
 from realtime.models import ScrapeRun
@@ -83,12 +83,12 @@ class Command(LedgerCommand):
             raise CommandError(f"--run {run_id}: the ledger knows no such run")
         if force:
             return finalize_anyway(run, context, progress=self._progress)
-        if run.finalized_at and not (run.closed and not scrape_runs.failures(run)):
+        if run.finalized_at and not (run.closed and not complete_runs.failures(run)):
             self.stderr.write(f"{run_id} was finalized at {run.finalized_at:%Y-%m-%d %H:%M} UTC")
             return []
-        if waits := scrape_runs.why_not(run):
+        if waits := complete_runs.why_not(run):
             raise CommandError(f"--run {run_id}: {waits}; --force finalizes it anyway")
-        if older := [str(one.run_id) for one in scrape_runs.waited_for_by(run)]:
+        if older := [str(one.run_id) for one in complete_runs.waited_for_by(run)]:
             names = ", ".join(older)
             raise CommandError(f"--run {run_id}: an older run must be finalized first: {names}")
         return finalize(only=run)

@@ -11,12 +11,12 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q
 
-from realtime.ledger import scrape_runs
-from realtime.ledger.scrape_runs import Arrival
+from realtime.ledger import complete_runs
+from realtime.ledger.complete_runs import Arrival
 from realtime.models import Outcome, ScrapeRun
 
 # Uses the index realtime_file_run_types. Counts rows, not keys, which suits our producer: it never
-# uses a key twice. `scrape_runs.arrivals` decides whether a run is complete, not these figures.
+# uses a key twice. `complete_runs.arrivals` decides whether a run is complete, not these figures.
 _COUNTS = """
     SELECT run_id, object_type, outcome, count(*)
     FROM realtime_file WHERE run_id = ANY(%(runs)s) GROUP BY 1, 2, 3
@@ -77,8 +77,8 @@ class RunState:
 
 def open_states(now: datetime, jurisdiction_id: str = "") -> list[RunState]:
     """The open, blocked and complete runs, oldest first; `now` is database time."""
-    found = scrape_runs.open_runs(jurisdiction_id)
-    there = scrape_runs.arrivals(found)
+    found = complete_runs.open_runs(jurisdiction_id)
+    there = complete_runs.arrivals(found)
     # A closed run that is complete after all is finalized like any other.
     live = [run for run in found if not run.closed_at or _is_complete(run, there)]
     counts = _counts(live)
@@ -90,7 +90,7 @@ def open_states(now: datetime, jurisdiction_id: str = "") -> list[RunState]:
         blocker = older.get(run.jurisdiction_id)
         state, why = _state(run, arrival, blocker, counted)
         waits = state == State.BLOCKED and not _is_complete(run, there)
-        if waits and blocker is None and scrape_runs.is_waited_for(run, now):
+        if waits and blocker is None and complete_runs.is_waited_for(run, now):
             older[run.jurisdiction_id] = run
         states.append(
             RunState(
@@ -137,7 +137,7 @@ def _counts(found: Sequence[ScrapeRun]) -> defaultdict[UUID, _Counted]:
     counts: defaultdict[UUID, _Counted] = defaultdict(_Counted)
     values: dict[str, Any] = {
         "runs": [run.run_id for run in found],
-        "harmless": scrape_runs.HARMLESS,
+        "harmless": complete_runs.HARMLESS,
     }
     with connection.cursor() as cursor:
         cursor.execute(_COUNTS, values)

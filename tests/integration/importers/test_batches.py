@@ -22,7 +22,7 @@ from openstates.exceptions import DataImportError, DuplicateItemError, Unresolve
 
 from realtime.domain.errors import Superseded
 from realtime.importers import BillImporter, EventImporter, JurisdictionImporter, VoteEventImporter
-from realtime.importers.bulk import compatibility
+from realtime.importers.bulk import known_cores
 from realtime.importers.items import Item, Refused
 from realtime.importers.rules import Rules
 from tests import scrapes
@@ -197,7 +197,7 @@ def test_import_batch__database_interrupts__raises(
     def interrupted(*anything: Any) -> None:
         raise OperationalError("terminating connection")
 
-    monkeypatch.setattr("realtime.importers.bulk.writing.copy", interrupted)
+    monkeypatch.setattr("realtime.importers.bulk.copy_rows.copy", interrupted)
     with pytest.raises(OperationalError):
         import_batch(BillImporter(JURISDICTION), items(scrapes.bill("HB 1")))
 
@@ -310,8 +310,8 @@ def test_jurisdiction__new_and_changed_sessions__are_merged(session: None) -> No
 def test_unknown_core__is_refused_with_what_to_do(
     database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compatibility, "KNOWN", {})
-    with pytest.raises(compatibility.UnknownCore, match="--importer core"):
+    monkeypatch.setattr(known_cores, "KNOWN", {})
+    with pytest.raises(known_cores.UnknownCore, match="--importer core"):
         BillImporter(JURISDICTION)
 
 

@@ -1,4 +1,4 @@
-"""Writes many rows with one statement for each table. Django counts and logs these statements."""
+"""Inserts many rows with one COPY for each table. Django counts and logs these statements."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -7,14 +7,10 @@ from typing import Any
 
 from django.db import DatabaseError, connection
 
-from realtime.importers.bulk.deleting import Statement
-from realtime.importers.bulk.tables import Column, Row, Table
+from realtime.importers.bulk.tables import Row, Table
 
 # Rows of which text is made at a time; meanwhile the server works on those before.
 _ROWS = 1000
-# When foreign keys are checked; what waits for the commit is checked at once, too.
-CHECK_AT_ONCE: Statement = "SET CONSTRAINTS ALL IMMEDIATE", []
-CHECK_AT_COMMIT: Statement = "SET CONSTRAINTS ALL DEFERRED", []
 
 
 def copy(table: Table, rows: Sequence[Row]) -> None:
@@ -69,33 +65,3 @@ def _unprinted() -> Iterator[None]:
         yield
     finally:
         sys.excepthook = hook
-
-
-def update(table: Table, columns: Sequence[Column], rows: Sequence[tuple[Any, ...]]) -> Statement:
-    """The statement that sets these columns; each row is its key and then the values."""
-    assignments = ", ".join(
-        f"{column.sql} = v.c{n}::{column.sql_type}" for n, column in enumerate(columns, 1)
-    )
-    names = ", ".join(f"c{n}" for n in range(len(columns) + 1))
-    one = "(" + ", ".join(["%s"] * (len(columns) + 1)) + ")"
-    sql = (
-        f"UPDATE {table.sql} AS t SET {assignments}"
-        f" FROM (VALUES {', '.join([one] * len(rows))}) AS v ({names})"
-        f" WHERE t.{table.pk.sql} = v.c0"
-    )
-    return sql, [value for row in rows for value in row]
-
-
-def execute(statements: Sequence[Statement]) -> None:
-    """Send all in one round trip, in order."""
-    if statements:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "; ".join(sql for sql, _ in statements),
-                [value for _, params in statements for value in params],
-            )
-
-
-def check_foreign_keys() -> None:
-    """Raises IntegrityError for a bad foreign key; core's are deferred until the commit."""
-    execute([CHECK_AT_ONCE, CHECK_AT_COMMIT])

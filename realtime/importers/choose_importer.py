@@ -5,7 +5,7 @@ from functools import cache
 
 from realtime.domain.config import BULK
 from realtime.importers.attempts import Applier
-from realtime.importers.bulk.compatibility import UnknownCore, require_known_core
+from realtime.importers.bulk.known_cores import UnknownCore, require_known_core
 from realtime.importers.core.one_by_one import OneByOne
 from realtime.importers.history import History
 
