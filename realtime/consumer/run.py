@@ -1,7 +1,10 @@
 """One import run: receive, parse, fetch, import, acknowledge; then resume, finalize, archive.
 
-The order of steps is the guarantee: what a message brought is committed before the message is
-acknowledged, and what was not committed comes again. A run can be killed at any point.
+The order of steps is the guarantee. The import of a file and its row in the ledger commit together,
+and only then is the message acknowledged: a message whose files have no committed outcome comes
+again, and the ledger recognizes files that have one. Parked files, complete scrape runs and failed
+files are found in the ledger, by the next run or by `archive_realtime`. So a run can be killed at
+any point.
 """
 
 import logging
@@ -39,9 +42,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Limits:
-    """When a run ends: after `max_messages`, or, with `until_empty`, after as many passes of
-    that many as it takes, or when `must_stop` says so. It is asked between files, never within
-    a commit."""
+    """When a run ends: after one pass of at most `max_messages` messages; with `until_empty`, after
+    the first pass that receives none; or when `must_stop` says so, which is asked between passes,
+    batches and files, never within a commit."""
 
     max_messages: int
     until_empty: bool
@@ -49,16 +52,16 @@ class Limits:
 
 
 def run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: str = BULK) -> Report:
-    """Import what the inbox holds, by the importers named, and report what became of it.
+    """Import what the inbox holds, with the importers called `importer`; returns the report.
 
-    Takes a worker slot while it works; when all are busy the report's note says so and nothing
-    was received. Raises Unavailable when the database or AWS cannot be reached: what was received
-    then comes again.
+    Takes a worker slot while it works. When all slots are taken, the report's note says so and
+    nothing was received. Raises Unavailable when the database or AWS cannot be reached; messages
+    that were not acknowledged by then come again.
     """
     with logged_as_run():
         report = _run(config, inbox, store, limits, importer)
         log_summary(report)
-        # The worker's slot is free again, and nobody waits for this run any more.
+        # After the worker slot is free: a slow endpoint must not keep other runs waiting.
         emit(report, config)
     return report
 
@@ -68,7 +71,7 @@ def _run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: s
     context = RunContext(
         config, store, limits.must_stop, importer, slot.verify, slot.lost, report.stage
     )
-    # Around everything: what was given and not taken up must come again.
+    # Lambda hands its messages over with the inbox: those of a run without a slot must come again.
     with inbox, context.timed("total"):
         try:
             with database_needed():
@@ -83,8 +86,8 @@ def _run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: s
 
 
 def _work(context: RunContext, inbox: Inbox, limits: Limits, report: Report) -> None:
-    """Pass by pass, messages and then parked files are imported; then complete scrape runs are
-    finalized, and failed files moved away."""
+    """In each pass, import messages and then parked files. After the last, finalize complete scrape
+    runs and move failed files to failed/; `archive_realtime` moves those that are left."""
     failed: list[int] = []
     while not context.must_stop():
         with context.timed("receive"):
@@ -107,10 +110,10 @@ def _work(context: RunContext, inbox: Inbox, limits: Limits, report: Report) -> 
 def _import_messages(
     context: RunContext, inbox: Inbox, messages: Sequence[ReceivedMessage]
 ) -> list[InFlightFile]:
-    """Import what the messages bring; returns their files, each with its outcome.
+    """Import the files of the messages; returns them, each with its outcome.
 
     Messages that may have killed earlier runs come last, each alone. Raises Unavailable when the
-    store is, after what was read before has been imported and acknowledged.
+    store cannot be reached, after the files that could be read were imported and acknowledged.
     """
     max_receives = context.config.max_receives
     suspected = [m for m in messages if m.receive_count > max_receives]
@@ -129,19 +132,21 @@ def _import_messages(
 def _import_together(
     context: RunContext, opened: OpenMessages, messages: Sequence[ReceivedMessage]
 ) -> Unavailable | None:
-    """Parse, fetch, import and acknowledge the messages. Returns what kept every file from being
-    read, if anything did."""
+    """Parse, fetch, import and acknowledge the messages.
+
+    Acknowledges after each commit. Returns the error that keeps all files from being read, if any.
+    """
     files = parse(messages, context.config.bucket)
     opened.expect(files)
     record_unimportable(context, files)
     opened.acknowledge()
 
-    named = [file for file in files if file.is_open]
-    outage = fetch_files(context, named)
-    record_unimportable(context, named)
+    wanted = [file for file in files if file.is_open]
+    outage = fetch_files(context, wanted)
+    record_unimportable(context, wanted)
     opened.acknowledge()
 
-    for _ in import_files(context, [file for file in named if file.fetched]):
+    for _batch in import_files(context, [file for file in wanted if file.fetched]):
         opened.acknowledge()
     return outage
 
@@ -149,8 +154,11 @@ def _import_together(
 def _import_alone(
     context: RunContext, opened: OpenMessages, message: ReceivedMessage
 ) -> Unavailable | None:
-    """As _import_together for one message, with the attempt recorded first. One that has had its
-    attempts fails unread."""
+    """Import one message that may have killed earlier runs.
+
+    The attempt is recorded in a transaction of its own first. After ATTEMPTS attempts that left no
+    result, the message's files fail without being read.
+    """
     outage = None
     if suspects.start_attempt(message.message_id, message.body):
         outage = _import_together(context, opened, [message])
@@ -168,7 +176,7 @@ def _import_alone(
 
 
 def _failed(files: Iterable[InFlightFile]) -> Iterator[int]:
-    """The ledger's rows of the files that failed, to be moved to failed/."""
+    """The ledger ids of the files that failed, which are to be moved to failed/."""
     for file in files:
         if isinstance(file.outcome, Failed) and file.ledger_id is not None:
             yield file.ledger_id
