@@ -242,12 +242,11 @@ def _sooner(results: Results) -> Iterator[str]:
         yield ""
     yield (
         f"A replay against the clock ({found['emulator']}): real runs of `import_realtime"
-        f" --until-empty`, one every {found['every seconds']:g} s of it; a file is visible when its"
+        f" --until-empty`, one every {found['every seconds']:g} s of it. A file is visible when its"
         " run has ended. Batch import begins when the scrape ends; the"
         f" {found['core seconds']:.0f} s that core's import takes are not counted. A negative value"
         " means later. Sample data written within seconds do not show the pace of a real scrape:"
-        " core requests at most one page a second from a legislature's site, unless told"
-        " otherwise."
+        " core requests at most one page a second from a legislature's site by default."
     )
 
 

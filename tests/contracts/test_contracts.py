@@ -62,7 +62,7 @@ def test_store__larger_than_asked_for__only_the_head(store: Store) -> None:
     assert (stored.body, stored.object.size) == (None, 11)
 
 
-def test_store__nothing_there__is_gone(store: Store) -> None:
+def test_store__no_such_object__raises_gone(store: Store) -> None:
     for ask in (lambda: store.get("nowhere", 10), lambda: store.head("nowhere")):
         with pytest.raises(Gone):
             ask()

@@ -164,7 +164,7 @@ def run_ten(
 
 
 @pytest.mark.parametrize(("states", "bills"), [(("wy",), 15), (STATES, 2)], ids=["one", "ten"])
-def test_import__ten_workers_at_once__all_in_once_and_an_eleventh_says_that_all_are_busy(
+def test_import__ten_workers_at_once__all_imported_once_and_an_eleventh_exits(
     states: Sequence[str],
     bills: int,
     environment: dict[str, str],

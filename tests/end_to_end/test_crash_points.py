@@ -145,7 +145,7 @@ def cases() -> Iterator[object]:
 
 
 @pytest.mark.parametrize(("site", "when"), cases())
-def test_killed__there__normal_runs_end_as_core_does(
+def test_killed__at_a_crash_point__later_runs_end_as_core_does(
     site: Site, when: str, trace: Trace, new_world: NewWorld, expected: list[str]
 ) -> None:
     lasting = [effect for effect in trace[site] if effect.lasts]

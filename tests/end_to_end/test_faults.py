@@ -139,7 +139,7 @@ def importing(environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
 
 
 @pytest.mark.usefixtures("session")
-def test_import__database_stopped_and_started_again__one_clear_line_and_next_run_has_it_all_once(
+def test_import__database_restarted__one_error_line_and_next_run_imports_all_once(
     stack: "DevStack", environment: dict[str, str], aws: Aws, rows: Query, run_manage: Manage
 ) -> None:
     keys = put(aws, *(a_bill(f"HB {number}") for number in range(1, 6)))
@@ -214,7 +214,7 @@ def test_import__aws_cannot_be_reached__one_clear_line(
 
 
 @pytest.mark.usefixtures("session")
-def test_commands__hosts_whose_clocks_are_days_off__parking_and_archive_go_by_the_database(
+def test_commands__host_clocks_days_off__parking_and_archiving_use_database_clock(
     environment: dict[str, str], aws: Aws, rows: Query, run_manage: Manage
 ) -> None:
     def host(days: float) -> dict[str, str]:

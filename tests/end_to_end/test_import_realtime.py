@@ -107,7 +107,7 @@ def importing(environment: dict[str, str], *options: str) -> Iterator["subproces
 
 
 @pytest.mark.usefixtures("session")
-def test_import__killed_in_the_middle_of_a_transaction__next_run_has_it_all_once(
+def test_import__killed_in_a_transaction__next_run_imports_all_once(
     environment: dict[str, str],
     aws: Aws,
     rows: Callable[[str], list[tuple[Any, ...]]],
@@ -157,7 +157,7 @@ def test_import__sigterm__commits_what_is_done_and_releases_the_rest(
 
 
 @pytest.mark.usefixtures("session")
-def test_import__more_at_once_than_workers__the_rest_say_so_and_nothing_is_doubled(
+def test_import__more_runs_than_workers__extra_runs_exit_and_nothing_is_doubled(
     environment: dict[str, str], aws: Aws, rows: Callable[[str], list[tuple[Any, ...]]]
 ) -> None:
     for number in range(1, 5):

@@ -68,7 +68,7 @@ def rows(mail: Mail, statement: str) -> list[Any]:
     return [value for (value,) in found]
 
 
-def test_function__cold_then_warm__second_invocation_sees_nothing_of_the_first(
+def test_function__cold_then_warm__second_invocation_has_no_state_of_the_first(
     function: LambdaRuntime, mail: Mail, record_property: Any
 ) -> None:
     first_bill, second_bill = scrapes.bill("HB 1"), scrapes.bill("HB 2", "Of roads")
@@ -136,7 +136,7 @@ def test_function__part_of_an_sqs_batch_fails__only_that_comes_again(
     assert (answer.response["released"], answer.response["deferred"]) == (1, 1)
 
 
-def test_function__housekeeping__sees_to_parked_files_archives_finalizes_and_forgets(
+def test_function__housekeeping__resumes_parked_files_archives_finalizes_and_prunes(
     function: LambdaRuntime, mail: Mail
 ) -> None:
     bill = scrapes.bill("HB 6", "Of hedges")

@@ -119,7 +119,7 @@ def test_import__metrics_enabled__the_names_that_dashboards_read(
         assert said["logger"].startswith("realtime."), "core takes over the log of a process"
 
 
-def test_import__endpoint_that_never_answers__run_is_over_before_it_is_asked_and_ends_all_the_same(
+def test_import__metrics_endpoint_hangs__asked_after_acknowledging_and_run_ends(
     mail: Mail, environment: dict[str, str], run_manage: Manage
 ) -> None:
     seen: list[tuple[int, int]] = []
@@ -190,7 +190,7 @@ def test_import__endpoint_that_refuses_the_token__core_says_why(
     assert "Unauthorized" in last["message"]
 
 
-def test_import__word_that_core_cannot_read__one_clear_line_and_nothing_received(
+def test_import__boolean_that_core_cannot_read__one_clear_line_and_nothing_received(
     mail: Mail, environment: dict[str, str], run_manage: Manage
 ) -> None:
     settings = {**environment, "STATS_ENABLED": "true"}

@@ -179,7 +179,7 @@ def test_dockerfiles__their_bases__are_pinned_by_digest_and_their_user_is_not_ro
         assert re.findall(r"^USER (\d+):\d+$", text, re.MULTILINE)[-1] != "0"
 
 
-def test_container_s_clock__told_to_stop__ends_in_good_order(tmp_path: Path) -> None:
+def test_container_s_clock__sigterm__ends_cleanly(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text('#!/bin/sh\necho "$2"\n')
     python.chmod(0o755)
@@ -217,7 +217,7 @@ def test_migrations__while_every_table_of_core_is_locked__finish(
     other.close()
 
 
-def test_migrations__of_this_release__take_what_workers_of_the_one_before_still_write(
+def test_migrations__of_this_release__accept_writes_of_the_previous_release(
     database_url: str, environment: dict[str, str]
 ) -> None:
     # A column that must be given, and that they know nothing of, would fail each of their imports.

@@ -59,7 +59,7 @@ def untitled(identifier: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("path", ["/", JURISDICTION_PATH, "/file/1/", "/admin/realtime/file/"])
-def test_page__nobody_logged_in__asked_to_log_in(site: Site, path: str) -> None:
+def test_page__not_logged_in__redirected_to_login(site: Site, path: str) -> None:
     assert "/login/" in Browser(site.url).get(path).url
 
 

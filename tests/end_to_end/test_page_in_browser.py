@@ -103,7 +103,7 @@ def test_overview__drilled_down__ends_at_the_field_at_fault(
     assert '"identifier": "HB 3"' in page.get_by_role("region", name="The whole file").inner_text()
 
 
-def test_retry__file_mended__seen_imported(visit: Visit, site: Site) -> None:
+def test_retry__file_fixed__page_shows_it_imported(visit: Visit, site: Site) -> None:
     bill = broken("HB 4")
     page = visit.open(site.fail(bill))
     bill["sponsorships"][0]["name"] = "Ada Plainsman"
@@ -119,7 +119,9 @@ def test_retry__file_mended__seen_imported(visit: Visit, site: Site) -> None:
     assert site.rows("SELECT count(*) FROM opencivicdata_bill WHERE identifier = 'HB 4'") == [(1,)]
 
 
-def test_retry_all_like_this__cause_mended__all_seen_imported(visit: Visit, site: Site) -> None:
+def test_retry_all_like_this__cause_fixed__page_shows_all_imported(
+    visit: Visit, site: Site
+) -> None:
     bills = [scrapes.bill(identifier) for identifier in ("HB 5", "HB 6")]
     # Nothing is known of its session until the jurisdiction is scraped again.
     for bill in bills:

@@ -31,7 +31,7 @@ def changed_core(tmp_path: Path) -> Path:
     return folder
 
 
-def test_import__with_a_core_that_is_not_known__core_imports_and_a_warning_says_so(
+def test_import__unknown_core_release__core_importers_used_with_a_warning(
     changed_core: Path,
     tmp_path: Path,
     database_url: str,

@@ -174,7 +174,7 @@ def test_archive__file_moved_twice_by_two_calls__one_copy(mail: Mail) -> None:
     assert mail.keys() == [File.objects.get().archived_key]
 
 
-def test_archive__two_calls_at_once_on_one_file__each_finds_the_copy_of_the_other(
+def test_archive__two_calls_on_one_file__each_finds_the_other_s_copy(
     mail: Mail,
 ) -> None:
     mail.publish(scrapes.jurisdiction())

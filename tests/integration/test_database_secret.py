@@ -92,7 +92,7 @@ def test_complete__not_enough_for_a_url__is_named_without_the_value(url: str, va
     assert value not in str(caught.value)
 
 
-def test_import__whole_url_in_a_parameter__runs_and_does_not_tell(
+def test_import__whole_url_in_a_parameter__runs_and_never_logs_the_url(
     stack: DevStack, aws: Aws, database_url: str
 ) -> None:
     name = put_parameter(stack, database_url)
@@ -213,7 +213,7 @@ def test_connection__secret_changed_meanwhile__is_read_again_after_the_refusal(
         ("postgres://localhost/os?hostaddr=10.0.0.1", "require"),
     ],
 )
-def test_settings__outside_loopback__demand_tls_unless_told_otherwise(
+def test_settings__outside_loopback__tls_required_unless_url_sets_sslmode(
     url: str, sslmode: str | None
 ) -> None:
     assert settings_for(url)["OPTIONS"].get("sslmode") == sslmode

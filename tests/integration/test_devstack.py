@@ -219,7 +219,7 @@ def test_binaries__unreadable_or_on_another_file_system__are_copied(
     assert program.stat().st_nlink == 1
 
 
-def test_database_fixture__commits_are_seen_by_threads_and_others(database: str) -> None:
+def test_database_fixture__commit__visible_to_threads_and_other_processes(database: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE seen AS SELECT 1 AS number")
     answers: list[int] = []

@@ -202,7 +202,7 @@ def test_import__nothing_can_be_received__one_error_says_why(
      silence, lost_answer],
     ids=["throttled", "every-other", "all-entries", "silence", "lost-answer"],
 )  # fmt: skip
-def test_import__messages_cannot_be_deleted__imported_once_and_ignored_when_they_come_again(
+def test_import__message_deletion_fails__imported_once_then_redelivery_ignored(
     mail: Mail, proxy: AwsProxy, fault: Fault, warnings: pytest.LogCaptureFixture, truth: list[str]
 ) -> None:
     proxy.rule = on("DeleteMessageBatch", fault=fault)
@@ -300,7 +300,7 @@ def bodies(mail: Mail) -> dict[str, bytes]:
     ids=["slot", "lock", "copy", "rows", "savepoint", "record", "verify", "before-commit",
          "after-commit", "acknowledged", "parked"],
 )  # fmt: skip
-def test_import__connection_cut_at_a_statement__one_error_says_so_and_the_next_run_has_it_all_once(
+def test_import__connection_cut_at_a_statement__one_error_and_next_run_imports_all_once(
     mail: Mail, statement: bytes, after: bool, warnings: pytest.LogCaptureFixture, truth: list[str]
 ) -> None:
     with PostgresProxy(mail.config.database_url) as postgres:

@@ -123,7 +123,7 @@ def test_finalize__straggler_of_an_older_run__does_not_undo_a_final_one(mail: Ma
     assert first.row.closed == "", "complete after all, it deletes what it has not seen"
 
 
-def test_finalize__older_run_that_ended__is_waited_for_but_not_longer_than_a_day(
+def test_finalize__older_run_ended_without_its_files__waited_for_at_most_a_day(
     mail: Mail,
 ) -> None:
     first = Run(mail)
@@ -181,7 +181,7 @@ def test_finalize_realtime__run_with_a_failed_file__forced(mail: Mail) -> None:
     assert RunPlan.objects.count() == 2, "one for each run, forced or not"
 
 
-def test_finalize__failed_file_mended__run_deletes_after_all(mail: Mail) -> None:
+def test_finalize__failed_file_fixed__closed_run_finalized_and_deletes(mail: Mail) -> None:
     first = Run(mail)
     first.publish(scrapes.jurisdiction(), scrapes.event("Gone"))
     first.end()
@@ -228,7 +228,7 @@ def test_finalize__stopped_between_any_two_transactions__next_call_goes_on(mail:
     assert Event.objects.get(deleted=True).name == "Gone"
 
 
-def test_finalize__file_of_another_state_that_claims_the_run__left_alone(mail: Mail) -> None:
+def test_finalize__file_of_another_jurisdiction_claims_the_run__left_alone(mail: Mail) -> None:
     run = Run(mail)
     congress = "ocd-jurisdiction/country:us/government"
     stray = scrapes.event("Stray")
@@ -285,7 +285,7 @@ def test_finalize__failed_file_retried_meanwhile__waits_and_deletes_nothing(mail
     assert not Event.objects.filter(deleted=True).exists()
 
 
-def test_finalize__run_said_to_begin_in_the_future__does_not_make_all_else_old(mail: Mail) -> None:
+def test_finalize__run_start_in_the_future__other_files_not_superseded(mail: Mail) -> None:
     run = Run(mail)
     run.publish(scrapes.jurisdiction(), scrapes.event("A"))
     run.started_at = datetime(2199, 1, 1, tzinfo=UTC)
@@ -308,7 +308,7 @@ def test_finalize__words_too_long_for_cores_record__cut(mail: Mail) -> None:
     assert len(RunPlan.objects.get().scrapers.get().args) == 300
 
 
-def test_finalize__breaks_again_and_again__closed_and_newer_runs_go_on(
+def test_finalize__breaks_three_times__run_closed_and_newer_runs_continue(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = Run(mail)
@@ -332,7 +332,7 @@ def test_finalize__breaks_again_and_again__closed_and_newer_runs_go_on(
     assert later.row.finalized_at
 
 
-def test_finalize__closing_an_older_run_breaks__that_one_counted_and_the_newer_deletes(
+def test_finalize__closing_an_older_run_breaks__attempt_counted_and_newer_run_deletes(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     older, newer = Run(mail), Run(mail)
@@ -376,7 +376,9 @@ def test_finalize_realtime__newer_run_forced__complete_older_one_deletes_first(m
     assert (first.row.closed, second.row.closed) == ("", "")
 
 
-def test_finalize__run_forced_before_its_end__settled_when_it_comes(mail: Mail) -> None:
+def test_finalize__run_forced_before_its_end__finalized_again_when_the_end_arrives(
+    mail: Mail,
+) -> None:
     run = Run(mail)
     run.publish(scrapes.jurisdiction(), scrapes.event(about="HB 1"))
     mail.run()
@@ -410,7 +412,7 @@ def test_finalize__long_run_beside_a_short_one__deletes_when_it_is_complete(mail
 
 
 @pytest.mark.parametrize("comes", ["before its run is closed", "after"])
-def test_finalize__vote_of_a_run_that_never_ends__action_whenever_it_comes(
+def test_finalize__vote_of_a_run_that_never_ends__linked_to_its_action_in_any_order(
     mail: Mail, comes: str
 ) -> None:
     older = Run(mail)
@@ -436,7 +438,7 @@ def test_finalize__vote_of_a_run_that_never_ends__action_whenever_it_comes(
     assert VoteEvent.objects.get().bill_action.description == "reading 1"
 
 
-def test_archive__run_whose_failed_file_may_be_mended__files_kept_for_it(
+def test_archive__run_closed_for_a_failed_file__its_files_kept_for_a_retry(
     aws: Aws, database: str
 ) -> None:
     mail = Mail(aws, database, FILE_ARCHIVING_ENABLED="false")
@@ -454,7 +456,7 @@ def test_archive__run_whose_failed_file_may_be_mended__files_kept_for_it(
     assert Event.objects.get().agenda.get().related_entities.get().bill == Bill.objects.get()
 
 
-def test_ledger__every_question_of_an_import_and_a_finalization__answered_by_an_index(
+def test_ledger__each_query_of_import_and_finalization__uses_an_index(
     mail: Mail,
 ) -> None:
     asked: dict[str, Any] = {}

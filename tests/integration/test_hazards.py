@@ -3,17 +3,17 @@
 | what goes wrong when done naively | test |
 |---|---|
 | a vote names its bill by an `_id` that only the bill's own import knows | `test_import__votes_before_their_bill__parked_then_resumed`, `test_import__vote_names_a_bill_that_core_imported__found_by_identifier` (test_import_outcomes) |
-| what core does after a whole scrape is done after a piece of it | `test_import__pieces_of_one_scrape__take_nothing_from_each_other` |
+| what core does after a whole scrape is done after a piece of it | `test_import__parts_of_one_scrape__delete_nothing_of_each_other` |
 | a changed bill recreates its actions; a vote comes before its action, an event before its bill, a bill before its companion | `test_import__changed_bill__its_votes_keep_their_actions`, `test_import__action_arrives_after_the_vote_that_names_it__linked`, `test_import__companion_arrives_later__linked_both_ways` (test_import_outcomes), `test_finalize__event_before_its_bill__agenda_linked` (test_finalization) |
-| messages come twice and in any order, old scrapes after new ones or at once | `test_import__message_comes_twice__second_ignored_without_the_object`, `test_import__older_scrape_after_a_newer_one__newer_stays` (test_import_outcomes), `test_import__two_scrapes_of_a_bill_in_one_tick__same_one_stays_whatever_the_order` |
-| several files of a scrape are one row | `test_import__vote_events_scraped_twice__later_one_stays_whatever_the_order` (test_import_outcomes), `test_import__scrape_whose_files_share_rows__ends_as_cores_batch_import` (test_lookalikes) |
+| messages come twice and in any order, old scrapes after new ones or at once | `test_import__message_comes_twice__second_ignored_without_the_object`, `test_import__older_scrape_after_a_newer_one__newer_stays` (test_import_outcomes), `test_import__bill_scraped_twice_in_one_tick__same_one_wins_in_any_order` |
+| several files of a scrape are one row | `test_import__vote_event_scraped_twice__later_one_wins_in_any_order` (test_import_outcomes), `test_import__scrape_whose_files_share_rows__ends_as_cores_batch_import` (test_lookalikes) |
 | two workers import one bill at once, and make two of it | `test_import__one_bill_by_two_workers_at_once__one_row` |
-| core changes what it is given, and says nothing of what it skips | `test_import__action_by_a_committee_that_does_not_exist__bill_fails_instead_of_vanishing`, `test_import__file_that_breaks_the_batch_as_a_whole__found_by_halving_and_fails_alone` (test_hostile_input) |
+| core changes what it is given, and says nothing of what it skips | `test_import__action_names_an_unknown_committee__bill_fails_instead_of_being_skipped`, `test_import__file_breaks_its_whole_batch__found_by_halving_and_fails_alone` (test_hostile_input) |
 | of two namesakes in two chambers the first to be looked up votes in both | `test_import__namesakes_in_two_chambers__each_votes_in_their_own` |
 | a dedupe key is looked up in all jurisdictions | `test_import__dedupe_key_of_another_jurisdiction__leaves_its_vote_alone` |
 | which files are one row depends on the order they come in | `test_finalize__key_and_identifier_votes_out_of_order__as_scrape_order_has_them` (test_finalization) |
 | a vote event that is stale keeps its action from the one that took its place | `test_finalize__stale_vote_holds_an_action__action_goes_to_the_new_vote` |
-| identifiers of bills are written in many ways, and a bill found by one may be the wrong one | `test_import__bill_identifier_written_as_a_scraper_does__found`, `test_finalize__vote_linked_by_identifier__settled_when_its_bill_has_come` |
+| identifiers of bills are written in many ways, and a bill found by one may be the wrong one | `test_import__bill_identifier_written_as_a_scraper_does__found`, `test_finalize__vote_linked_by_identifier__relinked_when_its_bill_arrives` |
 | core's cache of organizations outlives its rows; a person is given up half done; people come after what names them | `test_import__party_made_anew_between_two_runs__person_belongs_to_it`, `test_import__bad_person__fails_whole_and_neighbours_are_imported` (test_people), `test_finalize__people_after_what_names_them__resolved` |
 | what refers to the children of a row is left behind when they are replaced | `test_import__changed_bill__text_of_its_old_version_goes` |
 | Congress has two abbreviations | `test_import__congress__known_by_both_abbreviations` |
@@ -79,7 +79,7 @@ def send_people(mail: Mail, *numbers: int, **fields: Any) -> None:
         mail.send(mail.message(key, **fields))
 
 
-def test_import__pieces_of_one_scrape__take_nothing_from_each_other(mail: Mail) -> None:
+def test_import__parts_of_one_scrape__delete_nothing_of_each_other(mail: Mail) -> None:
     bill = scrapes.bill()
     for file in (
         bill, scrapes.vote_event(bill, "one"), scrapes.event("First"),
@@ -112,7 +112,7 @@ def test_import__one_bill_by_two_workers_at_once__one_row(mail: Mail) -> None:
     assert File.objects.filter(object_type="bill").count() == 2
 
 
-def test_import__action_by_a_committee_that_does_not_exist__bill_fails_instead_of_vanishing(
+def test_import__action_names_an_unknown_committee__bill_fails_instead_of_being_skipped(
     mail: Mail,
 ) -> None:
     bill = scrapes.bill()
@@ -160,7 +160,7 @@ def test_import__dedupe_key_of_another_jurisdiction__leaves_its_vote_alone(mail:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_import__two_scrapes_of_a_bill_in_one_tick__same_one_stays_whatever_the_order(
+def test_import__bill_scraped_twice_in_one_tick__same_one_wins_in_any_order(
     mail: Mail, first: int
 ) -> None:
     bill = scrapes.bill()
@@ -205,7 +205,7 @@ def test_import__bill_identifier_written_as_a_scraper_does__found(mail: Mail) ->
     assert {vote.bill.identifier for vote in VoteEvent.objects.all()} == {"HB 1"}
 
 
-def test_finalize__vote_linked_by_identifier__settled_when_its_bill_has_come(mail: Mail) -> None:
+def test_finalize__vote_linked_by_identifier__relinked_when_its_bill_arrives(mail: Mail) -> None:
     mail.publish(scrapes.bill("HB 1"))
     mail.run()
     bill = scrapes.bill("HB 2")

@@ -124,7 +124,9 @@ def test_import__parked_file_outside_a_changed_prefix__fails_and_later_runs_go_o
     assert mail.run().received == 0
 
 
-def test_import__file_of_a_run_is_gone__still_counts_towards_its_end(mail: Mail) -> None:
+def test_import__file_of_a_run_deleted_before_reading__still_counted_for_completeness(
+    mail: Mail,
+) -> None:
     mail.send(mail.message("wy/bill_gone.json", run_id=RUN_ID))
     [vote] = mail.publish(scrapes.vote_event(scrapes.bill()), run_id=RUN_ID)
     mail.run()
@@ -185,7 +187,7 @@ def test_import__our_tables_missing__unavailable_and_says_what_to_run(mail: Mail
     assert mail.waiting() == 1
 
 
-def test_import__file_that_breaks_the_batch_as_a_whole__found_by_halving_and_fails_alone(
+def test_import__file_breaks_its_whole_batch__found_by_halving_and_fails_alone(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record = ledger_files.record
@@ -258,7 +260,7 @@ def test_import__message_text__may_hold_any_line_break(mail: Mail) -> None:
     assert len(inbox.receive(10)) == 2
 
 
-def test_import__parked_file_overwritten_by_an_upload_without_a_message__the_upload_is_imported(
+def test_import__parked_file_overwritten_without_a_message__newer_upload_imported(
     mail: Mail,
 ) -> None:
     bill = scrapes.bill()

@@ -81,7 +81,7 @@ def test_directory__files_good_and_bad__good_imported_and_bad_explained(
     assert set(File.objects.values_list("outcome", flat=True)) == {"unchanged", "inserted"}
 
 
-def test_directory__again__what_is_in_ignored_and_what_was_fixed_imported(
+def test_directory__imported_again__unchanged_files_ignored_and_fixed_ones_imported(
     folder: Path, import_folder: Import
 ) -> None:
     bill, other = scrapes.bill(), scrapes.bill("HB 2")
@@ -102,7 +102,9 @@ def test_directory__again__what_is_in_ignored_and_what_was_fixed_imported(
     assert vote.exists()
 
 
-def test_directory__older_than_what_is_in__superseded(folder: Path, import_folder: Import) -> None:
+def test_directory__older_than_the_imported_version__superseded(
+    folder: Path, import_folder: Import
+) -> None:
     old, new = scrapes.bill(title="Old"), scrapes.bill(title="New")
     person = {"id": ADA, "party": [{"name": "Republican"}], "roles": []}
     path = put(folder, new)
@@ -116,7 +118,7 @@ def test_directory__older_than_what_is_in__superseded(folder: Path, import_folde
     assert (Bill.objects.get().title, Person.objects.get().name) == ("New", "Ada New")
 
 
-def test_directory__larger_than_a_batch__imported_in_order_and_never_held_whole(
+def test_directory__larger_than_a_batch__imported_in_order_a_batch_at_a_time(
     folder: Path, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(7):

@@ -130,7 +130,7 @@ def test_import__older_scrape_after_a_newer_one__newer_stays(session: Mail) -> N
     assert session.run().outcomes["inserted"] == 1, "a superseded file's _id still names the row"
 
 
-def test_import__vote_events_scraped_twice__later_one_stays_whatever_the_order(
+def test_import__vote_event_scraped_twice__later_one_wins_in_any_order(
     session: Mail,
 ) -> None:
     bill = scrapes.bill()
@@ -209,7 +209,7 @@ def test_import__two_uploads_under_one_key__both_imported_in_order(session: Mail
     assert File.objects.filter(key=key).count() == 2
 
 
-def test_import__organization_and_settled_keys__ignored(session: Mail) -> None:
+def test_import__organization_and_archived_keys__ignored(session: Mail) -> None:
     key = session.put(b'{"_id": "%s"}' % scrapes.fresh_id().encode(), "wy/organization_1.json")
     session.send(session.message(key))
     session.send(session.message("archived/2031-01-01/wy/bill_1.json"))
@@ -365,7 +365,7 @@ def test_import__file_cut_short_or_too_large__fails_and_is_kept_aside(
     assert mail.keys("failed/") == sorted(f"failed/{key}" for key in keys)
 
 
-def test_import__jurisdiction_that_the_database_lacks__fails(session: Mail) -> None:
+def test_import__jurisdiction_not_in_the_database__fails(session: Mail) -> None:
     bill = scrapes.bill()
     unknown = "ocd-jurisdiction/country:us/state:zz/government"
     bill["jurisdiction"]["id"] = unknown
@@ -387,7 +387,7 @@ def test_import__bad_message_about_an_imported_file__leaves_its_record_alone(
     assert Bill.objects.count() == 1
 
 
-def test_import__foreign_key_that_only_the_commit_would_check__fails_alone_at_once(
+def test_import__deferred_foreign_key_violated__fails_alone_before_the_commit(
     session: Mail, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     prepare = BillImporter.prepare_for_db
@@ -502,7 +502,9 @@ def test_import__message_that_kills_the_process__fails_after_three_attempts(
     assert mail.waiting() == 0
 
 
-def test_import__database_gone__unavailable_and_messages_stay(aws: Aws, database: str) -> None:
+def test_import__database_unreachable__unavailable_and_messages_stay(
+    aws: Aws, database: str
+) -> None:
     mail = Mail(aws, database)
     mail.publish(scrapes.jurisdiction())
     connection.settings_dict["PORT"] = "1"

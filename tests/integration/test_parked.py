@@ -58,7 +58,7 @@ def read(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return keys
 
 
-def test_import__another_worker_sees_to_parked_files__does_not_even_read_them(
+def test_import__parked_files_locked_by_other_worker__not_fetched(
     mail: Mail, other: Any, read: list[str]
 ) -> None:
     bill = scrapes.bill()
@@ -75,7 +75,7 @@ def test_import__another_worker_sees_to_parked_files__does_not_even_read_them(
     assert VoteEvent.objects.get().bill == Bill.objects.get()
 
 
-def test_import__file_to_wake_while_others_are_woken__woken_by_the_same_run(
+def test_import__dependency_arrives_while_others_resume__resumed_by_same_run(
     mail: Mail, other: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bill = scrapes.bill()
@@ -97,7 +97,7 @@ def test_import__file_to_wake_while_others_are_woken__woken_by_the_same_run(
     assert takes_parked_files(other)
 
 
-def test_import__parked_again_and_what_it_waits_for_comes_meanwhile__imported_by_the_same_run(
+def test_import__dependency_arrives_while_file_is_parked_again__imported_in_same_run(
     mail: Mail,
     other: Any,
     environment: dict[str, str],
@@ -126,7 +126,7 @@ def test_import__parked_again_and_what_it_waits_for_comes_meanwhile__imported_by
     assert VoteEvent.objects.get().bill == Bill.objects.get()
 
 
-def test_import__jurisdiction_busy_for_long__no_more_of_its_parked_files_are_read(
+def test_import__jurisdiction_locked_for_long__its_other_parked_files_not_fetched(
     mail: Mail, other: Any, read: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bill = scrapes.bill()
@@ -147,7 +147,7 @@ def test_import__jurisdiction_busy_for_long__no_more_of_its_parked_files_are_rea
     assert mail.run().resumed == 2
 
 
-def test_import__run_that_never_ends__parked_vote_fails_a_day_after_its_last_file(
+def test_import__run_never_ends__parked_vote_fails_a_day_after_the_last_file(
     mail: Mail,
 ) -> None:
     run = Run(mail)
@@ -169,7 +169,7 @@ def test_import__run_that_never_ends__parked_vote_fails_a_day_after_its_last_fil
     assert VoteEvent.objects.get().bill == Bill.objects.get()
 
 
-def test_import__bill_that_somebody_deleted__its_vote_waits_for_it_to_come_again(
+def test_import__bill_deleted_by_hand__its_vote_parked_until_it_is_imported_again(
     mail: Mail,
 ) -> None:
     bill = scrapes.bill()

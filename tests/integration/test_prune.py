@@ -51,7 +51,7 @@ def test_prune_realtime__old_final_runs__forgotten_and_nothing_else(mail: Mail) 
     assert Event.objects.get(name="Late").deleted, "the newest final run tells stragglers from news"
 
 
-def test_prune_realtime__newer_runs_were_closed__last_final_one_still_tells_stragglers(
+def test_prune_realtime__newer_runs_closed__last_final_run_still_rejects_stragglers(
     mail: Mail,
 ) -> None:
     late = scrapes.event("Late")

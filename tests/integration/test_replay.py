@@ -25,7 +25,7 @@ def mail(aws: Aws, database: str) -> Mail:
     return Mail(aws, database)
 
 
-def test_finalize__file_retried_while_it_is_read__waits_for_it_and_begins_again(
+def test_finalize__file_retried_during_replay__waits_for_it_and_starts_again(
     mail: Mail,
 ) -> None:
     run = Run(mail)
@@ -56,7 +56,7 @@ def test_finalize__file_retried_while_it_is_read__waits_for_it_and_begins_again(
     assert mail.keys("wy/") == []
 
 
-def test_finalize__file_that_breaks_its_neighbours__stays_as_it_was_and_they_are_settled(
+def test_finalize__file_breaks_its_batch__left_as_imported_and_the_others_replayed(
     mail: Mail, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = Run(mail)
@@ -86,7 +86,9 @@ def test_finalize__file_that_breaks_its_neighbours__stays_as_it_was_and_they_are
     assert "file cannot be imported again" in caplog.text
 
 
-def test_finalize__unreadable_file_that_only_s3_told_of__run_closed_at_once(mail: Mail) -> None:
+def test_finalize__unreadable_file_known_from_a_notification__run_closed_at_once(
+    mail: Mail,
+) -> None:
     run = Run(mail)
     run.publish(scrapes.jurisdiction())
     key = mail.put(b"{", f"wy/bill_{scrapes.fresh_id()}.json", **{"run-id": run.id})

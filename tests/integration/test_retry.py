@@ -67,7 +67,7 @@ def fail(mail: Mail, data: dict[str, Any], metadata: dict[str, str] | None = Non
     return key
 
 
-def test_retry__cause_mended__same_file_imported_and_nothing_left_in_failed(mail: Mail) -> None:
+def test_retry__cause_fixed__same_file_imported_and_failed_copy_removed(mail: Mail) -> None:
     stamps = {SCRAPED_AT_METADATA: "2031-01-11T00:00:00.123456+00:00", RUN_ID_METADATA: RUN}
     key = fail(mail, scrapes.bill("HB 13"), stamps)
     before = File.objects.get(key=key)
@@ -89,7 +89,7 @@ def test_retry__cause_mended__same_file_imported_and_nothing_left_in_failed(mail
     assert mail.keys("wy/") == []
 
 
-def test_retry__cause_not_mended__fails_again_and_can_be_retried_again(mail: Mail) -> None:
+def test_retry__cause_not_fixed__fails_again_and_can_be_retried_again(mail: Mail) -> None:
     key = fail(mail, scrapes.bill("HB 13"))
     for _ in range(2):
         assert retry(mail) == {"retried": 1}
@@ -122,7 +122,7 @@ def test_retry__ordered_by_its_first_message__does_not_replace_a_newer_one(mail:
     assert Person.objects.get().name == "Ada New"
 
 
-def test_retry__file_mended_in_failed__imported_in_the_same_place(mail: Mail) -> None:
+def test_retry__file_fixed_under_failed__imported_in_its_scrape_order(mail: Mail) -> None:
     bill = scrapes.bill("HB 13")
     key = fail(mail, bill, {SCRAPED_AT_METADATA: "2031-01-11T00:00:00.123456+00:00"})
     before = File.objects.get(key=key)
@@ -202,7 +202,7 @@ def test_retry__newer_upload_at_its_key__waits_until_that_has_left(mail: Mail) -
     assert set(Bill.objects.values_list("identifier", flat=True)) == {"HB 13", "HB 14"}
 
 
-def test_retry__notification_of_s3_is_faster__imported_once_and_nothing_failed_is_left(
+def test_retry__notification_arrives_first__imported_once_and_failed_copy_removed(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = fail(mail, scrapes.bill("HB 13"))
@@ -280,7 +280,7 @@ def test_retry__file_that_was_not_there__retried_once_it_is(mail: Mail) -> None:
         {"file_path": "wy/memo_1.json"},
     ],
 )
-def test_retry__message_itself_is_wrong__refused_and_told(mail: Mail, message: Any) -> None:
+def test_retry__message_itself_is_wrong__refused_with_a_reason(mail: Mail, message: Any) -> None:
     mail.send(message if isinstance(message, str) else mail.message(**{"key": "", **message}))
     assert mail.run().outcomes["failed"] == 1
     told: list[str] = []
@@ -332,7 +332,7 @@ def test_retry__prefix_and_odd_key__put_back_below_the_prefix(aws: Aws, database
     assert scrapes.outcomes([key]) == {key: "inserted"}
 
 
-def test_retry__archive_slow_to_say_that_it_moved_the_file__leaves_the_root_all_the_same(
+def test_retry__archive_records_its_move_late__file_still_leaves_the_root(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -27,7 +27,7 @@ def seen(queue: QueueStatus, received: Received) -> Status:
     return replace(status(queue, 10), received=received)
 
 
-def test_behind__nothing_waits__is_not() -> None:
+def test_behind__nothing_waits__not_behind() -> None:
     assert said(EMPTY) == []
 
 
@@ -44,7 +44,7 @@ def test_behind__messages_received_lately__as_the_ledger_says() -> None:
     assert said(EMPTY) == [], "what has waited does so no more"
 
 
-def test_behind__messages_that_nobody_receives__are() -> None:
+def test_behind__messages_visible_and_none_received__behind() -> None:
     assert said(WAITING) == ["5 messages wait, and no message was ever received"]
     file(before_now(hours=2))
     (one,) = said(WAITING)
@@ -71,7 +71,7 @@ def test_behind__run_that_ended_and_is_not_final__whatever_it_waits_for(waits_fo
     assert said(EMPTY, minutes=60) == []
 
 
-def test_behind__what_waits_for_no_fault_of_ours__is_not() -> None:
+def test_behind__open_runs_parked_files_and_failures__not_behind() -> None:
     going_on = run(before_now(hours=30))
     file(before_now(hours=9), Outcome.DEFERRED, run_id=going_on.run_id)
     file(before_now(hours=9), Outcome.DEFERRED)

@@ -91,7 +91,7 @@ def test_lag__file_that_was_parked__counts_from_its_scrape() -> None:
     assert (lag.total.max, lag.to_commit.max) == (1811, 1800)
 
 
-def test_lag__scraper_whose_clock_is_ahead__is_told_and_takes_no_time_back() -> None:
+def test_lag__scraper_clock_ahead__counted_as_skewed_and_no_negative_time() -> None:
     file(ago(hours=1), to_queue=-300, to_receive=10, to_commit=2)
     file(ago(hours=1), to_queue=-1, to_receive=0, to_commit=0)
     (lag,) = measured()

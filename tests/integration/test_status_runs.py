@@ -77,7 +77,7 @@ def test_run__behind_an_older_one_that_waits__is_blocked_by_it() -> None:
     assert {plan.run.run_id for plan in complete_runs.plans(NOW)} == {elsewhere.run_id}
 
 
-def test_run__behind_one_that_has_not_ended_or_is_no_longer_waited_for__is_complete() -> None:
+def test_run__older_run_open_or_past_its_wait__complete() -> None:
     bring(run(ago(hours=9)), 1)
     bring(ended(3, started_at=ago(hours=60), finished_at=ago(hours=50)), 1)
     newest = ended(1)

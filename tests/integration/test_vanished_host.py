@@ -3,7 +3,7 @@
 from django.db import connection
 
 
-def test_connection__to_the_database__is_given_up_by_the_server_within_minutes(
+def test_connection__host_vanished__dropped_by_the_server_within_minutes(
     database: str,
 ) -> None:
     names = ["tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count"]

@@ -121,7 +121,7 @@ def test_cloudwatch__more_lags_than_a_line_may_hold__a_hundred_with_the_same_per
     assert lags[94] == pytest.approx(950, abs=10)
 
 
-def test_cloudwatch__output_that_is_gone__a_warning_and_no_error(
+def test_cloudwatch__standard_output_closed__warning_and_no_error(
     report: Report, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Gone(io.StringIO):

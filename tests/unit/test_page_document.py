@@ -38,6 +38,6 @@ def test_document__long_file__excerpt_around_the_field_all_the_same() -> None:
     assert [line.text.strip() for line in found.excerpt if line.marked] == ['"n": 4000']
 
 
-def test_document__what_cannot_be_seen__shown_as_an_escape() -> None:
+def test_document__invisible_characters__shown_as_escapes() -> None:
     [line] = [line for line in document(b'["\xe2\x80\xae\xc2\xa0"]', "0").lines if line.marked]
     assert line.text.strip() == '"\\u202e\\u00a0"'

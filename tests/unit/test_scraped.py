@@ -49,7 +49,7 @@ def test_parse_key__any_text__a_key_of_two_parts_or_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["archived/2031-01-01/wy/bill_1.json", "archive/x", "failed/wy/y"])
-def test_is_settled__where_files_end_up__true(key: str) -> None:
+def test_is_archived__archived_and_failed_keys__true(key: str) -> None:
     assert is_archived(key)
     assert not is_archived(f"wy/{key}")
     assert not is_archived("archived")

@@ -265,7 +265,7 @@ def test_import_data__foreign_key_to_nothing__is_found_at_the_commit_as_by_core(
 # -- what is named ---------------------------------------------------------------------------
 
 
-def test_votes__of_a_committee_that_a_sponsorship_named_in_vain__are_skipped_as_by_core() -> None:
+def test_votes__committee_unresolved_by_a_sponsorship__skipped_as_by_core() -> None:
     def act(classes: Any) -> Any:
         bill = scrapes.bill()
         nobody = '~{"name": "No Such Committee"}'
@@ -388,7 +388,7 @@ def test_votes__odd_action__as_core(action: Any) -> None:
     assert got == expected
 
 
-def test_postimport__a_vote_that_core_imported_for_us__its_bill_counts_as_seen() -> None:
+def test_postimport__vote_imported_through_core__its_bill_counts_as_imported() -> None:
     def act(classes: Any) -> list[str]:
         bill = scrapes.bill()
         importer = classes[0](JURISDICTION)

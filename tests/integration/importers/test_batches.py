@@ -261,7 +261,7 @@ def test_update__of_the_last_action__keeps_the_rows_before_it(session: None, kee
     assert (VoteEvent.objects.get().bill_action is not None) == keep
 
 
-def test_postimport__vote_not_seen_again__is_deleted_with_all_it_has(session: None) -> None:
+def test_postimport__vote_not_scraped_again__deleted_with_its_related_rows(session: None) -> None:
     bill = scrapes.bill("HB 1")
     bills = BillImporter(JURISDICTION)
     bills.import_data([copy.deepcopy(bill)])
