@@ -116,7 +116,7 @@ class SqsQueue:
         )
 
     def depth(self) -> Depth:
-        """LookupKeys how many messages there are; SQS updates its counts within about a minute."""
+        """About how many messages there are; SQS updates its counts within about a minute."""
         response = self._call(
             lambda: self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=_DEPTH)
         )

@@ -1,8 +1,9 @@
 """Imports a folder of files with no queue and no bucket, to debug a failure by hand."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 
 from django.db import connection, transaction
@@ -13,7 +14,7 @@ from realtime.consumer.context import database_needed, log_summary, logged_as_ru
 from realtime.consumer.disk_files import Folder, NoStore
 from realtime.domain.config import BULK, Config
 from realtime.domain.errors import PoisonMessage, RetryLater, Unavailable
-from realtime.domain.in_flight import InFlightFile
+from realtime.domain.in_flight import InFlightFile, import_place
 from realtime.domain.results import Failed, Released
 from realtime.domain.run_context import RunContext
 from realtime.models import File, Outcome
@@ -97,12 +98,28 @@ def _imported(
     context: RunContext, folder: Folder, files: Sequence[Existing], report: Report
 ) -> Iterator[list[InFlightFile]]:
     """The files, finished: those that cannot be read, then the others batch by batch."""
-    with context.timed("fetch"):
-        readable, unreadable = folder.in_import_order(files)
-    yield unreadable
+    readable = yield from _in_import_order(context, folder, files)
     with connection.execute_wrapper(report.count_statement):
         for at in range(0, len(readable), BATCH_SIZE):
             yield _import(context, folder, readable[at : at + BATCH_SIZE])
+
+
+def _in_import_order(
+    context: RunContext, folder: Folder, files: Sequence[Existing]
+) -> Generator[list[InFlightFile], None, list[Existing]]:
+    """Yields the files that cannot be read; returns the others, sorted.
+
+    Keeps the content of none, since a scrape may not fit memory: each is read again to import it.
+    """
+    places = []
+    for existing in files:
+        with context.timed("fetch"):
+            file = folder.read(existing)
+        if file.fetched:
+            places.append((import_place(file.fetched.content), existing))
+        else:
+            yield [file]
+    return [existing for _, existing in sorted(places, key=itemgetter(0))]
 
 
 def _import(context: RunContext, folder: Folder, batch: Sequence[Existing]) -> list[InFlightFile]:

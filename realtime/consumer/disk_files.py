@@ -1,17 +1,16 @@
 """Files on disk, read as if they had come from a bucket."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from operator import itemgetter
 from pathlib import Path
 
 from yaml import YAMLError
 
 from realtime.domain import scraped_object
 from realtime.domain.errors import PoisonMessage
-from realtime.domain.in_flight import InFlightFile, import_place
+from realtime.domain.in_flight import InFlightFile
 from realtime.domain.interfaces import Gone, ObjectVersion, StoredFile
 from realtime.domain.results import Delivery, Failed, FetchedFile, FileIdentity
 from realtime.files.fetch import whose
@@ -27,20 +26,6 @@ class Folder:
     jurisdiction_id: str
     began: Mapping[Path, datetime]
 
-    def in_import_order(
-        self, files: Iterable[Existing]
-    ) -> tuple[list[Existing], list[InFlightFile]]:
-        """The files that can be read, and the failed ones that cannot. What they hold is not
-        kept: a scrape may not fit memory."""
-        places, unreadable = [], []
-        for existing in files:
-            file = self.read(existing)
-            if file.fetched:
-                places.append((import_place(file.fetched.content), existing))
-            else:
-                unreadable.append(file)
-        return [existing for _, existing in sorted(places, key=itemgetter(0))], unreadable
-
     def read(self, existing: Existing) -> InFlightFile:
         """The file as it is on disk now; `failed` when it cannot be read."""
         file = self.unread(existing)
@@ -49,7 +34,7 @@ class Folder:
         try:
             _read(file, existing, stamp, self.abbr)
         except PoisonMessage as problem:
-            # Told to whoever asked for the import, so not logged.
+            # Not logged: the caller prints it.
             file.outcome = Failed(problem)
         return file
 

@@ -81,9 +81,22 @@ def _resume(context: RunContext, rows: Sequence[File], last_chance: bool) -> lis
     for file in found:
         if file.error:
             _not_fetched(file, file.error)
-    for jurisdiction_id, group in by_jurisdiction(file for file in found if file.fetched):
+    fetched = [file for file in found if file.fetched]
+    uploads = _by_upload(fetched)
+    for jurisdiction_id, group in by_jurisdiction(uploads.values()):
         _import(context, jurisdiction_id, group)
+    for file in fetched:
+        upload = uploads[file.identity]
+        if file.parked and upload is not file and upload.outcome is not None:
+            parked.supersede_parked(file.parked.ledger_id)
     return files
+
+
+def _by_upload(files: Sequence[InFlightFile]) -> dict[FileIdentity, InFlightFile]:
+    """One file for each upload: where several were parked under one key, and so read as one upload
+    now, the one that was parked for it."""
+    overwritten_first = sorted(files, key=lambda file: not _is_overwritten(file))
+    return {file.identity: file for file in overwritten_first}
 
 
 def _parked_file(row: File, last_chance: bool) -> InFlightFile:
@@ -135,7 +148,8 @@ def _import(context: RunContext, jurisdiction_id: str, group: Sequence[InFlightF
     except Busy as exc:
         for file in group:
             if file.outcome is None:
-                file.error = exc
+                # Without its traceback, which would keep the batch in memory.
+                file.error = exc.with_traceback(None)
     except RetryLater as exc:
         logger.warning(
             "parked files left to the next run",

@@ -127,12 +127,19 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Failed:
-    """The file can never be imported. `traceback` is empty for an expected problem."""
+    """The file can never be imported. `traceback` is empty for an expected problem.
+
+    `problem` loses its own traceback and causes: they would keep the content of its file, or of
+    its whole batch, in memory for as long as the outcome is.
+    """
 
     problem: PoisonMessage
     traceback: str = ""
     lookup: LookupKeys = NO_LOOKUP
     word: ClassVar[str] = "failed"
+
+    def __post_init__(self) -> None:
+        self.problem.__traceback__ = self.problem.__cause__ = self.problem.__context__ = None
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,10 @@ _NEVER_TEXT, _MORE_THAN_KEYS = "\0", 1 << 63
 def operators_only(view: View) -> View:
     """Let only active staff reach `view`: others are redirected to log in, or get 403.
 
-    Answers 503 when the database cannot be reached. Answers are never cached, and their content
-    security policy allows only the page's own scripts and styles: they show scraped text. Where a
-    site makes each request a transaction, these are none: what a message speaks of must be
-    committed before it is sent. Bodies that `bodies` refuses are not parsed.
+    Answers 503 when the database cannot be reached. Pages are never cached, and their content
+    security policy allows only the page's own scripts and styles: they show scraped text. A site's
+    ATOMIC_REQUESTS does not apply to `view`: a file's row must be committed before its message is
+    sent. Bodies that `bodies` refuses are not parsed, and answered with a line of plain text.
     """
 
     @wraps(view)

@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 from typing import Any
 
 import psycopg2
@@ -275,3 +276,21 @@ def test_import__parked_file_overwritten_without_a_message__newer_upload_importe
         "inserted",
         "superseded",
     }
+
+
+def test_import__two_parked_uploads_of_one_key__the_newer_keeps_its_run(mail: Mail) -> None:
+    older, newer = str(uuid.uuid4()), str(uuid.uuid4())
+    bill = scrapes.bill()
+    vote = scrapes.vote_event(bill)
+    [key] = mail.publish(vote, run_id=older)
+    mail.run()
+    mail.put({**vote, "motion_text": "amended"}, key)
+    mail.send(mail.message(key, run_id=newer))
+    mail.run()
+    mail.publish(bill)
+    mail.run()
+    rows = File.objects.filter(key=key).order_by("id").values_list("run_id", "outcome")
+    assert [(str(run), outcome) for run, outcome in rows] == [
+        (older, "superseded"),
+        (newer, "inserted"),
+    ]

@@ -1,6 +1,8 @@
 """A message becomes files in flight, and each file ends in one outcome."""
 
+import gc
 import json
+import weakref
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -116,3 +118,22 @@ def test_report__parked_files__only_imported_ones_count_as_resumed() -> None:
     report = Report()
     report.add_resumed(files)
     assert (report.resumed, report.received) == (5, 0)
+
+
+def test_failed__problem_raised_while_a_file_was_read__keeps_nothing_of_it() -> None:
+    class Content:
+        """What a file holds."""
+
+    def refuse() -> None:
+        content = Content()
+        held.append(weakref.ref(content))
+        raise PoisonMessage("invalid", "no title", "title")
+
+    held: list[weakref.ref[Content]] = []
+    try:
+        refuse()
+    except PoisonMessage as problem:
+        failed = Failed(problem)
+    gc.collect()
+    assert held[0]() is None
+    assert failed.problem.reason == "invalid"

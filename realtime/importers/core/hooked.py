@@ -136,9 +136,9 @@ class Hooked(BaseImporter):  # type: ignore[misc]
             found = self.lookups.people(*key, org_classification)
             if found is None:
                 self.person_cache = cache
-                super().resolve_person(*key, org_classification)
-            else:
-                cache[key] = self._only(found)
+                person: str | None = super().resolve_person(*key, org_classification)
+                return person
+            cache[key] = self._only(found)
         return cache[key]
 
     def _only(self, found: tuple[set[str], set[str]]) -> str | None:
