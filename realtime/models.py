@@ -230,6 +230,28 @@ class File(models.Model):
         return f"{self.key} ({self.outcome})"
 
 
+class RememberedAction(models.Model):
+    """The bill action that a vote event was tied to, for one of which the ledger has no file.
+
+    Core imported it before, or its files were pruned. A changed bill gets new action rows; this
+    says which of them the vote event had.
+    """
+
+    vote_event_id = models.TextField(primary_key=True)
+    bill_id = models.TextField()
+    action = models.TextField(help_text="description of the action")
+    date = models.TextField()
+    organization_id = models.TextField()
+    remembered_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "realtime_remembered_action"
+        indexes = [models.Index(fields=["bill_id"], name="realtime_remembered_bill")]
+
+    def __str__(self) -> str:
+        return f"{self.vote_event_id}: {self.action}"
+
+
 class Suspect(models.Model):
     """A message received many times without an outcome: importing it may kill the process.
 

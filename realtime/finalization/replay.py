@@ -18,7 +18,7 @@ from realtime.domain.results import (
     Superseded,
     describe,
 )
-from realtime.importers.batch_transaction import bills_named, link_references
+from realtime.importers.batch_transaction import bills_named, link_references, remember_actions_of
 from realtime.importers.choose_importer import applier
 from realtime.importers.outcomes import outcome_of
 from realtime.ledger import files as ledger_files
@@ -117,6 +117,7 @@ def apply_again(
     found = [file for file in files if file is not None]
     history = LedgerHistory(jurisdiction_id)
     history.preload("bill", bills_named(found))
+    remember_actions_of(jurisdiction_id, found)
     results = [
         Result.of(attempt.file, outcome_of(attempt))
         for attempt in applier(importer, jurisdiction_id, history).apply(found, lambda: False)

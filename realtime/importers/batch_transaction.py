@@ -23,12 +23,15 @@ from realtime.domain.results import (
 )
 from realtime.domain.run_context import RunContext
 from realtime.domain.scraped_object import IGNORED_TYPES
+from realtime.domain.text import is_storable
 from realtime.importers.choose_importer import applier
 from realtime.importers.linking import bills_of_tied_votes, link_related_bills, link_votes
 from realtime.importers.outcomes import failure, outcome_of
+from realtime.importers.specs.bill import as_stored
 from realtime.ledger import files as ledger_files
 from realtime.ledger import locations
 from realtime.ledger.history import LedgerHistory, authoritative_runs, named_actions
+from realtime.ledger.remembered_actions import remember_actions
 from realtime.models import File, Outcome
 
 # Anything else is no scrape id, and may be more than a query can hold.
@@ -95,6 +98,7 @@ class _Batch:
         """Import and record; returns the outcome of each file that was tried."""
         known = ledger_files.known([file.identity for file in self._files])
         new, done = self._sort(known)
+        remember_actions_of(self._jurisdiction_id, [file.ready() for file in new.values()])
         for attempt in self._applier.apply([file.ready() for file in new.values()], must_stop):
             done.append((new[attempt.file.identity], outcome_of(attempt)))
         self.ledger_ids = self._record(done, known)
@@ -139,6 +143,24 @@ class _Batch:
             ]
         )
         return ledger_ids
+
+
+def remember_actions_of(jurisdiction_id: str, files: Sequence[FetchedFile]) -> None:
+    """Remember the actions of the bills among `files`, before these are imported: a changed bill
+    gets new action rows."""
+    sessions, bills = set[str](), set[str]()
+    for file in files:
+        if file.content.object_type != "bill":
+            continue
+        session = file.content.data.get("legislative_session")
+        try:
+            bill = as_stored(file.content.data.get("identifier"))
+        except (AttributeError, TypeError, ValueError):
+            continue  # importing it will say what is wrong
+        if is_storable(session) and is_storable(bill):
+            sessions.add(str(session))
+            bills.add(str(bill))
+    remember_actions(jurisdiction_id, sessions, bills)
 
 
 def link_references(jurisdiction_id: str, results: Sequence[Result], now: datetime) -> None:

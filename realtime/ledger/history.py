@@ -29,8 +29,17 @@ _AUTHORITATIVE = """
     ORDER BY file.bill_id, run.started_at DESC, run.run_id DESC
 """
 _NAMED = """
+    SELECT known.vote_event_id, known.bill_id, known.action, known.date, known.organization_id,
+           -1 AS order_ticks, '' AS scrape_id, 0 AS order_stamp
+    FROM realtime_remembered_action AS known
+    WHERE known.bill_id = ANY(%(bills)s) AND known.bill_id <> ALL(%(authoritative)s::text[])
+      AND NOT EXISTS (
+        SELECT 1 FROM realtime_file AS file
+        WHERE file.row_id = known.vote_event_id AND file.row_id <> ''
+          AND file.identity IS NOT NULL)
+    UNION ALL
     SELECT file.row_id, file.bill_id, file.bill_action, file.identity->>'date',
-           file.identity->>'organization_id'
+           file.identity->>'organization_id', file.order_ticks, file.scrape_id, file.order_stamp
     FROM realtime_file AS file
     LEFT JOIN unnest(%(authoritative)s::text[], %(runs)s::uuid[], %(began)s::bigint[])
       AS authoritative (bill_id, run_id, began) ON authoritative.bill_id = file.bill_id
@@ -38,7 +47,7 @@ _NAMED = """
       AND file.outcome = ANY(%(outcomes)s) AND file.identity IS NOT NULL
       AND (authoritative.bill_id IS NULL OR file.run_id = authoritative.run_id
            OR file.order_ticks >= authoritative.began)
-    ORDER BY file.order_ticks, file.scrape_id, file.order_stamp
+    ORDER BY order_ticks, scrape_id, order_stamp
 """
 
 
@@ -160,7 +169,8 @@ def authoritative_runs(
 def named_actions(
     bill_ids: Collection[str], authoritative: Mapping[str, Authoritative]
 ) -> list[NamedAction]:
-    """The actions that vote event files of these bills name, in scrape order.
+    """The actions that vote event files of these bills name, in scrape order; before them those
+    remembered of vote events without a file.
 
     For a bill with an `authoritative` run, only the files of that run and those scraped since its
     start.
@@ -176,4 +186,4 @@ def named_actions(
                 "began": [run.began for run in authoritative.values()],
             },
         )
-        return [NamedAction(*row) for row in cursor.fetchall()]
+        return [NamedAction(*row[:5]) for row in cursor.fetchall()]

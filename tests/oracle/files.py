@@ -38,11 +38,13 @@ class ScrapedFile:
 
 @dataclass(frozen=True)
 class Run:
-    """One scrape run, started at `started` ticks. `deletes` is False for a closed one."""
+    """One scrape run, started at `started` ticks. `deletes` is False for a closed one, `final`
+    for one that never ends."""
 
     started: int
     files: Sequence[ScrapedFile]
     deletes: bool = True
+    final: bool = True
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,25 +149,46 @@ def _name_all(entities: list[dict[str, Any]], *references: str) -> None:
             entity.setdefault(name, None)
 
 
-def match_actions(votes: Votes, files: Iterable[str], bills: Iterable[str]) -> None:
+Action = tuple[str, str, str, str]
+
+
+def tied_actions() -> dict[str, Action]:
+    """The bill, description, date and organization of the action that a vote event is tied to."""
+    tied = VoteEvent.objects.filter(bill_action__isnull=False)
+    names = ("bill_id", "description", "date", "organization_id")
+    return {
+        vote: tuple(action)
+        for vote, *action in tied.values_list("id", *(f"bill_action__{name}" for name in names))
+    }
+
+
+def match_actions(
+    votes: Votes,
+    files: Iterable[str],
+    bills: Iterable[str],
+    kept: Mapping[str, Action] | None = None,
+) -> None:
     """Link the vote events of these bills to the actions that `files` name, in this order.
 
-    As in core, the first file to name an action gets it. All links are cleared before, because a
-    stale vote event would keep its action.
+    As in core, the first file to name an action gets it; before all of them, the vote events in
+    `kept` get theirs. All links are cleared before, because a stale vote event would keep its
+    action.
     """
     covered = set(bills)
     VoteEvent.objects.filter(bill_id__in=covered).update(bill_action=None)
-    seen: set[str] = set()
+    for vote, action in (kept or {}).items():
+        if action[0] in covered:
+            _tie(vote, action)
     for name in files:
         named, row = votes.named[name], votes.json_to_db_id.get(name)
-        if not named.action or named.bill not in covered or row is None:
-            continue
-        actions = BillAction.objects.filter(
-            bill_id=named.bill,
-            description=named.action,
-            date=named.date,
-            organization_id=named.organization,
-        ).values_list("id", "vote")[:2]
-        if len(actions) == 1 and actions[0][1] is None and actions[0][0] not in seen:
-            seen.add(actions[0][0])
-            VoteEvent.objects.filter(id=row).update(bill_action=actions[0][0])
+        if named.action and named.bill in covered and row is not None:
+            _tie(row, (named.bill, named.action, named.date, named.organization))
+
+
+def _tie(vote: str, action: Action) -> None:
+    bill, description, date, organization = action
+    actions = BillAction.objects.filter(
+        bill_id=bill, description=description, date=date, organization_id=organization
+    ).values_list("id", "vote")[:2]
+    if len(actions) == 1 and actions[0][1] is None:
+        VoteEvent.objects.filter(id=vote).update(bill_action=actions[0][0])

@@ -1,13 +1,13 @@
 """The expected result of scrape runs that overlap in time, in whatever order they arrived."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from django.db import transaction
 from openstates.data.models import Event, Jurisdiction, VoteEvent
 
 from tests.oracle.files import Refused, Run, ScrapedFile, in_order
-from tests.oracle.importers import match_actions
+from tests.oracle.importers import Action, match_actions, tied_actions
 from tests.oracle.truth import Importers, import_people, import_with
 
 
@@ -20,24 +20,38 @@ def import_runs(runs: Sequence[Run], jurisdiction_id: str) -> list[Refused]:
         files = [file for run in runs for file in run.files]
         refused = import_people(files)
         importers = Importers.of(jurisdiction_id, False, alone=True)
+        tied = tied_actions()
         import_with(importers, files)
+        # Core unlinks the vote events of a changed bill: those without a file keep their actions.
+        scraped = set(importers.votes.json_to_db_id.values())
+        kept = {vote: action for vote, action in tied.items() if vote not in scraped}
+        every = [file.id for file in in_order(files, "vote_event")]
+        named = [name for name in every if name in importers.votes.named]
+        match_actions(importers.votes, named, {action[0] for action in kept.values()}, kept)
         refused += importers.refused()
         failed = {file.id for file in refused if not file.unresolved}
         for run in sorted(runs, key=lambda run: run.started):
             deletes = run.deletes and failed.isdisjoint(file.id for file in run.files)
-            _Finalization(importers, files, run, deletes).apply()
+            _Finalization(importers, files, run, deletes, kept).apply()
         Jurisdiction.objects.filter(id=jurisdiction_id).update(latest_bill_update=datetime.now(UTC))
     return refused
 
 
 class _Finalization:
     def __init__(
-        self, importers: Importers, files: Sequence[ScrapedFile], run: Run, deletes: bool
+        self,
+        importers: Importers,
+        files: Sequence[ScrapedFile],
+        run: Run,
+        deletes: bool,
+        kept: Mapping[str, Action],
     ) -> None:
         self._importers = importers
         self._files = files
         self._run = run
         self._deletes = deletes
+        # A final run decides about all vote events of its bills.
+        self._kept = {} if run.final else kept
         self._ids = {file.id for file in run.files}
 
     def apply(self) -> None:
@@ -64,7 +78,7 @@ class _Finalization:
             for file in in_order(self._files, "vote_event")
             if file.id in votes.named and (file.id in self._ids or not self._is_older(file))
         ]
-        match_actions(votes, counting, bills)
+        match_actions(votes, counting, bills, self._kept)
 
     def _link_events(self) -> None:
         events = self._importers.events

@@ -124,6 +124,7 @@ def _truth(schedule: Schedule, deleting: set[int]) -> tuple[list[str], set[str]]
             schedule.started(number),
             [f for f, s in zip(schedule.scraped, schedule.files, strict=True) if s.run == number],
             deletes=number in deleting,
+            final=schedule.runs[number].ends,
         )
         for number in range(len(schedule.runs))
     ]
