@@ -9,9 +9,9 @@ from uuid import UUID
 from django.db import transaction
 from openstates.data.models import Jurisdiction
 
-from realtime.backends.postgres.interruptions import interrupted
+from realtime.backends.postgres.interruptions import READ_ONLY, error_code, interrupted
 from realtime.backends.postgres.locks import lock_jurisdiction
-from realtime.domain.errors import RetryLater
+from realtime.domain.errors import RetryLater, Unavailable
 from realtime.domain.in_flight import InFlightFile
 from realtime.domain.results import (
     FetchedFile,
@@ -47,8 +47,8 @@ def import_batch(
     message must come again. When this raises, nothing is committed and no file is finished.
 
     Waits at most `lock_wait` seconds for another batch of the jurisdiction. Raises RetryLater when
-    the jurisdiction stays busy (Busy) or the database interrupts, and anything else when one of
-    the files breaks the batch as a whole.
+    the jurisdiction stays busy (Busy) or the database interrupts (Unavailable when it is
+    read-only), and anything else when one of the files breaks the batch as a whole.
     """
     try:
         with transaction.atomic():
@@ -59,8 +59,10 @@ def import_batch(
     except RetryLater:
         raise
     except Exception as exc:
-        if interrupted(exc):
-            raise RetryLater(f"{jurisdiction_id} was interrupted: {_line(exc)}") from exc
+        if interruption := interrupted(exc):
+            # A standby can import no file of any jurisdiction.
+            kind = Unavailable if error_code(interruption) == READ_ONLY else RetryLater
+            raise kind(f"{jurisdiction_id} was interrupted: {_line(exc)}") from exc
         raise
     committed_at = datetime.now(UTC)
     for file, outcome in done:
