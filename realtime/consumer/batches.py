@@ -22,8 +22,8 @@ _SLICE = 1.0
 def import_files(
     context: RunContext, files: Sequence[InFlightFile]
 ) -> Iterator[list[InFlightFile]]:
-    """Import `files`, all of which were read, in batches; yields the finished ones after each
-    commit.
+    """Import `files` in batches; yields the finished ones after each commit. All must have been
+    read.
 
     A jurisdiction that another worker has locked is tried again after the others, then waited
     for; its files stay without an outcome if it is still locked then.

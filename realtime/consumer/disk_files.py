@@ -41,7 +41,7 @@ class Folder:
     def unread(self, existing: Existing) -> InFlightFile:
         """The file, before it is read."""
         return InFlightFile(
-            # No bucket: nobody looks for it there.
+            # An empty bucket: the file is on disk only.
             FileIdentity("", f"{self.abbr}/{existing.path.name}", ""),
             Delivery(datetime.now(UTC), "", self.jurisdiction_id),
             object_type=existing.object_type,

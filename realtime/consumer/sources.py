@@ -31,13 +31,13 @@ class Inbox(Protocol):
     ) -> None: ...
 
     def receive(self, limit: int) -> list[ReceivedMessage]:
-        """Up to `limit` messages that nobody else works on; empty when there are no more."""
+        """Receive up to `limit` messages, hidden from other runs; empty when there are no more."""
 
     def acknowledge(self, messages: Iterable[ReceivedMessage]) -> set[str]:
-        """These are done with; returns the ids of those known to be gone for good."""
+        """Acknowledge messages; returns the ids of those known to be deleted."""
 
     def release(self, messages: Iterable[ReceivedMessage]) -> None:
-        """These must come again."""
+        """Give messages back: they are delivered again."""
 
 
 class QueueInbox:
@@ -78,10 +78,10 @@ class QueueInbox:
 
 
 class GivenInbox:
-    """Messages that somebody else received, Lambda for example, and will delete.
+    """Messages that the caller, Lambda for example, received and will delete.
 
-    Whether they are gone is never known here, so none is acknowledged for good; `released` names
-    those that must come again.
+    This process never learns whether they were deleted, so `acknowledge` returns no ids.
+    `released` holds the ids of those that must be delivered again.
     """
 
     def __init__(self, messages: Sequence[ReceivedMessage]) -> None:
@@ -97,7 +97,7 @@ class GivenInbox:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # What was never taken up must come again too.
+        # Messages that were never received must be delivered again too.
         self.release(self._messages)
         self._messages = []
 

@@ -30,7 +30,7 @@ class Lease:
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        # Here and not before: it logs as the run does that holds the messages.
+        # Started here, not in __init__: the thread copies the log context of the run.
         self._thread = threading.Thread(
             target=copy_context().run, args=(self._renew,), name="lease", daemon=True
         )

@@ -125,7 +125,7 @@ def by_jurisdiction(files: Iterable[InFlightFile]) -> list[tuple[str, list[InFli
 
 
 def in_import_order(files: Sequence[InFlightFile]) -> list[InFlightFile]:
-    """The files, all of which were read, by their `import_place`."""
+    """The files, sorted by `import_place`. All of them must have been read."""
     return sorted(files, key=lambda file: import_place(file.ready().content))
 
 

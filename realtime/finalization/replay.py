@@ -149,7 +149,7 @@ def _correct(pairs: Sequence[tuple[File, Result]]) -> None:
 
 def _fail(row: File, problem: PoisonMessage) -> None:
     if row.outcome in APPLIED and row.core_id:
-        # Core, seeing everything at once, would have passed it over.
+        # Core's batch import, which sees the whole scrape at once, would have skipped it.
         logger.warning(
             "file does not fit any longer",
             extra={
@@ -181,7 +181,7 @@ def vacate(object_type: str, rows: Sequence[File]) -> None:
 
 def withdraw(object_type: str, core_ids: Collection[str], run_id: UUID | None) -> None:
     """Delete those of core's rows that only this run has written."""
-    # Said so that the index, which leaves empty ones out, serves any number of them.
+    # The partial index on core_id is used only if empty ones are excluded here too.
     written = File.objects.filter(core_id__in=core_ids, outcome__in=APPLIED).exclude(core_id="")
     made = written.filter(run_id=run_id, outcome=Outcome.INSERTED)
     others = written.exclude(run_id=run_id)

@@ -20,7 +20,7 @@ Progress = Callable[[str, Mapping[str, int]], None]
 
 
 def no_progress(step: str, counts: Mapping[str, int]) -> None:
-    """Tells nobody."""
+    """Report no progress."""
 
 
 class Overtaken(RealtimeError):
