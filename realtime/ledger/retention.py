@@ -35,6 +35,17 @@ _OLD_RUNS = f"""
       AND NOT EXISTS (SELECT 1 FROM realtime_file AS file WHERE file.run_id = run.run_id)
       AND {_REPLACED}
 """
+# Actions of vote events that have a file by now, which says what their action is, or that are
+# deleted. Deleted before the files: without its file, such a row would count again.
+_OUTDATED_ACTIONS = """
+    DELETE FROM realtime_remembered_action AS known
+    WHERE EXISTS (
+        SELECT 1 FROM realtime_file AS file
+        WHERE file.row_id = known.vote_event_id AND file.row_id <> ''
+          AND file.identity IS NOT NULL)
+      OR NOT EXISTS (
+        SELECT 1 FROM opencivicdata_voteevent AS vote WHERE vote.id = known.vote_event_id)
+"""
 _OLD_SUSPECTS = "DELETE FROM realtime_suspect WHERE attempted_at < %(before)s"
 
 
@@ -45,12 +56,13 @@ def prune(before: datetime, must_stop: Callable[[], bool] = lambda: False) -> Co
     was finalized or closed before then too. Keeps files that are parked or not archived, open runs,
     and the newest finalized run of each jurisdiction and the newest one that was not closed, with
     their files, which decide whether a late file is stale. Failed files are deleted too, and can
-    then not be retried.
+    then not be retried. Remembered actions go once their vote event has a file, or is deleted.
 
     Each transaction looks at 5,000 rows. If the process is killed, the next call continues.
     """
     counts: Counter[str] = Counter()
     with connection.cursor() as cursor:
+        cursor.execute(_OUTDATED_ACTIONS)
         cursor.execute("SELECT coalesce(min(id), 0) - 1, coalesce(max(id), 0) FROM realtime_file")
         after, last = cursor.fetchone()
         while after < last and not must_stop():

@@ -3,11 +3,11 @@
 import uuid
 
 import pytest
-from openstates.data.models import Event
+from openstates.data.models import Event, VoteEvent
 
 from realtime.ledger import files as ledger_files
 from realtime.ledger import retention
-from realtime.models import File, ScrapeRun
+from realtime.models import File, RememberedAction, ScrapeRun
 from tests import scrapes
 from tests.scrape_runs import Run, command
 from tests.scrapes import Mail
@@ -73,3 +73,20 @@ def test_prune_realtime__newer_runs_closed__last_final_run_still_rejects_straggl
     mail.publish(late)
     mail.run()
     assert Event.objects.get(name="Late").deleted
+
+
+def test_prune__remembered_actions__only_of_vote_events_without_a_file_kept(mail: Mail) -> None:
+    bill = scrapes.bill()
+    mail.publish(scrapes.jurisdiction(), bill)
+    mail.publish(scrapes.vote_event(bill, "core's", "reading 1"), scrapes.vote_event(bill, "ours"))
+    mail.run()
+    cores, ours = (VoteEvent.objects.get(motion_text=motion) for motion in ("core's", "ours"))
+    # As if core had imported it.
+    File.objects.filter(core_id=cores.id).delete()
+    now = ledger_files.database_now()
+    for vote in (cores.id, ours.id, "ocd-vote/deleted-by-somebody"):
+        RememberedAction.objects.create(
+            vote_event_id=vote, bill_id=cores.bill_id, action="reading 1", remembered_at=now
+        )
+    retention.prune(now)
+    assert [one.vote_event_id for one in RememberedAction.objects.all()] == [cores.id]
