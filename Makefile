@@ -38,7 +38,7 @@ TRUST = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/
 UV = $(TRUST) VIRTUAL_ENV=$(1) $(VENV)/bin/uv pip
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test test-long test-search core-check lint bench stack page lambda deploy-check tools
+.PHONY: help install lock demo test test-long test-search coverage mutants core-check lint bench stack page lambda deploy-check tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,15 @@ test-long: install ## run all tests, every crash point and thousands of schedule
 
 test-search: install ## compare random schedules with core's import: make test-search MINUTES=10
 	$(RUN) -m tests.schedules --minutes $(MINUTES) $(ARGS)
+
+coverage: install ## run the tests, and list the branches of realtime/ that none of them takes
+	@$(RUN) -m coverage erase
+	$(RUN) -m coverage run -m pytest $(PARALLEL) $(ARGS)
+	$(RUN) -m coverage combine --quiet
+	$(RUN) -m coverage report
+
+mutants: install ## put listed mistakes into a copy of the code, which tests must notice: ARGS=--guard
+	$(RUN) -m tests.mutants $(ARGS)
 
 core-check: install ## try releases of core aside, and print the lines that admit them: CORE=6.27.0
 	@test -n "$(CORE)" || { echo "which releases? make core-check CORE=6.27.0" >&2; exit 1; }

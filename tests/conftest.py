@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import sys
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -58,6 +59,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["tried"] = {name: dict(counts) for name, counts in support.TRIED.items()}
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, None, None]:
+    """Under `make coverage`, record which lines each test reaches."""
+    if "coverage" in sys.modules:
+        from coverage import Coverage
+
+        if recording := Coverage.current():
+            recording.switch_context(item.nodeid)
+    yield
 
 
 @pytest.hookimpl(hookwrapper=True)

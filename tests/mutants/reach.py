@@ -1,0 +1,97 @@
+"""Which tests reach a line, as `make coverage` recorded it."""
+
+import ast
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from coverage import CoverageData
+
+from tests.support import ROOT
+
+RECORD = ROOT / ".coverage"
+
+
+class Reach:
+    """What one record says. `record` is a data file of coverage's with a context for each test."""
+
+    def __init__(self, record: Path = RECORD) -> None:
+        self._data = CoverageData(str(record))
+        self._data.read()
+        self._sizes = _sizes(record)
+
+    def tests(self, module: str, lines: Iterable[int]) -> list[str]:
+        """The node ids of the tests that reach one of these lines; those that reach the least
+        code come first, being quick and the most likely to notice."""
+        by_line = {
+            line: contexts
+            for file in self._data.measured_files()
+            if file.endswith(module)
+            for line, contexts in self._data.contexts_by_lineno(file).items()
+        }
+        text = (ROOT / module).read_text()
+        wanted = set(lines)
+        # A constant is executed once, at import. Those who use it reach it.
+        while at_import := wanted - set(_lines_in_functions(text)):
+            users = _users_of(text, at_import) - wanted
+            if not users:
+                break
+            wanted |= users
+        reached = {
+            test
+            for line in wanted & set(_lines_in_functions(text))
+            for context in by_line.get(line, ())
+            if (test := _node_id(context))
+        }
+        return sorted(reached, key=lambda test: (self._sizes[test], test))
+
+
+def _sizes(record: Path) -> Counter[str]:
+    """How much code each test reaches."""
+    sizes: Counter[str] = Counter()
+    with sqlite3.connect(record) as connection:
+        for context, arcs in connection.execute(
+            "SELECT context, count(*) FROM arc JOIN context ON context.id = context_id"
+            " GROUP BY context"
+        ):
+            sizes[_node_id(context)] += arcs
+    return sizes
+
+
+def _node_id(context: str) -> str:
+    """The test of a context. A subprocess has the test and its phase; this process has its own
+    static context before that, which is empty."""
+    test = context.rpartition("|")[2]
+    for phase in (" (setup)", " (call)", " (teardown)"):
+        test = test.removesuffix(phase)
+    return test if "::" in test else ""
+
+
+def _lines_in_functions(text: str) -> Iterator[int]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.Lambda):
+            body = node.body if isinstance(node.body, list) else [node.body]
+            for part in body:
+                yield from range(part.lineno, (part.end_lineno or part.lineno) + 1)
+
+
+def _users_of(text: str, lines: set[int]) -> set[int]:
+    """The lines that use the names which statements of the module on these lines assign; all
+    lines when they assign none."""
+    tree = ast.parse(text)
+    names = {
+        target.id
+        for statement in tree.body
+        if isinstance(statement, ast.Assign | ast.AnnAssign)
+        and lines & set(range(statement.lineno, (statement.end_lineno or 0) + 1))
+        for target in ast.walk(statement)
+        if isinstance(target, ast.Name) and isinstance(target.ctx, ast.Store)
+    }
+    if not names:
+        return set(range(1, text.count("\n") + 2))
+    return {
+        node.lineno
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Name) and node.id in names and isinstance(node.ctx, ast.Load)
+    }
