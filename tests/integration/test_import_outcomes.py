@@ -171,6 +171,23 @@ def test_import__action_arrives_after_the_vote_that_names_it__linked(session: Ma
     assert VoteEvent.objects.get().bill_action == BillAction.objects.get()
 
 
+def test_import__votes_that_name_one_action__first_scraped_has_it_in_any_order(
+    session: Mail,
+) -> None:
+    bill, unclear = scrapes.bill(), scrapes.bill("HB 2")
+    unclear["actions"] *= 2
+    first, second = (scrapes.vote_event(bill, motion, "reading 1") for motion in ("1st", "2nd"))
+    session.publish(bill, unclear)
+    session.run()
+    session.publish(second, scrapes.vote_event(unclear, "of one of two", "reading 1"))
+    session.run()
+    linked = VoteEvent.objects.exclude(bill_action=None).values_list("motion_text", flat=True)
+    assert list(linked) == ["2nd"]
+    session.publish(first)
+    assert session.run().outcomes["inserted"] == 1
+    assert list(linked.all()) == ["1st"]
+
+
 def test_import__companion_arrives_later__linked_both_ways(session: Mail) -> None:
     first, second = scrapes.bill("HB 1"), scrapes.bill("SF 2")
     for one, other in ((first, "SF 2"), (second, "HB 1")):
