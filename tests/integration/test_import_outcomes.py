@@ -94,6 +94,14 @@ def test_import__vote_names_a_bill_that_core_imported__found_by_identifier(sessi
 
 
 def test_import__unknown_session__parked_until_the_jurisdiction_brings_it(mail: Mail) -> None:
+    # Another state has a session of that name.
+    LegislativeSession.objects.create(
+        jurisdiction_id="ocd-jurisdiction/country:us/district:dc/government",
+        identifier=scrapes.SESSION,
+        name="",
+        start_date="",
+        end_date="",
+    )
     mail.publish(scrapes.bill())
     assert mail.run().outcomes["deferred"] == 1
     mail.publish(scrapes.jurisdiction())
@@ -155,10 +163,13 @@ def test_import__changed_bill__its_votes_keep_their_actions(session: Mail) -> No
     bill = scrapes.bill(actions=2)
     session.publish(bill, scrapes.vote_event(bill, action="reading 1"))
     session.run()
-    assert VoteEvent.objects.get().bill_action.description == "reading 1"
+    before = VoteEvent.objects.get()
+    assert before.bill_action.description == "reading 1"
     session.publish(scrapes.bill(actions=3))
     assert session.run().outcomes["updated"] == 1
-    assert VoteEvent.objects.get().bill_action.description == "reading 1"
+    after = VoteEvent.objects.get()
+    assert after.bill_action.description == "reading 1"
+    assert after.updated_at == before.updated_at
 
 
 def test_import__action_arrives_after_the_vote_that_names_it__linked(session: Mail) -> None:
