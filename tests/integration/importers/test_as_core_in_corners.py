@@ -118,6 +118,17 @@ def test_import_data__listener_changes_what_is_saved__is_stored_so() -> None:
     assert got[0] == ["number 1", "number 2", "number 3"]
 
 
+@pytest.mark.parametrize("listens", [False, True])
+def test_import_batch__file_imported_again__goes_to_the_row_that_it_went_to(listens: bool) -> None:
+    BillImporter(JURISDICTION).import_data([scrapes.bill("HB 1"), scrapes.bill("HB 2")])
+    row = Bill.objects.get(identifier="HB 2")
+    again = Item("an id", scrapes.bill("HB 1", "Again"), core_id=row.id)
+    # With a listener, each object is imported alone, by core.
+    with listening(pre_save, Bill if listens else Person, lambda **more: None):
+        assert whats(import_batch(BillImporter(JURISDICTION), [again])) == ["update"]
+    assert Bill.objects.get(title="Again").id == row.id
+
+
 # -- what is refused -------------------------------------------------------------------------
 
 
