@@ -7,12 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from realtime.devstack import child
 from tests.mutants.listed import Mutant
 from tests.support import ROOT
 
@@ -68,36 +68,34 @@ class Checkout:
 
     def run(self, tests: Sequence[str], seconds: float) -> Outcome:
         """Run these tests until one fails, or for `seconds`."""
-        with tempfile.TemporaryFile("w+") as output:
-            process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-rfE"),
-                    *("-p", "no:cacheprovider", "-o", "addopts=", "-m", "not long and not deploy"),
-                    *tests,
-                ],
-                cwd=self.folder,
-                env={
-                    **os.environ,
-                    # Before the installed package, which is the checkout without the mistake.
-                    "PYTHONPATH": str(self.folder),
-                    "REALTIME_TEST_SEED": str(self._seed),
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            try:
-                status = process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                status = None
-            finally:
-                # Also what the tests have started and a mistake may have left.
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-            output.seek(0)
-            text = output.read()
+        log = self.folder / "pytest.log"
+        log.unlink(missing_ok=True)
+        # Ends with this process, however that happens.
+        process = child.spawn(
+            [
+                *(sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-rfE"),
+                *("-p", "no:cacheprovider", "-o", "addopts=", "-m", "not long and not deploy"),
+                *tests,
+            ],
+            account=None,
+            log=log,
+            started=lambda process: None,
+            environment={
+                **os.environ,
+                # Before the installed package, which is the checkout without the mistake.
+                "PYTHONPATH": str(self.folder),
+                "REALTIME_TEST_SEED": str(self._seed),
+            },
+        )
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            status = None
+        finally:
+            # Also what the tests have started and a mistake may have left.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        text = log.read_text()
         failed = _NOTICED.search(text)
         return Outcome(
             passed=status in (_ALL_PASSED, _NO_TEST),
