@@ -256,7 +256,9 @@ def test_finalize__key_and_identifier_votes_out_of_order__as_scrape_order_has_th
     assert list(keys_failed) == [mail.key(votes[motion]) for motion in failed]
 
 
-def test_finalize__misplaced_votes_one_of_which_is_gone__rows_stay(mail: Mail) -> None:
+def test_finalize__misplaced_votes_one_of_which_is_gone__rows_stay(
+    mail: Mail, caplog: pytest.LogCaptureFixture
+) -> None:
     run = Run(mail)
     bill = scrapes.bill()
     with_key, without = scrapes.vote_event(bill, "a"), scrapes.vote_event(bill, "b")
@@ -271,6 +273,7 @@ def test_finalize__misplaced_votes_one_of_which_is_gone__rows_stay(mail: Mail) -
     [told] = command(mail, "finalize_realtime")["runs"]
     assert sorted(VoteEvent.objects.values_list("motion_text", flat=True)) == ["a", "b"]
     assert (told["replayed"], told["changed"]) == (3, 0), "jurisdiction, bill and the vote left"
+    assert "cannot be imported again" not in caplog.text
 
 
 def test_finalize__misplaced_vote_scraped_again_by_no_run__what_that_said_stays(

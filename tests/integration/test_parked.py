@@ -15,7 +15,7 @@ from realtime.domain.config import BULK, CORE
 from realtime.files.fetch import fetch
 from realtime.models import File
 from tests import scrapes
-from tests.scrape_runs import Run
+from tests.scrape_runs import Run, command, import_only
 from tests.scrapes import Mail
 from tests.support import Aws, CompletedText
 
@@ -164,8 +164,9 @@ def test_import__run_never_ends__parked_vote_fails_a_day_after_the_last_file(
     assert scrapes.outcomes([key]) == {key: "failed"}
     run.publish(bill)
     run.end()
-    mail.run()
-    assert run.row.closed == "", "it ended after all"
+    import_only(mail)
+    [told] = command(mail, "finalize_realtime")["runs"]
+    assert (told["closed"], told["changed"]) == ("", 1), "it ended after all"
     assert VoteEvent.objects.get().bill == Bill.objects.get()
     assert VoteEvent.objects.get().bill_action.description == "reading 1"
     assert File.objects.get(key=key).reason == ""

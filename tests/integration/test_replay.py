@@ -61,9 +61,9 @@ def test_finalize__file_retried_during_replay__waits_for_it_and_starts_again(
     assert mail.keys("wy/") == []
 
 
-def test_finalize__file_retried_within_a_transaction__starts_again_once_it_is_in(
-    mail: Mail, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def mended(mail: Mail) -> Run:
+    """A complete run with an event about a bill whose file failed, and can be retried by now."""
     run = Run(mail)
     bill = scrapes.bill("HB 1")
     broken = {name: value for name, value in bill.items() if name != "from_organization"}
@@ -71,7 +71,24 @@ def test_finalize__file_retried_within_a_transaction__starts_again_once_it_is_in
     run.end()
     import_only(mail)
     mail.put(bill, f"failed/{key}")
+    return run
 
+
+def test_finalize__file_fixed_between_transactions__starts_again(mail: Mail, mended: Run) -> None:
+    def fix(step: str, counts: Any) -> None:
+        # Events are not imported once more after that.
+        if step == "event-again":
+            command(mail, "retry_realtime")
+            import_only(mail)
+
+    assert list(finalize_complete(context_of(mail), progress=fix)) == []
+    assert mail.run().finalized == [mended.id]
+    assert Event.objects.get().agenda.get().related_entities.get().bill == Bill.objects.get()
+
+
+def test_finalize__file_retried_within_a_transaction__starts_again_once_it_is_in(
+    mail: Mail, mended: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def retry() -> None:
         redrive.retry(mail.store, mail.queue, mail.config, {}, (), print)
         connection.close()
@@ -97,7 +114,7 @@ def test_finalize__file_retried_within_a_transaction__starts_again_once_it_is_in
     retrying.join()
     assert came_to == [True], "it waits, or it is done"
     mail.run()
-    assert run.row.closed == ""
+    assert mended.row.closed == ""
     assert Event.objects.get().agenda.get().related_entities.get().bill == Bill.objects.get()
 
 
@@ -105,17 +122,20 @@ def test_finalize__file_breaks_its_batch__left_as_imported_and_the_others_replay
     mail: Mail, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = Run(mail)
+    bill = scrapes.bill("HB 2")
     first.publish(scrapes.jurisdiction(), scrapes.event("Gone"))
+    first.publish(bill, scrapes.vote_event(bill, "even"))
     first.end()
     mail.run()
     run = Run(mail)
     run.publish(*[scrapes.event(f"Hearing {number}", about="HB 1") for number in range(5)])
-    bill = scrapes.bill("HB 1")
-    breaking, fitting = run.publish(*[scrapes.vote_event(bill, one) for one in ("odd", "even")])
+    bill = scrapes.bill("HB 2")
+    votes = [scrapes.vote_event(bill, motion) for motion in ("odd", "even")]
+    breaking, fitting = run.publish(*[{**vote, "bill_identifier": None} for vote in votes])
     mail.run()
     for parked in File.objects.filter(outcome="deferred"):
         parked_files.fail_parked(parked.id, PoisonMessage("unresolved", "never came"))
-    run.publish(bill)
+    run.publish(scrapes.bill("HB 1"), bill)
     run.end()
     link = batch_transaction.link_references
 
@@ -128,12 +148,12 @@ def test_finalize__file_breaks_its_batch__left_as_imported_and_the_others_replay
     monkeypatch.setattr(replay, "link_references", choke)
     assert mail.run().finalized == [run.id]
     assert run.row.closed == ""
-    linked = Event.objects.filter(agenda__related_entities__bill=Bill.objects.get())
+    linked = Event.objects.filter(agenda__related_entities__bill__identifier="HB 1")
     assert set(linked.values_list("name", flat=True)) == {f"Hearing {n}" for n in (0, 1, 2, 4)}
     assert Event.objects.get(deleted=True).name == "Gone", "it was seen all the same"
     file = File.objects.get(core_id=Event.objects.get(name="Hearing 3").id)
     assert file.key in [vars(record).get("key") for record in caplog.records]
-    assert scrapes.outcomes([breaking, fitting]) == {breaking: "failed", fitting: "inserted"}
+    assert scrapes.outcomes([breaking, fitting]) == {breaking: "failed", fitting: "unchanged"}
     assert VoteEvent.objects.get().motion_text == "even"
     assert "file cannot be imported again" in caplog.text
 
