@@ -210,11 +210,15 @@ def test_finalize__vote_linked_by_identifier__relinked_when_its_bill_arrives(mai
     mail.run()
     bill = scrapes.bill("HB 2")
     # Until its bill comes, the identifier is all there is to go by.
-    mail.publish({**scrapes.vote_event(bill), "bill_identifier": "HB 1"}, run_id=RUN)
+    vote, again = ({**scrapes.vote_event(bill), "bill_identifier": "HB 1"} for _ in range(2))
+    mail.publish(vote, run_id=RUN)
     mail.run()
     assert VoteEvent.objects.get().bill.identifier == "HB 1"
-    mail.publish(bill, run_id=RUN)
-    end(mail, bill=1, vote_event=1)
+    # Scraped twice: the second finds no row of the right bill yet.
+    mail.publish(bill, again, run_id=RUN)
+    mail.run()
+    assert VoteEvent.objects.count() == 2
+    end(mail, bill=1, vote_event=2)
     mail.run()
     assert VoteEvent.objects.get().bill.identifier == "HB 2"
 

@@ -15,7 +15,7 @@ from realtime.domain.config import BULK, CORE
 from realtime.files.fetch import fetch
 from realtime.models import File
 from tests import scrapes
-from tests.scrape_runs import Run
+from tests.scrape_runs import Run, command, import_only
 from tests.scrapes import Mail
 from tests.support import Aws, CompletedText
 
@@ -152,7 +152,7 @@ def test_import__run_never_ends__parked_vote_fails_a_day_after_the_last_file(
 ) -> None:
     run = Run(mail)
     bill = scrapes.bill()
-    [key] = run.publish(scrapes.vote_event(bill))
+    [key] = run.publish(scrapes.vote_event(bill, action="reading 1"))
     mail.run()
     long_ago = datetime.now(UTC) - timedelta(hours=25)
     File.objects.filter(run_id=run.id).update(received_at=long_ago)
@@ -164,9 +164,35 @@ def test_import__run_never_ends__parked_vote_fails_a_day_after_the_last_file(
     assert scrapes.outcomes([key]) == {key: "failed"}
     run.publish(bill)
     run.end()
-    mail.run()
-    assert run.row.closed == "", "it ended after all"
+    import_only(mail)
+    [told] = command(mail, "finalize_realtime")["runs"]
+    assert (told["closed"], told["changed"]) == ("", 1), "it ended after all"
     assert VoteEvent.objects.get().bill == Bill.objects.get()
+    assert VoteEvent.objects.get().bill_action.description == "reading 1"
+    assert File.objects.get(key=key).reason == ""
+
+
+def test_import__parked_vote_announced_again_without_its_run__still_a_file_of_the_run(
+    mail: Mail,
+) -> None:
+    run = Run(mail)
+    bill = scrapes.bill()
+    [key] = run.publish(scrapes.vote_event(bill))
+    mail.run()
+    run.publish(bill)
+    mail.send(mail.message(key))
+    run.end()
+    assert mail.run().finalized == [run.id]
+
+
+def test_import__parked_file_overwritten_by_a_bad_one__said_to_be_gone(mail: Mail) -> None:
+    bill = scrapes.bill()
+    [key] = mail.publish(scrapes.vote_event(bill))
+    mail.run()
+    mail.put(b"{", key)
+    mail.publish(bill)
+    mail.run()
+    assert File.objects.get(key=key).reason == "gone", "nothing is wrong with what was parked"
 
 
 def test_import__bill_deleted_by_hand__its_vote_parked_until_it_is_imported_again(
