@@ -3,12 +3,20 @@
 import copy
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import psycopg2
 import pytest
 from django.db import connection
-from openstates.data.models import Bill, BillAction, LegislativeSession, VoteEvent
+from openstates.data.models import (
+    Bill,
+    BillAction,
+    Jurisdiction,
+    LegislativeSession,
+    RelatedBill,
+    VoteEvent,
+)
 from openstates.importers import BillImporter
 
 from realtime.backends.postgres import locks
@@ -180,6 +188,38 @@ def test_import__companion_arrives_later__linked_both_ways(session: Mail) -> Non
     assert named == {"HB 1": "SF 2", "SF 2": "HB 1"}
 
 
+def test_import__bills_of_one_number_in_two_states__companions_in_their_own(
+    session: Mail,
+) -> None:
+    theirs = Bill.objects.create(
+        identifier="HB 1",
+        title="of another state",
+        legislative_session=LegislativeSession.objects.create(
+            jurisdiction_id="ocd-jurisdiction/country:us/district:dc/government",
+            identifier=scrapes.SESSION,
+            name="",
+            start_date="2031-01-01",
+            end_date="",
+        ),
+    )
+    theirs.related_bills.create(
+        identifier="SF 2", legislative_session=scrapes.SESSION, relation_type="companion"
+    )
+    bill = scrapes.bill("SF 2")
+    bill["related_bills"] = [
+        {"identifier": "HB 1", "legislative_session": scrapes.SESSION,
+         "relation_type": "companion"},
+        {"identifier": "HB 3", "legislative_session": "2030", "relation_type": "companion"},
+    ]  # fmt: skip
+    session.publish(bill, scrapes.bill("HB 3"))
+    assert session.run().outcomes["inserted"] == 2
+    assert not RelatedBill.objects.exclude(related_bill=None).exists()
+    session.publish(scrapes.bill("HB 1"))
+    session.run()
+    ours = Bill.objects.get(identifier="HB 1", title="Of bridges")
+    assert [one.related_bill for one in RelatedBill.objects.exclude(related_bill=None)] == [ours]
+
+
 def test_import__message_comes_twice__second_ignored_without_the_object(session: Mail) -> None:
     [key] = session.publish(scrapes.bill())
     session.run()
@@ -291,8 +331,10 @@ def test_import__one_bad_file__fails_with_its_reason_and_neighbours_are_imported
     session.put(bad, key)
     session.send(session.message(key))
     session.publish(good[1])
+    before = _latest_bill_update()
     report = session.run()
     assert (report.outcomes["inserted"], report.outcomes["failed"]) == (2, 1)
+    assert _latest_bill_update() > before
     row = File.objects.get(key=key)
     assert (row.outcome, row.reason, row.field) == ("failed", reason, field)
     assert row.detail
@@ -300,6 +342,13 @@ def test_import__one_bad_file__fails_with_its_reason_and_neighbours_are_imported
     assert session.waiting() == 0
     assert [k for k in session.keys("wy/") if k == key] == []
     assert session.keys("failed/") == [f"failed/{key}"]
+
+
+def _latest_bill_update() -> datetime:
+    updated: datetime = Jurisdiction.objects.get(
+        id=scrapes.WYOMING.jurisdiction_id
+    ).latest_bill_update
+    return updated
 
 
 @pytest.mark.parametrize(

@@ -73,16 +73,29 @@ def test_lag__of_what_made_nothing_visible_in_the_window__is_not_measured(
 
 def test_lag__old_scrape_published_today__is_counted_but_not_measured() -> None:
     file(ago(hours=1))
-    file(ago(days=400), to_queue=timedelta(days=399, hours=23).total_seconds())
+    for _ in range(2):
+        file(ago(days=400), to_queue=timedelta(days=399, hours=23).total_seconds())
     (lag,) = measured()
-    assert (lag.files, lag.late, lag.measured, lag.total.max) == (2, 1, 1, 13)
+    assert (lag.files, lag.late, lag.measured) == (3, 2, 1)
+    assert lag.total == Spread(13, 13, 13)
 
 
 def test_lag__retried_file__is_counted_but_not_measured() -> None:
     file(ago(hours=1))
-    file(ago(hours=20), retried_at=ago(hours=1), received_at=ago(hours=1), imported_at=ago(hours=1))
+    again = {"retried_at": ago(hours=1), "received_at": ago(hours=1), "imported_at": ago(hours=1)}
+    file(ago(hours=20), **again)
+    file(ago(hours=20), to_queue=-300, **again)
+    file(ago(days=400), to_queue=timedelta(days=399, hours=23).total_seconds(), **again)
     (lag,) = measured()
-    assert (lag.files, lag.retried, lag.measured, lag.total.max) == (2, 1, 1, 13)
+    assert (lag.files, lag.late, lag.retried, lag.skewed, lag.measured) == (4, 1, 2, 0, 1)
+    assert lag.total == Spread(13, 13, 13)
+
+
+def test_lag__imported_between_two_windows__is_of_the_later_one() -> None:
+    between = file(ago(hours=2)).imported_at
+    assert between is not None
+    assert lags(DAY, between, [WYOMING]) == []
+    assert [lag.files for lag in lags(between, NOW, [WYOMING])] == [1]
 
 
 def test_lag__file_that_was_parked__counts_from_its_scrape() -> None:

@@ -12,9 +12,12 @@ from django.db.models.signals import ModelSignal, post_save, pre_save
 from openstates import importers as core
 from openstates.data.models import (
     Bill,
+    EventRelatedEntity,
+    LegislativeSession,
     Membership,
     Organization,
     Person,
+    PersonVote,
     VoteEvent,
 )
 from openstates.exceptions import DataImportError
@@ -370,6 +373,103 @@ def test_votes__of_two_of_one_name__are_resolved_as_by_core(
 
     expected, got = both(act)
     assert got == expected
+
+
+# The legislative session's first and last day, and those around them.
+DAYS = ("2031-01-09", "2031-01-10", "2031-01-11", "2031-03-09", "2031-03-10", "2031-03-11")
+
+
+def test_votes__seats_that_begin_and_end_around_the_session__are_resolved_as_by_core() -> None:
+    house = Organization.objects.get(jurisdiction_id=JURISDICTION, classification="lower")
+    seats = [(since, until) for since in ("", *DAYS) for until in ("", *DAYS)]
+    for number, (since, until) in enumerate(seats):
+        person = Person.objects.create(name=f"Member {number}")
+        Membership.objects.create(
+            person=person, organization=house, start_date=since, end_date=until
+        )
+
+    def act(classes: Any) -> int:
+        bill = scrapes.bill()
+        vote = scrapes.vote_event(bill)
+        vote["votes"] = [
+            {**vote["votes"][0], "voter_id": "~" + json.dumps({"name": f"Member {number}"})}
+            for number in range(len(seats))
+        ]
+        importer = classes[0](JURISDICTION)
+        importer.import_data([bill])
+        classes[1](JURISDICTION, importer).import_data([vote])
+        return PersonVote.objects.exclude(voter=None).count()
+
+    expected, got = both(act)
+    assert list(rows.differences(expected[1], got[1])) == []
+    assert got == expected
+    assert 0 < got[0] < len(seats)
+
+
+@pytest.mark.parametrize("on_and_on", [False, True])
+def test_events__on_days_around_a_session__about_the_bill_that_core_means(on_and_on: bool) -> None:
+    dates = [("2029", "2029-01-10", "2029-03-10"), ("2032", "2032-01-10", "2032-03-10")]
+    if on_and_on:
+        dates.append(("special", "2031-03-10", ""))
+    for identifier, since, until in dates:
+        LegislativeSession.objects.create(
+            jurisdiction_id=JURISDICTION,
+            identifier=identifier,
+            name="",
+            start_date=since,
+            end_date=until,
+        )
+
+    def act(classes: Any) -> list[str]:
+        importer = classes[0](JURISDICTION)
+        importer.import_data(
+            [
+                {**scrapes.bill(), "legislative_session": identifier}
+                for identifier in (scrapes.SESSION, *(identifier for identifier, *_ in dates))
+            ]
+        )
+        events = [{**scrapes.event(day, "HB 1"), "start_date": f"{day}T09:00:00"} for day in DAYS]
+        votes = classes[1](JURISDICTION, importer)
+        classes[2](JURISDICTION, votes).import_data(events)
+        about = EventRelatedEntity.objects.order_by("agenda_item__event__start_date")
+        return list(about.values_list("bill__legislative_session__identifier", flat=True))
+
+    expected, got = both(act)
+    assert got == expected
+    assert got[0][1] == scrapes.SESSION
+    assert got[0][0] == "2032", "the newest, where none was on"
+
+
+@pytest.mark.parametrize(
+    ("of", "name", "row"),
+    [
+        ("bill", "versions", {"date": "", "links": []}),
+        ("bill", "sources", {"url": "https://a.test"}),
+        ("event", "documents", {"date": "", "links": [{"url": "https://a.test"}]}),
+    ],
+)
+@pytest.mark.parametrize("after", ["ab", "ba"])
+def test_import_data__one_of_two_alike_changes__updated_as_by_core(
+    of: str, name: str, row: dict[str, Any], after: str
+) -> None:
+    def scraped(notes: str) -> dict[str, Any]:
+        data = scrapes.bill() if of == "bill" else scrapes.event()
+        return {**data, name: [{**copy.deepcopy(row), "note": note} for note in notes]}
+
+    def act(classes: Any) -> Any:
+        told = []
+        for notes in ("aa", after, after[::-1]):
+            bills = classes[0](JURISDICTION)
+            events = classes[2](JURISDICTION, classes[1](JURISDICTION, bills))
+            importer = bills if of == "bill" else events
+            counts = importer.import_data([scraped(notes)])[of]
+            told.append([counts[what] for what in ("insert", "update", "noop")])
+        return told
+
+    expected, got = both(act)
+    assert list(rows.differences(expected[1], got[1])) == []
+    assert got == expected
+    assert got[0] == [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 
 
 @pytest.mark.parametrize("action", ["nul \0", "half \ud800", 5, ["a"], ""])

@@ -136,6 +136,19 @@ def test_import_batch__same_row_twice__in_the_order_given(session: None) -> None
     assert BillAction.objects.count() == 3
 
 
+def test_import_batch__same_row_around_bad_ones__in_the_order_given(session: None) -> None:
+    batch = [
+        scrapes.bill("HB 1", title) for title in ("a", "refused by the database", "b", "", "c")
+    ]
+    batch[1]["identifier"] = "x" * 101
+    batch[3]["no_such_field"] = "refused by core"
+    with transaction.atomic():
+        outcomes = import_batch(BillImporter(JURISDICTION), items(*batch))
+    assert whats(outcomes[::2]) == ["insert", "update", "update"]
+    assert all(isinstance(one, Refused) for one in outcomes[1::2])
+    assert Bill.objects.get().title == "c"
+
+
 @pytest.mark.parametrize(
     ("spoil", "error"),
     [
