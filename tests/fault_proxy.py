@@ -221,9 +221,9 @@ def cut_short(request: Request, forward: Forward) -> Response:
 def truncated(request: Request, forward: Forward) -> Response:
     """Forward a copy, then leave only the first half of it; the answer has an ETag of parts."""
     response = forward(request)
-    copied = forward(Request("GetObject", "GET", request.path, {}, b""))
+    copied = _again(request, "GET", request.path, forward)
     half = copied.body[: len(copied.body) // 2]
-    forward(Request("PutObject", "PUT", request.path, {}, half))
+    _again(request, "PUT", request.path, forward, half)
     body = re.sub(rb"<ETag>.*?</ETag>", b"<ETag>0-2</ETag>", response.body)
     return replace(response, body=body)
 
@@ -239,24 +239,34 @@ def after(action: Callable[[], object]) -> Fault:
         headers = {name.lower(): value for name, value in request.headers.items()}
         source = "/" + headers.get("x-amz-copy-source", "").lstrip("/")
         holds = [
-            wanted is None or wanted.strip('"') == _etag(path, forward)
+            wanted is None or wanted.strip('"') == _etag(request, path, forward)
             for wanted, path in (
                 (headers.get("if-match"), request.path),
                 (headers.get("x-amz-copy-source-if-match"), source),
             )
         ]
         if "if-none-match" in headers:
-            holds.append(_etag(request.path, forward) is None)
+            holds.append(_etag(request, request.path, forward) is None)
         refuse = refusal(412, "PreconditionFailed")
         return forward(request) if all(holds) else refuse(request, forward)
 
     return answer
 
 
-def _etag(path: str, forward: Forward) -> str | None:
+def _etag(request: Request, path: str, forward: Forward) -> str | None:
     """The ETag of the object at `path`; None when there is none."""
-    found = forward(Request("HeadObject", "HEAD", path, {}, b""))
+    found = _again(request, "HEAD", path, forward)
     return found.headers["ETag"].strip('"') if found.status == 200 else None
+
+
+def _again(
+    request: Request, method: str, path: str, forward: Forward, body: bytes = b""
+) -> Response:
+    """Make another request for an object, with the credentials of `request`."""
+    headers = {n: v for n, v in request.headers.items() if n.lower() in ("host", "authorization")}
+    response = forward(Request(f"{method.capitalize()}Object", method, path, headers, body))
+    assert response.status in (200, 404), response
+    return response
 
 
 def partly(fails: Callable[[int], bool], code: str = "InternalError") -> Fault:

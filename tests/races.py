@@ -12,10 +12,11 @@ from tests.support import wait_until
 
 # The advisory lock that a closed gate is; ours have two halves.
 _GATE = 1
-_WAITING = (
-    "SELECT count(*) FROM pg_stat_activity"
-    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
+_WAITING = """
+    SELECT count(DISTINCT pid) FROM pg_locks JOIN pg_stat_activity USING (pid)
+    WHERE NOT granted AND datname = current_database()
+    AND clock_timestamp() - waitstart >= make_interval(secs => %s)
+"""
 
 
 @contextmanager
@@ -26,9 +27,9 @@ def session(url: str) -> Iterator[Any]:
         yield opened.cursor()
 
 
-def waiting(cursor: Any) -> int:
-    """The number of connections to the database that wait for a lock."""
-    cursor.execute(_WAITING)
+def waiting(cursor: Any, seconds: float = 0) -> int:
+    """The number of connections that have waited for a lock for so long."""
+    cursor.execute(_WAITING, [seconds])
     return int(cursor.fetchone()[0])
 
 
