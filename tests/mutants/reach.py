@@ -4,6 +4,7 @@ import ast
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 from coverage import CoverageData
@@ -11,19 +12,26 @@ from coverage import CoverageData
 from tests.support import ROOT
 
 RECORD = ROOT / ".coverage"
+# The tables that coverage's documentation describes.
+_ARCS = """
+    SELECT context, count(*) FROM arc
+    JOIN context ON context.id = context_id JOIN file ON file.id = file_id
+    WHERE path LIKE ? GROUP BY context
+"""
 
 
 class Reach:
     """What one record says. `record` is a data file of coverage's with a context for each test."""
 
     def __init__(self, record: Path = RECORD) -> None:
+        self._record = record
         self._data = CoverageData(str(record))
         self._data.read()
-        self._sizes = _sizes(record)
+        self._arcs_of = self._arcs()
 
     def tests(self, module: str, lines: Iterable[int]) -> list[str]:
-        """The node ids of the tests that reach one of these lines; those that reach the least
-        code come first, being quick and the most likely to notice."""
+        """The node ids of the tests that reach one of these lines; those come first that the
+        module has the greatest share in, being the most likely to notice."""
         by_line = {
             line: contexts
             for file in self._data.measured_files()
@@ -44,19 +52,16 @@ class Reach:
             for context in by_line.get(line, ())
             if (test := _node_id(context))
         }
-        return sorted(reached, key=lambda test: (self._sizes[test], test))
+        in_module = self._arcs(f"%{module}")
+        return sorted(reached, key=lambda test: (-in_module[test] / self._arcs_of[test], test))
 
-
-def _sizes(record: Path) -> Counter[str]:
-    """How much code each test reaches."""
-    sizes: Counter[str] = Counter()
-    with sqlite3.connect(record) as connection:
-        for context, arcs in connection.execute(
-            "SELECT context, count(*) FROM arc JOIN context ON context.id = context_id"
-            " GROUP BY context"
-        ):
-            sizes[_node_id(context)] += arcs
-    return sizes
+    def _arcs(self, files: str = "%") -> Counter[str]:
+        """How many jumps from line to line each test takes in files with such a path."""
+        arcs: Counter[str] = Counter()
+        with closing(sqlite3.connect(self._record)) as connection:
+            for context, count in connection.execute(_ARCS, [files]):
+                arcs[_node_id(context)] += count
+        return arcs
 
 
 def _node_id(context: str) -> str:

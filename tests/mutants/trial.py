@@ -32,10 +32,15 @@ class Outcome:
 
 
 class Checkout:
-    """A copy of what git knows of this checkout, or would know; a mistake in it hurts nobody."""
+    """A copy, in `folder`, of what git knows of this checkout, or would know.
 
-    def __init__(self, folder: Path) -> None:
+    `seed` is the file in which the tests of all copies keep their seeded database; the first to
+    need it writes it.
+    """
+
+    def __init__(self, folder: Path, seed: Path) -> None:
         self.folder = folder
+        self._seed = seed
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT,
@@ -71,8 +76,12 @@ class Checkout:
                     *tests,
                 ],
                 cwd=self.folder,
-                # Before the installed package, which is the checkout without the mistake.
-                env={**os.environ, "PYTHONPATH": str(self.folder)},
+                env={
+                    **os.environ,
+                    # Before the installed package, which is the checkout without the mistake.
+                    "PYTHONPATH": str(self.folder),
+                    "REALTIME_TEST_SEED": str(self._seed),
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
