@@ -6,12 +6,13 @@ from functools import partial
 
 import pytest
 
+from realtime.domain.errors import Unavailable
 from realtime.domain.scraped_object import SCRAPED_AT_METADATA
 from realtime.files import archive
 from realtime.ledger import locations
 from realtime.models import File
 from tests import races, scrapes
-from tests.fault_proxy import AwsProxy, after, on
+from tests.fault_proxy import AwsProxy, after, on, refusal, truncated
 from tests.scrapes import Mail
 from tests.support import Aws, through
 
@@ -95,6 +96,39 @@ def test_archive__newer_upload_between_check_and_request__survives(
     assert mail.store.get(key, 100).body == b"newer"
     archived = [mail.store.get(one, 9999).body or b"" for one in mail.keys("archived/")]
     assert b"newer" not in archived, "nothing says yet that it was imported"
+
+
+def test_archive__overwritten_when_half_of_it_was_copied__told_as_gone(
+    aws: Aws, database: str, proxy: AwsProxy
+) -> None:
+    mail = Mail(through(proxy.endpoint, aws), database)
+    [key] = mail.publish(scrapes.jurisdiction())
+    mail.run()
+    proxy.rule = on("CopyObject", fault=truncated)
+    with pytest.raises(Unavailable, match="no file can be moved"):
+        archive_all(mail)
+    proxy.heal()
+    mail.put(b"newer", key)
+    assert archive_all(mail) == {"gone": 1}
+
+
+def test_archive__one_file_cannot_be_moved__left_and_those_after_it_moved(
+    aws: Aws, database: str, proxy: AwsProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "BATCH_SIZE", 2)
+    mail = Mail(through(proxy.endpoint, aws), database)
+    mail.publish(scrapes.jurisdiction())
+    mail.run()
+    archive_all(mail)
+    mail.publish(*(scrapes.bill(f"HB {number}") for number in range(4)))
+    mail.run()
+    stuck = File.objects.filter(archived_at=None).earliest("id").key
+    proxy.rule = on("CopyObject", fault=refusal(403, "AccessDenied"), path=stuck)
+    # One more batch than there are, so that this ends if a file is tried again.
+    stops = iter([False] * 3)
+    counts = archive.archive(mail.store, mail.config, [], lambda: next(stops, True))
+    assert counts == {"archived": 3, "later": 1}
+    assert mail.keys("wy/") == [stuck]
 
 
 @pytest.mark.parametrize("at_once", [False, True], ids=["one-call", "two-calls-at-once"])

@@ -481,6 +481,9 @@ def test_import__all_workers_busy__says_so_and_receives_nothing(aws: Aws, databa
         assert report.received == 0
     other.close()
     assert mail.run().received == 1
+    with races.session(mail.config.database_url) as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [locks.SLOTS])
+        assert cursor.fetchone() == (True,), "the slot is free, though this process goes on"
 
 
 @pytest.fixture
