@@ -136,6 +136,25 @@ def test_import__one_file_cannot_be_read__released_alone_and_said_once(
     assert_all_is_in_once(mail, truth)
 
 
+def test_import__one_file_of_a_notification_cannot_be_read__message_comes_again(
+    proxy: AwsProxy, aws: Aws, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "RELEASE_SECONDS", (0, 0))
+    mail = Mail(through(proxy.endpoint, aws), database)
+    mail.publish(scrapes.jurisdiction())
+    mail.run()
+    keys = [mail.put(data) for data in SCRAPE[1:3]]
+    named = [{"bucket": {"name": aws.bucket}, "object": {"key": key}} for key in keys]
+    about = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}
+    mail.send({"Records": [{**about, "s3": one} for one in named]})
+    proxy.rule = on("GetObject", fault=refusal(403, "AccessDenied"), path=keys[1])
+    outcomes = mail.run().outcomes
+    assert (outcomes["inserted"], outcomes["released"], mail.waiting()) == (1, 1, 1)
+    proxy.heal()
+    outcomes = mail.run().outcomes
+    assert (outcomes["inserted"], outcomes["ignored"], mail.waiting()) == (1, 1, 0)
+
+
 @pytest.mark.parametrize(
     "fault",
     [refusal(503, "SlowDown"), cut_short, silence],

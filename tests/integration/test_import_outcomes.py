@@ -432,6 +432,14 @@ def test_import__database_interrupts_one_object__all_released_nothing_committed(
     assert session.waiting() == 2
 
 
+def publish_elsewhere(mail: Mail) -> str:
+    """Publish a file of another jurisdiction."""
+    person = {"id": ADA, "name": "Ada", "party": [{"name": "Republican"}], "roles": []}
+    key = mail.put(json.dumps(person).encode(), "dc/person_1.json")
+    mail.send(mail.message(key, jurisdiction_id=DC))
+    return key
+
+
 def test_import__jurisdiction_busy__released_and_others_imported(
     session: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -441,14 +449,36 @@ def test_import__jurisdiction_busy__released_and_others_imported(
         number = locks.number(scrapes.WYOMING.jurisdiction_id)
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [locks.JURISDICTIONS, number])
         session.publish(scrapes.bill())
-        person = {"id": ADA, "name": "Ada", "party": [{"name": "Republican"}], "roles": []}
-        key = session.put(json.dumps(person).encode(), "dc/person_1.json")
-        session.send(session.message(key, jurisdiction_id=DC))
+        key = publish_elsewhere(session)
         report = session.run()
     other.close()
     assert (report.outcomes["released"], report.outcomes["inserted"]) == (1, 1)
     assert scrapes.outcomes([key]) == {key: "inserted"}, "the other jurisdiction is not busy"
     assert session.waiting() == 1
+
+
+def test_import__jurisdiction_free_once_others_are_imported__imported_after_them(
+    session: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.publish(scrapes.bill())
+    publish_elsewhere(session)
+    with races.session(session.config.database_url) as other:
+        number = locks.number(scrapes.WYOMING.jurisdiction_id)
+        other.execute("SELECT pg_advisory_lock(%s, %s)", [locks.JURISDICTIONS, number])
+
+        def free(jurisdiction_id: str) -> None:
+            other.execute("SELECT pg_advisory_unlock_all()")
+
+        monkeypatch.setattr(batches, "log_busy", free)
+        assert session.run().outcomes["inserted"] == 2
+
+
+def test_import__more_than_a_batch__all_imported_in_one_pass(
+    session: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "BATCH_SIZE", 2)
+    session.publish(*(scrapes.bill(f"HB {number}") for number in range(5)))
+    assert session.run().outcomes["inserted"] == 5
 
 
 def test_import__row_locked_for_longer_than_one_wait_for_the_jurisdiction__imported(

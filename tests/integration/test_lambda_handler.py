@@ -15,7 +15,7 @@ from realtime.domain.errors import Unavailable
 from realtime.domain.scraped_object import OBJECT_TYPES
 from realtime.lambda_handler import handler
 from tests import scrapes
-from tests.fault_proxy import AwsProxy, on, partly
+from tests.fault_proxy import AwsProxy, on, partly, refusal
 from tests.scrapes import Mail
 from tests.support import Aws
 
@@ -137,3 +137,13 @@ def test_handler__queue_refuses_an_s3_notification__lambda_is_told_to_deliver_it
     proxy.rule = on("SendMessageBatch", fault=partly(lambda n: True))
     with pytest.raises(Unavailable, match="delivers it again"):
         handler(s3_event(mail, mail.put(scrapes.bill())), Context())
+
+
+def test_handler__archiving_fails__the_import_s_report_all_the_same(
+    mail: Mail, proxy: AwsProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+    proxy.rule = on("CopyObject", fault=refusal(403, "AccessDenied"))
+    event = sqs_event(mail.message(mail.put(scrapes.bill())))
+    report = handler(event, Context())
+    assert (report["inserted"], report["batchItemFailures"]) == (1, [])
