@@ -20,6 +20,7 @@ from realtime.devstack import DevStack, binaries
 from realtime.devstack.database import load_jurisdiction, migrate, using_database
 from realtime.importers.bulk import known_cores
 from tests import support
+from tests.fault_proxy import AwsProxy
 from tests.support import Aws
 
 # Hypothesis tries the same examples in every run; `make test-search` tries others. No test fails
@@ -176,6 +177,13 @@ def database(database_url: str, django_db_blocker: _DatabaseBlocker) -> Iterator
 def aws(stack: DevStack) -> Aws:
     """This test's own bucket and queue."""
     return fresh_aws(stack)
+
+
+@pytest.fixture
+def proxy(stack: DevStack) -> Iterator[AwsProxy]:
+    """Forwards to S3 and SQS, and injects faults; see `support.through`."""
+    with AwsProxy(stack.aws.endpoint) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -20,12 +20,11 @@
 """  # noqa: E501
 
 import json
-import threading
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
 from openstates.data.models import (
     Bill,
     Event,
@@ -38,7 +37,7 @@ from openstates.data.models import (
 )
 
 from realtime.models import File
-from tests import scrapes
+from tests import races, scrapes
 from tests.schedules import content
 from tests.scrapes import Mail
 from tests.support import Aws
@@ -92,20 +91,9 @@ def test_import__parts_of_one_scrape__delete_nothing_of_each_other(mail: Mail) -
 
 
 def test_import__one_bill_by_two_workers_at_once__one_row(mail: Mail) -> None:
-    # Long enough for the other worker to look for the bill meanwhile, and find none.
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
-            " $$ BEGIN PERFORM pg_sleep(0.7); RETURN NEW; END $$;"
-            "CREATE TRIGGER slow BEFORE INSERT ON opencivicdata_bill FOR EACH ROW"
-            " EXECUTE FUNCTION slow()"
-        )
     mail.publish(scrapes.bill(title="Old"), scrapes.bill(title="New"))
-    workers = [threading.Thread(target=mail.run, args=(1,)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    worker = partial(mail.run, 1)
+    races.together(mail.config.database_url, "INSERT ON opencivicdata_bill", worker, worker)
     while mail.run().received:
         pass
     assert Bill.objects.get().title == "New"

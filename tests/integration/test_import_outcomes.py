@@ -2,7 +2,8 @@
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -23,16 +24,20 @@ from realtime.backends.postgres import locks
 from realtime.consumer import batches, sources
 from realtime.domain import scraped_object
 from realtime.domain.config import BULK, CORE
-from realtime.domain.errors import Unavailable
+from realtime.domain.errors import RetryLater, Unavailable
 from realtime.domain.scraped_object import SCRAPED_AT_METADATA
 from realtime.files import fetch
+from realtime.importers import batch_transaction
 from realtime.ledger import complete_runs, suspects
 from realtime.ledger import files as ledger_files
 from realtime.models import File, ScrapeRun, Suspect
-from tests import scrapes
+from tests import races, scrapes
+from tests.scrape_runs import Run, import_only
 from tests.scrapes import Mail
-from tests.support import Aws
+from tests.support import Aws, wait_until
 
+ADA = "ocd-person/9995703e-90eb-4d20-a2f6-bfd9542102bd"
+DC = "ocd-jurisdiction/country:us/district:dc/government"
 END: dict[str, Any] = {
     "run_id": "4e4f3f0e-0000-4000-8000-000000000001",
     "bucket": "b",
@@ -476,7 +481,15 @@ def test_import__database_interrupts_one_object__all_released_nothing_committed(
     assert session.waiting() == 2
 
 
-def test_import__jurisdiction_busy__released(
+def publish_elsewhere(mail: Mail) -> str:
+    """Publish a file of another jurisdiction."""
+    person = {"id": ADA, "name": "Ada", "party": [{"name": "Republican"}], "roles": []}
+    key = mail.put(json.dumps(person).encode(), "dc/person_1.json")
+    mail.send(mail.message(key, jurisdiction_id=DC))
+    return key
+
+
+def test_import__jurisdiction_busy__released_and_others_imported(
     session: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "PATIENT", 0.2)
@@ -485,10 +498,55 @@ def test_import__jurisdiction_busy__released(
         number = locks.number(scrapes.WYOMING.jurisdiction_id)
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [locks.JURISDICTIONS, number])
         session.publish(scrapes.bill())
+        key = publish_elsewhere(session)
         report = session.run()
     other.close()
-    assert report.outcomes["released"] == 1
+    assert (report.outcomes["released"], report.outcomes["inserted"]) == (1, 1)
+    assert scrapes.outcomes([key]) == {key: "inserted"}, "the other jurisdiction is not busy"
     assert session.waiting() == 1
+
+
+def test_import__jurisdiction_free_once_others_are_imported__imported_after_them(
+    session: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.publish(scrapes.bill())
+    publish_elsewhere(session)
+    with races.session(session.config.database_url) as other:
+        number = locks.number(scrapes.WYOMING.jurisdiction_id)
+        other.execute("SELECT pg_advisory_lock(%s, %s)", [locks.JURISDICTIONS, number])
+
+        def free(jurisdiction_id: str) -> None:
+            other.execute("SELECT pg_advisory_unlock_all()")
+
+        monkeypatch.setattr(batches, "log_busy", free)
+        assert session.run().outcomes["inserted"] == 2
+
+
+def test_import__more_than_a_batch__all_imported_in_one_pass(
+    session: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "BATCH_SIZE", 2)
+    session.publish(*(scrapes.bill(f"HB {number}") for number in range(5)))
+    assert session.run().outcomes["inserted"] == 5
+
+
+def test_import__row_locked_for_longer_than_one_wait_for_the_jurisdiction__imported(
+    session: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "_SLICE", 0.01)
+    session.publish(scrapes.bill())
+    url = session.config.database_url
+    with (
+        ThreadPoolExecutor(1) as threads,
+        races.session(url) as holder,
+        races.session(url) as watcher,
+    ):
+        holder.execute("BEGIN")
+        holder.execute("SELECT FROM opencivicdata_jurisdiction FOR UPDATE")
+        worker = threads.submit(session.run)
+        assert wait_until(lambda: races.waiting(watcher, 0.1) > 0 or worker.done())
+        holder.execute("COMMIT")
+        assert worker.result().outcomes["inserted"] == 1
 
 
 def test_import__all_workers_busy__says_so_and_receives_nothing(aws: Aws, database: str) -> None:
@@ -502,22 +560,60 @@ def test_import__all_workers_busy__says_so_and_receives_nothing(aws: Aws, databa
         assert report.received == 0
     other.close()
     assert mail.run().received == 1
+    with races.session(mail.config.database_url) as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [locks.SLOTS])
+        assert cursor.fetchone() == (True,), "the slot is free, though this process goes on"
 
 
-def test_import__slot_lost_before_the_commit__nothing_committed_and_released(
-    session: Mail, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def slot_is_taken(session: Mail, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Right before each commit, this worker's slot has been lost, and others have taken all."""
     verify = locks.WorkerSlot.verify
+    with races.session(session.config.database_url) as others:
 
-    def lose_then_verify(slot: locks.WorkerSlot) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock_all()")
-        verify(slot)
+        def lose_then_verify(slot: locks.WorkerSlot) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock_all()")
+            last = session.config.max_workers - 1
+            others.execute(
+                "SELECT pg_advisory_lock(%s, slot) FROM generate_series(0, %s) AS slot",
+                [locks.SLOTS, last],
+            )
+            verify(slot)
 
-    monkeypatch.setattr(locks.WorkerSlot, "verify", lose_then_verify)
-    session.publish(scrapes.bill())
-    assert session.run().outcomes["released"] == 1
-    assert not Bill.objects.exists()
+        monkeypatch.setattr(locks.WorkerSlot, "verify", lose_then_verify)
+        yield
+
+
+@pytest.mark.parametrize("file", ["good", "unreadable", "breaks-its-batch"])
+@pytest.mark.usefixtures("slot_is_taken")
+def test_import__slot_taken_by_another_before_the_commit__nothing_committed_and_released(
+    session: Mail, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = scrapes.outcomes()
+    if file == "breaks-its-batch":
+        monkeypatch.setattr(batch_transaction, "link_references", lambda *arguments: 1 / 0)
+    if file == "unreadable":
+        session.send("nonsense")
+        with pytest.raises(RetryLater, match="no longer holds its slot"):
+            session.run()
+    else:
+        session.publish(scrapes.bill())
+        assert session.run().outcomes["released"] == 1
+    assert (scrapes.outcomes(), Bill.objects.count()) == (before, 0)
+    assert session.waiting() == 1
+
+
+def test_finalize__slot_taken_by_another_before_the_commit__put_off(
+    session: Mail, request: pytest.FixtureRequest
+) -> None:
+    run = Run(session)
+    run.publish(scrapes.bill())
+    run.end()
+    import_only(session)
+    request.getfixturevalue("slot_is_taken")
+    assert session.run().finalized == []
+    assert (run.row.step, run.row.finalized_at) == ("", None)
 
 
 class Killed(BaseException):

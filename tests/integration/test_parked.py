@@ -93,8 +93,14 @@ def test_import__dependency_arrives_while_others_resume__resumed_by_same_run(
         return fetch(*args)
 
     monkeypatch.setattr("realtime.consumer.resume_parked.fetch", another_parks_it)
-    assert mail.run().resumed == 2
-    assert takes_parked_files(other)
+    finalizing: list[bool] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "realtime.consumer.run.finalize_complete",
+            lambda context: finalizing.append(takes_parked_files(other)) or (),
+        )
+        assert mail.run().resumed == 2
+    assert finalizing == [True], "left to others before the run ends"
 
 
 def test_import__dependency_arrives_while_file_is_parked_again__imported_in_same_run(
@@ -208,3 +214,16 @@ def test_import__bill_deleted_by_hand__its_vote_parked_until_it_is_imported_agai
     mail.send(mail.message(mail.put(bill, f"wy/bill_{scrapes.fresh_id()}.json")))
     mail.run()
     assert VoteEvent.objects.get().bill == Bill.objects.get()
+
+
+def test_import__parked_version_overwritten__resumed_as_it_was(mail: Mail) -> None:
+    mail.aws.s3.put_bucket_versioning(
+        Bucket=mail.aws.bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
+    bill = scrapes.bill()
+    [key] = mail.publish(scrapes.vote_event(bill, "passage"))
+    mail.run()
+    mail.put(scrapes.vote_event(bill, "reading"), key)
+    mail.publish(bill)
+    assert mail.run().resumed == 1
+    assert VoteEvent.objects.get().motion_text == "passage"

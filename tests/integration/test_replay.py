@@ -174,3 +174,28 @@ def test_finalize__unreadable_file_known_from_a_notification__run_closed_at_once
     run.end()
     mail.run()
     assert run.row.closed == "failed-files"
+
+
+@pytest.mark.parametrize("meanwhile", ["overwritten", "archived"])
+def test_finalize__file_not_where_it_was__its_own_content_is_replayed(
+    mail: Mail, meanwhile: str
+) -> None:
+    run = Run(mail)
+    [_, key] = run.publish(scrapes.jurisdiction(), scrapes.event("Hearing", about="HB 1"))
+    import_only(mail)
+    run.publish(scrapes.bill("HB 1"))
+    run.end()
+    import_only(mail)
+
+    def read_late(store: Any, max_bytes: int, rows: Sequence[File]) -> Any:
+        if any(row.key == key for row in rows):
+            command(mail, "archive_realtime")
+            if meanwhile == "overwritten":
+                mail.put(scrapes.event("Another", about="HB 1"), key)
+        return read_again(store, max_bytes, rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("realtime.finalization.steps.read_again", read_late)
+        assert len(list(finalize_complete(context_of(mail)))) == 1
+    linked = Event.objects.filter(agenda__related_entities__bill=Bill.objects.get())
+    assert [event.name for event in linked] == ["Hearing"]

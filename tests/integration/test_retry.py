@@ -17,8 +17,9 @@ from realtime.ledger import complete_runs, failures, locations
 from realtime.ledger import files as ledger_files
 from realtime.models import File, ScrapeRun
 from tests import scrapes
+from tests.fault_proxy import AwsProxy, after, on, partly
 from tests.scrapes import Mail
-from tests.support import Aws
+from tests.support import Aws, through
 
 ADA = "ocd-person/9995703e-90eb-4d20-a2f6-bfd9542102bd"
 RUN = "4e4f3f0e-0000-4000-8000-000000000001"
@@ -200,6 +201,29 @@ def test_retry__newer_upload_at_its_key__waits_until_that_has_left(mail: Mail) -
     assert retry(mail) == {"retried": 1}
     mail.run()
     assert set(Bill.objects.values_list("identifier", flat=True)) == {"HB 13", "HB 14"}
+
+
+def test_retry__newer_upload_while_it_is_put_back__survives(mail: Mail, proxy: AwsProxy) -> None:
+    key = fail(mail, scrapes.bill("HB 13"))
+    newer = after(lambda: mail.put(b"newer", key))
+    proxy.rule = on("CopyObject", fault=newer, times=1)
+    slow = Mail(through(proxy.endpoint, mail.aws), mail.config.database_url)
+    assert retry(slow) == {"later": 1}
+    assert mail.store.get(key, 100).body == b"newer"
+    assert mail.keys("failed/") == [f"failed/{key}"]
+
+
+def test_retry__queue_refuses_one_message__tells_which(mail: Mail, proxy: AwsProxy) -> None:
+    keys = [fail(mail, scrapes.bill("HB 13")) for _ in range(3)]
+    proxy.rule = on("SendMessageBatch", fault=partly(lambda n: n == 1))
+    slow = Mail(through(proxy.endpoint, mail.aws), mail.config.database_url)
+    told: list[str] = []
+    assert retry(slow, told=told) == {"retried": 2, "later": 1}
+    received = mail.queue.receive(10, 60)
+    sent = [json.loads(message.body)["file_path"] for message in received]
+    assert len(set(sent)) == 2
+    [unsent] = set(keys) - set(sent)
+    assert told == [f"{unsent}: the queue refused the message"]
 
 
 def test_retry__notification_arrives_first__imported_once_and_failed_copy_removed(
