@@ -131,6 +131,19 @@ def test_archive__one_file_cannot_be_moved__left_and_those_after_it_moved(
     assert mail.keys("wy/") == [stuck]
 
 
+def test_archive__s3_is_away__asked_once_and_not_for_each_file(
+    aws: Aws, database: str, proxy: AwsProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "THREADS", 1)
+    mail = Mail(through(proxy.endpoint, aws), database)
+    mail.publish(scrapes.jurisdiction(), *(scrapes.bill(f"HB {number}") for number in range(3)))
+    mail.run()
+    proxy.rule = on("CopyObject", fault=refusal(403, "RequestTimeTooSkewed"))
+    with pytest.raises(Unavailable, match="S3 refuses us"):
+        archive_all(mail)
+    assert proxy.requests["CopyObject"] == 1
+
+
 @pytest.mark.parametrize("at_once", [False, True], ids=["one-call", "two-calls-at-once"])
 def test_archive__two_versions_of_a_key__both_kept(mail: Mail, at_once: bool) -> None:
     mail.aws.s3.put_bucket_versioning(

@@ -16,7 +16,7 @@ from realtime.devstack import DevStack
 from realtime.devstack.database import using_database
 from realtime.domain.config import Bucket
 from realtime.domain.errors import RealtimeError, Unavailable
-from realtime.files import archive
+from realtime.files import archive, fetch
 from realtime.models import File
 from realtime.producer.backoff import RetryPolicy
 from realtime.producer.producer import File as ScrapedFile
@@ -126,8 +126,15 @@ def test_import__no_file_can_be_read__all_released_and_one_error_says_why(
     "fault", [refusal(500, "InternalError"), cut_short], ids=["500", "cut-short"]
 )
 def test_import__one_file_cannot_be_read__released_alone_and_said_once(
-    mail: Mail, proxy: AwsProxy, fault: Fault, warnings: pytest.LogCaptureFixture, truth: list[str]
+    mail: Mail,
+    proxy: AwsProxy,
+    fault: Fault,
+    warnings: pytest.LogCaptureFixture,
+    truth: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # One after the other: those after it are read all the same.
+    monkeypatch.setattr(fetch, "THREADS", 1)
     proxy.rule = on("GetObject", fault=fault, path=mail.key(SCRAPE[5]))
     report = mail.run()
     assert (report.received, report.outcomes["released"]) == (len(SCRAPE), 1)

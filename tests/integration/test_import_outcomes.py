@@ -176,6 +176,23 @@ def test_import__action_arrives_after_the_vote_that_names_it__linked(session: Ma
     assert VoteEvent.objects.get().bill_action == BillAction.objects.get()
 
 
+def test_import__votes_that_name_one_action__first_scraped_has_it_in_any_order(
+    session: Mail,
+) -> None:
+    bill, unclear = scrapes.bill(), scrapes.bill("HB 2")
+    unclear["actions"] *= 2
+    first, second = (scrapes.vote_event(bill, motion, "reading 1") for motion in ("1st", "2nd"))
+    session.publish(bill, unclear)
+    session.run()
+    session.publish(second, scrapes.vote_event(unclear, "of one of two", "reading 1"))
+    session.run()
+    linked = VoteEvent.objects.exclude(bill_action=None).values_list("motion_text", flat=True)
+    assert list(linked) == ["2nd"]
+    session.publish(first)
+    assert session.run().outcomes["inserted"] == 1
+    assert list(linked.all()) == ["1st"]
+
+
 def test_import__companion_arrives_later__linked_both_ways(session: Mail) -> None:
     first, second = scrapes.bill("HB 1"), scrapes.bill("SF 2")
     for one, other in ((first, "SF 2"), (second, "HB 1")):
@@ -383,6 +400,7 @@ def _latest_bill_update() -> datetime:
          "bad-message", "started_at"),
         ({**END, "run_finished": {"started_at": "2031-01-01", "finished_at": "2031-01-01"}},
          "bad-message", "objects"),
+        (END, "foreign-bucket", "bucket"),
         ({"Records": []}, "bad-message", "Records"),
         ({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}]},
          "bad-message", "Records.0.s3"),
@@ -400,6 +418,13 @@ def test_import__bad_message__fails_with_its_reason_and_neighbours_are_imported(
     assert (row.reason, row.field) == (reason, field)
     assert row.detail
     assert session.waiting() == 0
+
+
+def test_import__bad_records_of_one_notification__each_is_a_failure(session: Mail) -> None:
+    bad = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}
+    session.send({"Records": [bad, bad]})
+    assert session.run().outcomes["failed"] == 2
+    assert File.objects.filter(reason="bad-message").count() == 2
 
 
 def test_import__file_cut_short_or_too_large__fails_and_is_kept_aside(
@@ -461,24 +486,38 @@ def test_import__deferred_foreign_key_violated__fails_alone_before_the_commit(
     assert broken == [], "found at its savepoint, not by trying the batch again in halves"
 
 
+def refuse_bill_13(code: str) -> None:
+    """The database refuses it with this SQLSTATE."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$;
+            CREATE TRIGGER refuse BEFORE INSERT ON opencivicdata_bill FOR EACH ROW
+            WHEN (NEW.identifier = 'HB 13') EXECUTE FUNCTION refuse()
+            """
+        )
+
+
+# Core wraps what the database says in an error of its own.
+@pytest.mark.parametrize("mail", [BULK, CORE], indirect=True)
 def test_import__database_interrupts_one_object__all_released_nothing_committed(
     session: Mail,
 ) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            CREATE FUNCTION interrupt() RETURNS trigger LANGUAGE plpgsql AS
-            $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$;
-            CREATE TRIGGER interrupt BEFORE INSERT ON opencivicdata_bill FOR EACH ROW
-            WHEN (NEW.identifier = 'HB 13') EXECUTE FUNCTION interrupt()
-            """
-        )
+    refuse_bill_13("40P01")
     keys = session.publish(scrapes.bill("HB 12"), scrapes.bill("HB 13"))
     report = session.run()
     assert report.outcomes["released"] == 2
     assert not Bill.objects.exists()
     assert scrapes.outcomes(keys) == {}
     assert session.waiting() == 2
+
+
+def test_import__value_too_large_for_an_index__fails_alone(session: Mail) -> None:
+    refuse_bill_13("54000")
+    session.publish(scrapes.bill("HB 12"), scrapes.bill("HB 13"))
+    report = session.run()
+    assert (report.outcomes["inserted"], report.outcomes["failed"]) == (1, 1)
 
 
 def publish_elsewhere(mail: Mail) -> str:
@@ -520,6 +559,37 @@ def test_import__jurisdiction_free_once_others_are_imported__imported_after_them
 
         monkeypatch.setattr(batches, "log_busy", free)
         assert session.run().outcomes["inserted"] == 2
+
+
+def test_import__jurisdiction_taken_between_the_halves_of_a_batch__each_file_once(
+    session: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = "SELECT pg_advisory_lock(%s, %s)"
+    key = [locks.JURISDICTIONS, locks.number(scrapes.WYOMING.jurisdiction_id)]
+    record, url = ledger_files.record, session.config.database_url
+    with (
+        ThreadPoolExecutor(1) as threads,
+        races.session(url) as other,
+        races.session(url) as watcher,
+    ):
+
+        def break_then_lock(results: Any, now: Any) -> Any:
+            results = list(results)
+            if len(results) > 1:
+                raise TypeError("these two cannot be recorded")
+            if results[0].object_type == "bill" and not Bill.objects.count() > 1:
+                # Whoever waits first gets it when this half is committed.
+                threads.submit(other.execute, lock, key)
+                assert wait_until(lambda: races.waiting(watcher) == 1)
+            return record(results, now)
+
+        monkeypatch.setattr(ledger_files, "record", break_then_lock)
+        monkeypatch.setattr(
+            batches, "log_busy", lambda _: other.execute("SELECT pg_advisory_unlock_all()")
+        )
+        session.publish(scrapes.bill("HB 1"), scrapes.bill("HB 2"))
+        publish_elsewhere(session)
+        assert session.run().outcomes["inserted"] == 3
 
 
 def test_import__more_than_a_batch__all_imported_in_one_pass(

@@ -39,7 +39,8 @@ def test_behind__oldest_message__as_cloudwatch_says() -> None:
 
 def test_behind__messages_received_lately__as_the_ledger_says() -> None:
     file(before_now(minutes=40), to_receive=35 * 60)
-    assert said(WAITING) == ["messages have waited for 35 min"]
+    in_flight = QueueStatus(Depth(0, 5, 0))
+    assert said(WAITING) == said(in_flight) == ["messages have waited for 35 min"]
     assert said(WAITING, minutes=60) == []
     assert said(EMPTY) == [], "what has waited does so no more"
 
@@ -77,11 +78,13 @@ def test_behind__open_runs_parked_files_and_failures__not_behind() -> None:
     file(before_now(hours=9), Outcome.DEFERRED)
     file(before_now(hours=9), Outcome.FAILED, reason="invalid")
     run(before_now(hours=9), before_now(hours=8), finalized_at=before_now(hours=7))
-    run(
-        before_now(hours=9),
-        before_now(hours=8),
-        closed_at=before_now(hours=7),
-        closed=Closed.INCOMPLETE,
-        objects_sent={"bill": 3},
-    )
+    for bills in (1, 3):
+        closed = run(
+            before_now(hours=9),
+            before_now(hours=8),
+            closed_at=before_now(hours=7),
+            closed=Closed.INCOMPLETE,
+            objects_sent={"bill": bills},
+        )
+        file(before_now(hours=6), run_id=closed.run_id)  # came after all
     assert said(EMPTY) == []

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.usefixtures("database")
 
 def test_parked__by_what_they_wait_for__longest_first() -> None:
     for hours in (1, 2):
-        file(ago(hours=hours), Outcome.DEFERRED, "vote_event", detail="bill HB 1 of session 2031")
+        first = file(
+            ago(hours=hours), Outcome.DEFERRED, "vote_event", detail="bill HB 1 of session 2031"
+        )
     file(ago(hours=9), Outcome.DEFERRED, jurisdiction_id=OHIO, detail="legislative session 2032")
     # Failed once, and sent again.
     file(ago(hours=5), Outcome.DEFERRED, reason="invalid", detail="title: is too long")
@@ -29,6 +31,7 @@ def test_parked__by_what_they_wait_for__longest_first() -> None:
         (WYOMING, "", 1),
         (WYOMING, "bill HB 1 of session 2031", 2),
     ]
+    assert file_lists.parked()[-1].since == first.received_at
     assert [one.files for one in file_lists.parked(OHIO)] == [1]
 
 
@@ -70,9 +73,10 @@ def test_unarchived__more_than_are_counted__are_counted_so_far(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(file_lists, "AT_MOST", 2)
-    for _ in range(3):
-        file(ago(hours=1))
-    assert [one.files for one in file_lists.unarchived()] == [2]
+    for hours in (1, 2, 3):
+        oldest = file(ago(hours=hours))
+    (found,) = file_lists.unarchived()
+    assert (found.files, found.since) == (2, oldest.imported_at)
 
 
 def test_newest__files_of_a_jurisdiction__by_their_import() -> None:
@@ -88,6 +92,7 @@ def test_received__newest_file_and_the_longest_wait_lately() -> None:
     file(ago(hours=3), to_receive=3600)
     assert received(NOW).waited_seconds is None, "nothing has been received lately"
     file(ago(minutes=9), to_receive=90)
+    file(ago(minutes=9), to_receive=300, bucket="")  # from a folder
     newest = file(ago(minutes=9), to_receive=30)
     file(ago(hours=9), retried_at=ago(minutes=8), received_at=ago(minutes=8))
     found = received(NOW)

@@ -143,13 +143,17 @@ def test_lead_times__ended_run__end_of_run_minus_our_import() -> None:
     assert [one.run_id for one in lead_times(DAY, NOW, [WYOMING], by_run=True)] == [
         ended.run_id
     ] * 2
+    assert ended.finished_at is not None
+    assert lead_times(DAY, ended.finished_at, [WYOMING]) == []
+    assert lead_times(ended.finished_at, NOW, [WYOMING]) == [bills, events]
 
 
-def test_lead_times__unchanged_retried_or_other_jurisdiction__left_out() -> None:
+def test_lead_times__of_what_was_not_imported_as_scraped__left_out() -> None:
     ended = run(ago(hours=9), ago(hours=1))
     file(ago(hours=8), run_id=ended.run_id, outcome=Outcome.UNCHANGED)
     file(ago(hours=8), run_id=ended.run_id, retried_at=ago(hours=2))
     file(ago(hours=8), run_id=ended.run_id, jurisdiction_id=OHIO)
+    file(ago(hours=8), run_id=ended.run_id, bucket="")  # from a folder
     going_on = run(ago(hours=9))
     file(ago(hours=8), run_id=going_on.run_id)
     old = run(ago(days=400), ago(days=399))

@@ -39,7 +39,9 @@ def only() -> RunState:
 
 
 def test_run__that_goes_on__is_open_and_says_what_came() -> None:
-    bring(run(ago(hours=3)), 2)
+    going_on = run(ago(hours=3))
+    bring(going_on, 1)
+    file(ago(hours=2, minutes=30), run_id=going_on.run_id)
     state = only()
     assert (state.state, state.why, dict(state.sent)) == (State.OPEN, "", {})
     assert state.came == {"bill": 2, "event": 1}
@@ -47,7 +49,12 @@ def test_run__that_goes_on__is_open_and_says_what_came() -> None:
 
 
 def test_run__whose_files_have_not_all_come__is_blocked_by_them() -> None:
-    bring(ended(3), 1, event=False)
+    lacking = ended(3)
+    bring(lacking, 1, event=False)
+    lacking.objects_sent["vote_event"] = 1
+    lacking.save()
+    for _ in range(2):  # one of them twice
+        file(ago(hours=2), object_type="vote_event", run_id=lacking.run_id)
     state = only()
     assert state.state == State.BLOCKED
     assert state.missing == {"bill": 2, "event": 1}
@@ -65,6 +72,8 @@ def test_run__with_parked_files__is_blocked_by_them() -> None:
 def test_run__behind_an_older_one_that_waits__is_blocked_by_it() -> None:
     older = ended(3, started_at=ago(hours=8))
     bring(older, 1)
+    between = ended(3, started_at=ago(hours=6))
+    bring(between, 1)
     newer = ended(1)
     bring(newer, 1)
     elsewhere = ended(1, jurisdiction_id=OHIO)
@@ -73,6 +82,7 @@ def test_run__behind_an_older_one_that_waits__is_blocked_by_it() -> None:
     assert states[newer.run_id].state == State.BLOCKED
     assert states[newer.run_id].older == older.run_id
     assert str(older.run_id) in states[newer.run_id].why
+    assert states[between.run_id].older is None, "it lacks files of its own"
     assert states[elsewhere.run_id].state == State.COMPLETE
     assert {plan.run.run_id for plan in complete_runs.plans(NOW)} == {elsewhere.run_id}
 
@@ -110,8 +120,12 @@ def test_run__one_file_uploaded_twice__still_lacks_another() -> None:
 
 
 def test_run__whose_finalization_broke__is_blocked_by_that() -> None:
-    bring(ended(1, attempts=2), 1)
-    assert (only().state, "2 times" in only().why) == (State.BLOCKED, True)
+    broken = ended(1, started_at=ago(hours=8), attempts=2)
+    bring(broken, 1)
+    bring(ended(1), 1)
+    first, newer = open_states(NOW)
+    assert (first.run, first.state, "2 times" in first.why) == (broken, State.BLOCKED, True)
+    assert newer.state == State.COMPLETE, "it waits for what lacks files, and for nothing else"
 
 
 def test_run__complete__says_how_far_finalizing_it_is_and_what_failed() -> None:

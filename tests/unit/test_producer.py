@@ -157,7 +157,7 @@ def test_publish__the_store_is_slow__the_scraper_waits(make: Make, store: Memory
         for n in range(20):
             handed_over.extend(publish(producer, bill(n)))
 
-    scraper = threading.Thread(target=scrape)
+    scraper = threading.Thread(target=scrape, daemon=True)
     scraper.start()
     assert wait_until(lambda: len(handed_over) == 5, 2)
     time.sleep(0.05)
@@ -338,7 +338,7 @@ def test_publish__one_file_breaks_the_store__others_are_published(
     store.failing = lambda key: ZeroDivisionError() if files[0].scrape_id in key else None
     keys = publish(producer, *files)
     with pytest.raises(NotPublished) as caught:
-        producer.close()
+        producer.close(10)
     assert caught.value.keys == keys[:1]
     assert sorted(sent_keys(queue)) == sorted(keys[1:])
 
@@ -427,6 +427,7 @@ def test_finish__the_end_is_refused__is_kept_and_sent_later(
     publish_spool(store, queue, BASE, tmp_path / "spool", Published(), retry_policy=BRISK)
     assert [end.run_id for end in ends(queue)] == [RUN]
     assert sent_keys(queue) == [key]
+    assert not (tmp_path / "spool").exists(), "the end is sent once"
 
 
 @contextmanager

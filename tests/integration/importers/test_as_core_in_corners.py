@@ -99,16 +99,20 @@ def test_import_data__listener_refuses_one__raises_as_core_with_those_before_in(
 
 def test_import_data__listener_changes_what_is_saved__is_stored_so() -> None:
     def act(classes: Any) -> list[str]:
-        def shout(sender: Any, instance: Any, **more: Any) -> None:
-            instance.title = instance.title.upper()
+        heard = []
 
-        with listening(pre_save, Bill, shout):
+        def number(sender: Any, instance: Any, **more: Any) -> None:
+            if instance.identifier not in heard:
+                heard.append(instance.identifier)
+            instance.title = f"number {len(heard)}"
+
+        with listening(pre_save, Bill, number):
             classes[0](JURISDICTION).import_data(bills(3))
-        return sorted(Bill.objects.values_list("title", flat=True))
+        return list(Bill.objects.order_by("identifier").values_list("title", flat=True))
 
     expected, got = both(act)
     assert got == expected
-    assert got[0] == ["OF BRIDGES"] * 3
+    assert got[0] == ["number 1", "number 2", "number 3"]
 
 
 # -- what is refused -------------------------------------------------------------------------
