@@ -27,7 +27,7 @@ KILLED, SURVIVED, EQUIVALENT, UNTRIED = "killed", "survived", "equivalent", "not
 
 # Seconds for a mutant's tests: those of the list may take as much longer than without the mistake,
 # after which they count as hanging; those that reach it are tried for as long.
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from coverage import CoverageData
 from tests.support import ROOT
 
 RECORD = ROOT / ".coverage"
+# How many tests that are mostly about a module, and how many broad ones, are tried first.
+SPECIFIC, BROAD = 12, 4
 # The tables that coverage's documentation describes.
 _ARCS = """
     SELECT context, count(*) FROM arc
@@ -30,8 +32,9 @@ class Reach:
         self._arcs_of = self._arcs()
 
     def tests(self, module: str, lines: Iterable[int]) -> list[str]:
-        """The node ids of the tests that reach one of these lines; those come first that the
-        module has the greatest share in, being the most likely to notice."""
+        """The node ids of the tests that reach one of these lines, the most likely to notice
+        first: a few that are mostly about the module, then the broadest few, then the others; of
+        each parametrized test one, then the rest."""
         by_line = {
             line: contexts
             for file in self._data.measured_files()
@@ -53,7 +56,10 @@ class Reach:
             if (test := _node_id(context))
         }
         in_module = self._arcs(f"%{module}")
-        return sorted(reached, key=lambda test: (-in_module[test] / self._arcs_of[test], test))
+        about = sorted(reached, key=lambda test: (-in_module[test] / self._arcs_of[test], test))
+        firsts = list({test.partition("[")[0]: test for test in reversed(about)}.values())[::-1]
+        broad = sorted(firsts[SPECIFIC:], key=lambda test: -self._arcs_of[test])[:BROAD]
+        return list(dict.fromkeys([*firsts[:SPECIFIC], *broad, *firsts, *about]))
 
     def _arcs(self, files: str = "%") -> Counter[str]:
         """How many jumps from line to line each test takes in files with such a path."""
