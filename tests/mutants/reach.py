@@ -42,7 +42,7 @@ class Reach:
             for line, contexts in self._data.contexts_by_lineno(file).items()
         }
         text = (ROOT / module).read_text()
-        wanted = set(lines)
+        wanted = _whole_statements(text, set(lines))
         # A constant is executed once, at import. Those who use it reach it.
         while at_import := wanted - set(_lines_in_functions(text)):
             users = _users_of(text, at_import) - wanted
@@ -77,6 +77,20 @@ def _node_id(context: str) -> str:
     for phase in (" (setup)", " (call)", " (teardown)"):
         test = test.removesuffix(phase)
     return test if "::" in test else ""
+
+
+def _whole_statements(text: str, lines: set[int]) -> set[int]:
+    """These lines, and the others of the statements that they are part of: Python counts only some
+    lines of a statement as executed. Of a block, its head."""
+    whole = set(lines)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None)
+            last = body[0].lineno - 1 if body else node.end_lineno or node.lineno
+            own = set(range(node.lineno, max(last, node.lineno) + 1))
+            if own & lines:
+                whole |= own
+    return whole
 
 
 def _lines_in_functions(text: str) -> Iterator[int]:
