@@ -253,6 +253,12 @@ def after(action: Callable[[], object]) -> Fault:
     return answer
 
 
+def unconditionally(request: Request, forward: Forward) -> Response:
+    """Forward without any condition, as to a store that ignores them."""
+    headers = {name: v for name, v in request.headers.items() if "if-" not in name.lower()}
+    return forward(replace(request, headers=headers))
+
+
 def _etag(request: Request, path: str, forward: Forward) -> str | None:
     """The ETag of the object at `path`; None when there is none."""
     found = _again(request, "HEAD", path, forward)

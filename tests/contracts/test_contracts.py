@@ -14,7 +14,7 @@ from realtime.domain.errors import ConfigurationError
 from realtime.domain.interfaces import Gone, Queue, Store
 from tests.contracts import backends
 from tests.contracts.backends import Backend
-from tests.fault_proxy import AwsProxy, after, on, partly
+from tests.fault_proxy import AwsProxy, after, on, partly, unconditionally
 from tests.support import not_installed, wait_until
 
 BACKENDS = ("memory", "moto", "ministack")
@@ -229,6 +229,20 @@ def test_s3__other_upload_comes_between_check_and_request__is_left_alone(
             ours.copy(old, "copy")
         assert list(others.list("")) == ["key"]
     assert others.get("key", 100).body == b"newer"
+
+
+def test_s3__store_ignores_conditions__overwritten_upload_left_alone_all_the_same(
+    proxied: Proxied,
+) -> None:
+    others, ours = proxied.store(False)
+    others.put("key", b"old", {})
+    old = ours.head("key")
+    others.put("key", b"newer", {})
+    proxied.proxy.rule = on("DeleteObject", "CopyObject", fault=unconditionally)
+    with pytest.raises(Gone):
+        ours.copy(old, "copy")
+    assert not ours.delete(old)
+    assert [others.get(key, 100).body for key in others.list("")] == [b"newer"]
 
 
 @pytest.mark.parametrize("versioned", [True, False], ids=["versioned", "plain"])

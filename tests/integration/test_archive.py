@@ -195,6 +195,18 @@ def test_archive__versioned_bucket__both_uploads_of_a_key_imported_and_kept(mail
     assert b"Second" in archived["Body"].read()
 
 
+def test_archive__file_that_was_found_missing_is_back__moved_once_its_message_comes(
+    mail: Mail,
+) -> None:
+    [key] = mail.publish(scrapes.jurisdiction())
+    mail.run()
+    File.objects.update(archived_at=datetime.now(UTC))
+    mail.send(mail.message(key))
+    mail.run()
+    assert archive_all(mail) == {"archived": 1}
+    assert mail.keys("wy/") == []
+
+
 def test_archive__killed_between_copy_and_delete__next_call_finishes(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,14 +13,15 @@ def test_run__file_twice_in_a_batch_with_no_time_for_it__both_are_released(
     mail = Mail(aws, database)
     mail.publish(scrapes.jurisdiction())
     mail.run()
-    key = mail.put(scrapes.bill())
+    mail.publish(scrapes.bill())
+    key = mail.put(scrapes.event())
     mail.send(mail.message(key))
     mail.send(mail.message(key))
-    # Asked before the pass, for each of the two files, before the jurisdiction: then there is no
-    # time left for the file itself.
-    answers = iter([False] * 4)
+    # Asked before the pass, for each of the three files, before the jurisdiction and its bill:
+    # then there is no time left for the event.
+    answers = iter([False] * 6)
     inbox = QueueInbox(mail.queue, mail.config.visibility_timeout)
     limits = Limits(10, False, lambda: next(answers, True))
     report = run(mail.config, inbox, mail.store, limits).as_dict()
-    assert (report["received"], report["released"]) == (2, 2)
+    assert (report["received"], report["inserted"], report["released"]) == (3, 1, 2)
     assert mail.waiting() == 2

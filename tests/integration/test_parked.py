@@ -12,7 +12,9 @@ from openstates.data.models import Bill, VoteEvent
 from realtime.backends.postgres import locks
 from realtime.consumer import resume_parked
 from realtime.domain.config import BULK, CORE
+from realtime.domain.run_context import RunContext
 from realtime.files.fetch import fetch
+from realtime.finalization.finalize import Finalized
 from realtime.models import File
 from tests import scrapes
 from tests.scrape_runs import Run, command, import_only
@@ -94,11 +96,13 @@ def test_import__dependency_arrives_while_others_resume__resumed_by_same_run(
 
     monkeypatch.setattr("realtime.consumer.resume_parked.fetch", another_parks_it)
     finalizing: list[bool] = []
+
+    def finalize(context: RunContext) -> list[Finalized]:
+        finalizing.append(takes_parked_files(other))
+        return []
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "realtime.consumer.run.finalize_complete",
-            lambda context: finalizing.append(takes_parked_files(other)) or (),
-        )
+        patch.setattr("realtime.consumer.run.finalize_complete", finalize)
         assert mail.run().resumed == 2
     assert finalizing == [True], "left to others before the run ends"
 
