@@ -160,8 +160,9 @@ def test_finalize__run_plan__recorded_as_core_records_it(mail: Mail) -> None:
     assert counts == {"bill": 3, "jurisdiction": 1}
     imported = plan.imported_objects.get(object_type="bill")
     assert (imported.insert_count, imported.update_count, imported.noop_count) == (2, 0, 1)
-    times = File.objects.filter(object_type="bill").values_list("imported_at", flat=True)
-    assert (imported.start_time, imported.end_time) == (min(times), max(times))
+    files = File.objects.filter(object_type="bill").order_by("imported_at")
+    times = files.values_list("imported_at", flat=True)
+    assert (imported.start_time, imported.end_time) == (times[0], times.reverse()[0])
 
 
 def test_finalize__file_missing_or_failed__deletes_nothing(mail: Mail) -> None:

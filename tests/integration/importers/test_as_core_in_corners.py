@@ -402,7 +402,7 @@ def test_votes__seats_that_begin_and_end_around_the_session__are_resolved_as_by_
         importer = classes[0](JURISDICTION)
         importer.import_data([bill])
         classes[1](JURISDICTION, importer).import_data([vote])
-        return PersonVote.objects.exclude(voter=None).count()
+        return int(PersonVote.objects.exclude(voter=None).count())
 
     expected, got = both(act)
     assert list(rows.differences(expected[1], got[1])) == []
