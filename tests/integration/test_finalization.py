@@ -591,6 +591,32 @@ def test_finalize__breaks_three_times__run_closed_and_newer_runs_continue(
     assert later.row.finalized_at
 
 
+def test_finalize__database_interrupts_it_again_and_again__done_when_it_no_longer_does(
+    mail: Mail,
+) -> None:
+    run = Run(mail)
+    run.publish(scrapes.jurisdiction(), scrapes.event(about="HB 1"))
+    import_only(mail)
+    run.publish(scrapes.bill("HB 1"))
+    run.end()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$;
+            CREATE TRIGGER deadlock BEFORE INSERT OR UPDATE OR DELETE
+            ON opencivicdata_eventrelatedentity EXECUTE FUNCTION deadlock()
+            """
+        )
+    for _ in range(3):
+        assert mail.run().finalized == []
+    with connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION deadlock CASCADE")
+    assert mail.run().finalized == [run.id]
+    assert run.row.closed == ""
+    assert Event.objects.get().agenda.get().related_entities.get().bill == Bill.objects.get()
+
+
 def test_finalize__closing_an_older_run_breaks__attempt_counted_and_newer_run_deletes(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -616,7 +642,9 @@ def test_finalize__closing_an_older_run_breaks__attempt_counted_and_newer_run_de
     assert Event.objects.get(deleted=True).name == "Old"
 
 
-def test_finalize_realtime__newer_run_forced__complete_older_one_deletes_first(mail: Mail) -> None:
+def test_finalize_realtime__newer_run_forced__complete_older_one_deletes_first_and_newest_goes_on(
+    mail: Mail,
+) -> None:
     zero = Run(mail)
     bill = scrapes.bill("HB 1")
     zero.publish(scrapes.jurisdiction(), bill, scrapes.vote_event(bill, "stale"))
@@ -629,10 +657,13 @@ def test_finalize_realtime__newer_run_forced__complete_older_one_deletes_first(m
     import_only(mail)
     second = Run(mail)
     second.publish(scrapes.bill("HB 2"))
+    third = Run(mail)
+    third.publish(scrapes.bill("HB 3"))
     import_only(mail)
     command(mail, "finalize_realtime", "--run", second.id, "--force")
     assert [v.motion_text for v in VoteEvent.objects.all()] == ["new"]
     assert (first.row.closed, second.row.closed) == ("", "")
+    assert third.row.closed == "", "it still goes on"
 
 
 def test_finalize__run_forced_before_its_end__finalized_again_when_the_end_arrives(

@@ -3,7 +3,7 @@
 import io
 import json
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg2
@@ -170,10 +170,12 @@ def test_oldest_message__as_cloudwatch_says(mail: Mail, stack: Any) -> None:
             {
                 "MetricName": "ApproximateAgeOfOldestMessage",
                 "Dimensions": [{"Name": "QueueName", "Value": name}],
-                "Timestamp": datetime.now(UTC),
-                "Value": 1234.0,
+                "Timestamp": datetime.now(UTC) - timedelta(minutes=minutes),
+                "Value": seconds,
                 "Unit": "Seconds",
             }
+            # The newest is neither the first, nor the last, nor the greatest.
+            for minutes, seconds in ((4, 60.0), (0, 1234.0), (2, 2000.0))
         ],
     )
     queue = figures(mail)["queue"]
