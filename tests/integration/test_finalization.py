@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from typing import Any
 
 import psycopg2
 import pytest
 from django.core.management import CommandError
 from django.db import connection
-from openstates.data.models import Bill, Event, RelatedBill, RunPlan, VoteEvent
+from openstates.data.models import Bill, Event, Organization, RelatedBill, RunPlan, VoteEvent
 
 from realtime.backends.postgres import locks
 from realtime.domain.config import BULK, CORE
@@ -322,11 +322,71 @@ def test_finalize__vote_that_two_rows_matched__applied_once_only_one_is_left(mai
     )
 
 
+def test_finalize__event_with_a_key_after_one_without__one_row(mail: Mail) -> None:
+    run = Run(mail)
+    with_key, without = {**scrapes.event(), "dedupe_key": "k"}, scrapes.event()
+    run.publish(scrapes.jurisdiction(), without)
+    mail.run()
+    run.publish(with_key)
+    mail.run()
+    assert Event.objects.count() == 2
+    run.end()
+    mail.run()
+    assert Event.objects.count() == 1, "the later scrape would have found it by its name"
+
+
+def test_finalize__vote_that_fits_no_longer__withdrawn_and_others_of_its_bill_stay(
+    mail: Mail,
+) -> None:
+    committee = Organization.objects.create(
+        name="Roads",
+        classification="committee",
+        jurisdiction_id=scrapes.WYOMING.jurisdiction_id,
+    )
+    first = Run(mail)
+    bill = scrapes.bill("HB 1")
+    first.publish(scrapes.jurisdiction(), bill, scrapes.vote_event(bill, "stays"))
+    first.end()
+    mail.run()
+    second = Run(mail)
+    [key] = second.publish(
+        {**scrapes.vote_event("HB 1", "goes"), "organization": '~{"name": "Roads"}'}
+    )
+    mail.run()
+    assert VoteEvent.objects.count() == 2
+    committee.name = "Bridges"
+    committee.save()
+    second.end()
+    mail.run()
+    assert (second.row.closed, scrapes.outcomes([key])) == ("", {key: "failed"})
+    assert VoteEvent.objects.get().motion_text == "stays", "core would see no vote in this run"
+
+
+def test_finalize__agenda_names_a_vote_with_a_stale_double__linked_to_the_new_one(
+    mail: Mail,
+) -> None:
+    event = scrapes.event(about="7")
+    [entity] = event["agenda"][0]["related_entities"]
+    entity |= {"entity_type": "vote_event", "vote_event_id": entity.pop("bill_id")}
+    mail.publish(scrapes.jurisdiction())
+    for number, files in enumerate(([], [event])):
+        run = Run(mail)
+        bill = scrapes.bill()
+        vote = {**scrapes.vote_event(bill), "identifier": "7", "dedupe_key": f"key {number}"}
+        run.publish(bill, vote, *files)
+        run.end()
+        mail.run()
+    linked = Event.objects.get().agenda.get().related_entities.get()
+    assert linked.vote_event == VoteEvent.objects.get()
+
+
 def test_finalize__second_run_ties_an_action_to_another_vote__that_one_has_it(mail: Mail) -> None:
     mail.publish(scrapes.jurisdiction())
     for named in ("reading 1", None), (None, "reading 1"):
         run = Run(mail)
-        bill = scrapes.bill()
+        bill = scrapes.bill(actions=2)
+        # The day of the votes.
+        bill["actions"][1]["date"] = bill["actions"][0]["date"]
         votes = [
             scrapes.vote_event(bill, motion, action)
             for motion, action in zip("ab", named, strict=True)
@@ -336,6 +396,10 @@ def test_finalize__second_run_ties_an_action_to_another_vote__that_one_has_it(ma
         mail.run()
         actions = VoteEvent.objects.values_list("motion_text", "bill_action__description")
         assert dict(actions) == dict(zip("ab", named, strict=True))
+    mail.publish(scrapes.vote_event("HB 1", "c", "reading 2"))
+    mail.run()
+    newest = VoteEvent.objects.get(motion_text="c")
+    assert newest.bill_action.description == "reading 2", "scraped since, so it counts too"
 
 
 def test_finalize_realtime__run_with_a_failed_file__forced(mail: Mail) -> None:
@@ -522,7 +586,10 @@ def test_finalize__archived_while_it_reads__files_found_where_they_went(mail: Ma
     assert Event.objects.get().agenda.get().related_entities.get().bill == Bill.objects.get()
 
 
-def test_finalize__failed_file_retried_meanwhile__waits_and_deletes_nothing(mail: Mail) -> None:
+@pytest.mark.parametrize("reads", [0, 4], ids=["at its start", "half-way"])
+def test_finalize__failed_file_retried_meanwhile__waits_and_deletes_nothing(
+    mail: Mail, reads: int
+) -> None:
     first = Run(mail)
     first.publish(scrapes.jurisdiction(), scrapes.event("Gone"))
     first.end()
@@ -534,11 +601,16 @@ def test_finalize__failed_file_retried_meanwhile__waits_and_deletes_nothing(mail
     second.end()
     import_only(mail)
 
-    def retry(step: str, counts: Any) -> None:
-        if step == "vote_event":
-            command(mail, "retry_realtime")
+    so_far = count()
 
-    assert list(finalize_complete(context_of(mail), progress=retry)) == []
+    def read_late(*arguments: Any) -> Any:
+        if next(so_far) == reads:
+            assert command(mail, "retry_realtime")["retried"] == 1
+        return read_again(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("realtime.finalization.steps.read_again", read_late)
+        assert list(finalize_complete(context_of(mail))) == []
     mail.run()
     assert second.row.closed == "failed-files"
     assert not Event.objects.filter(deleted=True).exists()
@@ -657,9 +729,14 @@ def test_finalize_realtime__newer_run_forced__complete_older_one_deletes_first_a
     import_only(mail)
     second = Run(mail)
     second.publish(scrapes.bill("HB 2"))
+    second.end()
     third = Run(mail)
     third.publish(scrapes.bill("HB 3"))
     import_only(mail)
+    long_ago = datetime.now(UTC) - timedelta(hours=25)
+    ScrapeRun.objects.filter(run_id=first.id).update(received_at=long_ago)
+    with pytest.raises(CommandError, match="older run must be finalized first"):
+        command(mail, "finalize_realtime", "--run", second.id)
     command(mail, "finalize_realtime", "--run", second.id, "--force")
     assert [v.motion_text for v in VoteEvent.objects.all()] == ["new"]
     assert (first.row.closed, second.row.closed) == ("", "")

@@ -126,6 +126,8 @@ def test_import__parked_for_a_day_without_a_run__fails_as_unresolved(session: Ma
     session.run()
     long_ago = ledger_files.database_now() - 1.1 * complete_runs.PATIENCE
     File.objects.filter(key=key).update(received_at=long_ago)
+    # Received once more: that is not when its wait began.
+    session.send(session.message(key))
     session.run()
     assert scrapes.outcomes()[key] == "failed"
 

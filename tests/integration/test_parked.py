@@ -15,7 +15,7 @@ from realtime.domain.config import BULK, CORE
 from realtime.domain.run_context import RunContext
 from realtime.files.fetch import fetch
 from realtime.finalization.finalize import Finalized
-from realtime.models import File
+from realtime.models import File, ScrapeRun
 from tests import scrapes
 from tests.scrape_runs import Run, command, import_only
 from tests.scrapes import Mail
@@ -48,12 +48,13 @@ def takes_parked_files(other: Any) -> bool:
 
 @pytest.fixture
 def read(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The keys of files that are read from S3 from now on."""
+    """The keys of files that are read from S3 from now on; an endless loop of them ends."""
     keys: list[str] = []
     get = mail.store.get
 
     def counted(key: str, *args: Any) -> Any:
         keys.append(key)
+        assert len(keys) < 100
         return get(key, *args)
 
     monkeypatch.setattr(mail.store, "get", counted)
@@ -157,8 +158,9 @@ def test_import__jurisdiction_locked_for_long__its_other_parked_files_not_fetche
     assert mail.run().resumed == 2
 
 
+@pytest.mark.parametrize("given_up", ["silent", "closed"])
 def test_import__run_never_ends__parked_vote_fails_a_day_after_the_last_file(
-    mail: Mail,
+    mail: Mail, given_up: str
 ) -> None:
     run = Run(mail)
     bill = scrapes.bill()
@@ -169,7 +171,10 @@ def test_import__run_never_ends__parked_vote_fails_a_day_after_the_last_file(
     run.publish(scrapes.event())
     mail.run()
     assert scrapes.outcomes([key]) == {key: "deferred"}, "the run is alive"
-    File.objects.filter(run_id=run.id).update(received_at=long_ago)
+    if given_up == "silent":
+        File.objects.filter(run_id=run.id).update(received_at=long_ago)
+    else:
+        ScrapeRun.objects.update(closed="unfinished", closed_at=datetime.now(UTC))
     mail.run()
     assert scrapes.outcomes([key]) == {key: "failed"}
     run.publish(bill)
@@ -206,7 +211,7 @@ def test_import__parked_file_overwritten_by_a_bad_one__said_to_be_gone(mail: Mai
 
 
 def test_import__bill_deleted_by_hand__its_vote_parked_until_it_is_imported_again(
-    mail: Mail,
+    mail: Mail, read: list[str]
 ) -> None:
     bill = scrapes.bill()
     mail.publish(bill)
@@ -215,6 +220,7 @@ def test_import__bill_deleted_by_hand__its_vote_parked_until_it_is_imported_agai
     [key] = mail.publish(scrapes.vote_event(bill))
     mail.run()
     assert scrapes.outcomes([key]) == {key: "deferred"}
+    assert read.count(key) == 2, "as it came, and once because of the bill's file"
     mail.send(mail.message(mail.put(bill, f"wy/bill_{scrapes.fresh_id()}.json")))
     mail.run()
     assert VoteEvent.objects.get().bill == Bill.objects.get()

@@ -36,6 +36,12 @@ def test_prune_realtime__old_final_runs__forgotten_and_nothing_else(mail: Mail) 
     mail.run()
     command(mail, "archive_realtime")
     assert command(mail, "prune_realtime") == {"files": 0, "runs": 0, "messages": 0}
+    [unarchived] = first.publish(scrapes.event("not archived"))
+    mail.run()
+    retention.prune(ledger_files.database_now())
+    assert list(File.objects.filter(run_id=first.id).values_list("key", flat=True)) == [unarchived]
+    assert first.row, "it has a file left"
+    command(mail, "archive_realtime")
     retention.prune(ledger_files.database_now())
     keys = set(File.objects.values_list("key", flat=True))
     assert parked in keys

@@ -330,15 +330,19 @@ def test_retry__message_not_acknowledged__only_later(mail: Mail) -> None:
 
 
 def test_retry__limited__others_stay_failed(mail: Mail) -> None:
-    keys = [fail(mail, scrapes.bill("HB 13")) for _ in range(3)]
+    keys = [fail(mail, scrapes.bill("HB 13")) for _ in range(4)]
+    failures.discard([File.objects.get(key=keys[3]).id], "ada", "a test page")
     utah = "ocd-jurisdiction/country:us/state:ut/government"
     assert retry(mail, ut=utah) == {}
     assert retry(mail, "bill_1.json") == {}
     assert retry(mail, keys[0], keys[1].split("/")[1], wy=scrapes.WYOMING.jurisdiction_id) == {
         "retried": 2
     }
-    assert mail.keys("failed/") == [f"failed/{keys[2]}"]
-    assert retry(mail, f"failed/{keys[2]}") == {"retried": 1}
+    assert mail.keys("failed/") == sorted(f"failed/{key}" for key in keys[2:])
+    assert retry(mail, f"failed/{keys[2]}", keys[3]) == {"retried": 1}, "one is discarded"
+    [parked] = mail.publish(scrapes.vote_event(scrapes.bill()))
+    mail.run()
+    assert retry(mail, parked) == {}
 
 
 def test_retry__prefix_and_odd_key__put_back_below_the_prefix(aws: Aws, database: str) -> None:
