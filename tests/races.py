@@ -1,4 +1,4 @@
-"""Forces races between workers, in threads of this process. Does not import the project."""
+"""Forces races between workers, and refusals of the database. Does not import the project."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -54,6 +54,21 @@ def together(url: str, write: str, *workers: Callable[[], object]) -> None:
             future.result()
         assert all_wait, "a worker ended, or never came to write"
         cursor.execute("DROP FUNCTION gate CASCADE")
+
+
+@contextmanager
+def refusing(write: str, code: str) -> Iterator[None]:
+    """Within the block the database refuses each `write`, such as `INSERT ON realtime_file`, with
+    this SQLSTATE."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$;"
+            f"CREATE TRIGGER refuse BEFORE {write} EXECUTE FUNCTION refuse()"
+        )
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION refuse CASCADE")
 
 
 def _and_disconnect(worker: Callable[[], object]) -> object:

@@ -23,6 +23,7 @@ from realtime.ledger import files as ledger_files
 from realtime.ledger import retention
 from realtime.models import File, ScrapeRun
 from tests import scrapes
+from tests.races import refusing
 from tests.scrape_runs import Run, command, context_of, import_only
 from tests.scrapes import Mail
 from tests.support import Aws
@@ -35,6 +36,8 @@ def mail(request: Any, aws: Aws, database: str) -> Mail:
     return mail
 
 
+# SQLSTATEs: of what passes, and of what does not.
+DEADLOCK, TOO_LONG = "40P01", "22001"
 CONGRESS = "ocd-jurisdiction/country:us/government"
 
 
@@ -188,9 +191,13 @@ def test_finalize__file_missing_or_failed__deletes_nothing(mail: Mail) -> None:
 
 def test_finalize__straggler_of_an_older_run__does_not_undo_a_final_one(mail: Mail) -> None:
     first = Run(mail)
-    old_bill = scrapes.bill()
-    late = [scrapes.vote_event(old_bill, "late"), scrapes.event("Late")]
-    first.publish(scrapes.jurisdiction(), old_bill)
+    old_bill, silent = scrapes.bill("HB 1"), scrapes.bill("HB 2")
+    late = [
+        scrapes.vote_event(old_bill, "late"),
+        scrapes.vote_event(silent, "late, but nobody else's"),
+        scrapes.event("Late"),
+    ]
+    first.publish(scrapes.jurisdiction(), old_bill, silent)
     mail.run()
     second = Run(mail)
     bill = scrapes.bill()
@@ -202,7 +209,8 @@ def test_finalize__straggler_of_an_older_run__does_not_undo_a_final_one(mail: Ma
     first.end()
     report = mail.run()
     assert report.outcomes["superseded"] == 1
-    assert [v.motion_text for v in VoteEvent.objects.all()] == ["new"]
+    motions = set(VoteEvent.objects.values_list("motion_text", flat=True))
+    assert motions == {"new", "late, but nobody else's"}
     assert {e.name: e.deleted for e in Event.objects.all()} == {"New": False, "Late": True}
     assert first.row.finalized_at
     assert first.row.closed == "", "complete after all, it deletes what it has not seen"
@@ -671,22 +679,25 @@ def test_finalize__database_interrupts_it_again_and_again__done_when_it_no_longe
     import_only(mail)
     run.publish(scrapes.bill("HB 1"))
     run.end()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS
-            $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$;
-            CREATE TRIGGER deadlock BEFORE INSERT OR UPDATE OR DELETE
-            ON opencivicdata_eventrelatedentity EXECUTE FUNCTION deadlock()
-            """
-        )
-    for _ in range(3):
-        assert mail.run().finalized == []
-    with connection.cursor() as cursor:
-        cursor.execute("DROP FUNCTION deadlock CASCADE")
+    with refusing("INSERT OR UPDATE ON opencivicdata_eventrelatedentity", DEADLOCK):
+        for _ in range(3):
+            assert mail.run().finalized == []
     assert mail.run().finalized == [run.id]
     assert run.row.closed == ""
     assert Event.objects.get().agenda.get().related_entities.get().bill == Bill.objects.get()
+
+
+def test_finalize__file_cannot_be_imported_again__its_row_stays_as_it_was(mail: Mail) -> None:
+    run = Run(mail)
+    run.publish(scrapes.jurisdiction(), scrapes.event(about="HB 1"))
+    import_only(mail)
+    run.publish(scrapes.bill("HB 1"))
+    run.end()
+    with refusing("INSERT OR UPDATE ON opencivicdata_eventrelatedentity", TOO_LONG):
+        assert mail.run().finalized == [run.id]
+    event = Event.objects.get()
+    assert not event.deleted
+    assert event.agenda.get().related_entities.get().bill is None
 
 
 def test_finalize__closing_an_older_run_breaks__attempt_counted_and_newer_run_deletes(
