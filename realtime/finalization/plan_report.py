@@ -67,9 +67,11 @@ def _time(text: str) -> datetime:
 def _imports(run: ScrapeRun) -> dict[str, dict[str, Any]]:
     files = File.objects.filter(run_id=run.run_id, outcome__in=APPLIED)
     report: dict[str, dict[str, Any]] = {}
-    for object_type, outcome, count, start, end in files.values_list(
-        "object_type", "outcome", Count("id"), Min("imported_at"), Max("imported_at")
-    ).order_by():
+    # Annotated after, not in, `values_list`, which would group by every column: a row for each file.
+    groups = files.values_list("object_type", "outcome").annotate(
+        Count("id"), Min("imported_at"), Max("imported_at")
+    )
+    for object_type, outcome, count, start, end in groups.order_by():
         changes = report.setdefault(
             object_type, {"insert": 0, "update": 0, "noop": 0, "start": start, "end": end}
         )

@@ -72,7 +72,7 @@ def test_finalize__event_before_its_bill__agenda_linked(mail: Mail) -> None:
 
 def test_finalize__run_plan__recorded_as_core_records_it(mail: Mail) -> None:
     run = Run(mail)
-    run.publish(scrapes.jurisdiction(), scrapes.bill())
+    run.publish(scrapes.jurisdiction(), scrapes.bill(), scrapes.bill("HB 2"))
     run.end()
     mail.run()
     plan = RunPlan.objects.get()
@@ -81,9 +81,9 @@ def test_finalize__run_plan__recorded_as_core_records_it(mail: Mail) -> None:
     scraper = plan.scrapers.get()
     assert (scraper.scraper, scraper.args) == ("bills", "session=2031 chamber=lower")
     counts = dict(scraper.scraped_objects.values_list("object_type", "count"))
-    assert counts == {"bill": 1, "jurisdiction": 1}
+    assert counts == {"bill": 2, "jurisdiction": 1}
     imported = plan.imported_objects.get(object_type="bill")
-    assert (imported.insert_count, imported.update_count, imported.noop_count) == (1, 0, 0)
+    assert (imported.insert_count, imported.update_count, imported.noop_count) == (2, 0, 0)
 
 
 def test_finalize__file_missing_or_failed__deletes_nothing(mail: Mail) -> None:
