@@ -61,6 +61,24 @@ def read(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return keys
 
 
+def test_import__parked_file_imported_and_moved_by_another_meanwhile__stays_imported(
+    mail: Mail, other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bill = scrapes.bill()
+    [key] = mail.publish(scrapes.vote_event(bill))
+    mail.run()
+    mail.publish(bill)
+
+    def another_imports_it(*args: Any) -> Any:
+        other.execute("UPDATE realtime_file SET outcome = 'inserted' WHERE key = %s", [key])
+        mail.aws.s3.delete_object(Bucket=mail.aws.bucket, Key=key)
+        return fetch(*args)
+
+    monkeypatch.setattr("realtime.consumer.resume_parked.fetch", another_imports_it)
+    mail.run()
+    assert scrapes.outcomes([key]) == {key: "inserted"}
+
+
 def test_import__parked_files_locked_by_other_worker__not_fetched(
     mail: Mail, other: Any, read: list[str]
 ) -> None:

@@ -94,5 +94,8 @@ def test_prune__remembered_actions__only_of_vote_events_without_a_file_kept(mail
         RememberedAction.objects.create(
             vote_event_id=vote, bill_id=cores.bill_id, action="reading 1", remembered_at=now
         )
+    # The file goes in the same call as what is remembered of its vote event.
+    File.objects.update(archived_at=now)
     retention.prune(now)
+    assert not File.objects.exists()
     assert [one.vote_event_id for one in RememberedAction.objects.all()] == [cores.id]

@@ -55,10 +55,10 @@ class Books:
         for upload in self._uploads:
             sent[upload.key, upload.etag].append(upload.number)
         assert self._rows.keys() <= sent.keys(), "the ledger has files that nobody sent"
-        for upload, numbers in sent.items():
-            rows = self._rows.get(upload, [])
+        for sent_as, numbers in sent.items():
+            rows = self._rows.get(sent_as, [])
             lost = set(numbers) <= self.lost
-            assert lost or 1 <= len(rows) <= len(numbers), f"{upload} has {len(rows)} rows"
+            assert lost or 1 <= len(rows) <= len(numbers), f"{sent_as} has {len(rows)} rows"
             for row in rows:
                 self._check_row(row, numbers)
         for number, run in enumerate(self._schedule.runs):
