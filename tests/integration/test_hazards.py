@@ -36,6 +36,7 @@ from openstates.data.models import (
     VoteEvent,
 )
 
+from realtime.domain.config import BULK, CORE
 from realtime.models import File
 from tests import races, scrapes
 from tests.schedules import content
@@ -125,6 +126,21 @@ def test_import__namesakes_in_two_chambers__each_votes_in_their_own(mail: Mail, 
     votes = PersonVote.objects.filter(voter_name="Ada Plainsman")
     found = dict(votes.values_list("vote_event__organization__classification", "voter"))
     assert found == {chamber: person for person, _, chamber, _ in content.PEOPLE[:2]}
+
+
+@pytest.mark.parametrize("importer", [BULK, CORE])
+def test_import__vote_of_a_bill_that_only_another_state_has__waits_for_its_own(
+    mail: Mail, importer: str
+) -> None:
+    congress = "ocd-jurisdiction/country:us/government"
+    house = Organization.objects.get(jurisdiction_id=congress, classification="lower")
+    session = LegislativeSession.objects.create(
+        jurisdiction_id=congress, identifier=scrapes.SESSION, name="", classification="primary"
+    )
+    Bill.objects.create(legislative_session=session, identifier="HB 9", from_organization=house)
+    mail.importer = importer
+    mail.publish(scrapes.vote_event("HB 9"))
+    assert mail.run().outcomes["deferred"] == 1
 
 
 def test_import__dedupe_key_of_another_jurisdiction__leaves_its_vote_alone(mail: Mail) -> None:

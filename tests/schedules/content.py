@@ -63,7 +63,7 @@ class UnitedStates(State):  # type: ignore[misc]
     legislative_sessions: list[dict[str, Any]] = []
 
 
-_STATES = {WY: Wyoming, US: UnitedStates}
+_STATES: dict[str, Any] = {WY: Wyoming, US: UnitedStates}
 
 
 def state_of(what: dict[str, Any]) -> str:

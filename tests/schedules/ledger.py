@@ -62,9 +62,9 @@ class Books:
             for row in rows:
                 self._check_row(row, numbers)
         for number, run in enumerate(self._schedule.runs):
-            row = ScrapeRun.objects.filter(run_id=self._schedule.run_id(number)).first()
-            if run.ends and row is not None:
-                self._check_report(number, row)
+            known = ScrapeRun.objects.filter(run_id=self._schedule.run_id(number)).first()
+            if run.ends and known is not None:
+                self._check_report(number, known)
 
     def _check_row(self, row: File, numbers: list[int]) -> None:
         name = f"the row of {row.key}"
