@@ -16,7 +16,7 @@ from realtime.devstack import child
 from tests.mutants.listed import Mutant
 from tests.support import ROOT
 
-_NOTICED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", re.MULTILINE)
+_NOTICED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - |$)", re.MULTILINE)
 _ALL_PASSED, _NO_TEST = 0, 5
 
 

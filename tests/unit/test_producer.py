@@ -423,6 +423,9 @@ def test_finish__the_end_is_refused__is_kept_and_sent_later(
     with pytest.raises(NotPublished, match="the end of the run"):
         producer.finish(WYOMING, NOW)
     assert sent_keys(queue) == [key]
+    report = Published()
+    publish_spool(store, queue, BASE, tmp_path / "spool", report, retry_policy=BRISK)
+    assert len(report.problems) == 1, "it is still refused, and still kept"
     queue.refuses = lambda body: False
     publish_spool(store, queue, BASE, tmp_path / "spool", Published(), retry_policy=BRISK)
     assert [end.run_id for end in ends(queue)] == [RUN]
