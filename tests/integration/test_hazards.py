@@ -185,7 +185,10 @@ def _session(jurisdiction_id: str) -> LegislativeSession:
     )
 
 
-def test_finalize__stale_vote_holds_an_action__action_goes_to_the_new_vote(mail: Mail) -> None:
+@pytest.mark.parametrize("failed", [0, 1])
+def test_finalize__stale_vote_holds_an_action__action_goes_to_the_new_vote(
+    mail: Mail, failed: int
+) -> None:
     bill = scrapes.bill()
     mail.publish(bill, scrapes.vote_event(bill, "as it was called then", action="reading 1"))
     mail.run()
@@ -193,10 +196,14 @@ def test_finalize__stale_vote_holds_an_action__action_goes_to_the_new_vote(mail:
     again = scrapes.bill()
     vote = scrapes.vote_event(again, "as it is called now", action="reading 1")
     mail.publish(again, vote, run_id=RUN)
-    end(mail, started_at, bill=1, vote_event=1)
+    if failed:
+        mail.publish({**scrapes.event(), "name": None}, run_id=RUN)
+    end(mail, started_at, bill=1, vote_event=1, event=failed)
     mail.run()
-    assert VoteEvent.objects.get().motion_text == "as it is called now"
-    assert VoteEvent.objects.get().bill_action.description == "reading 1"
+    tied = VoteEvent.objects.get(bill_action__description="reading 1")
+    assert tied.motion_text == "as it is called now"
+    # A run with a failed file deletes nothing.
+    assert VoteEvent.objects.count() == 1 + failed
 
 
 def test_import__bill_identifier_written_as_a_scraper_does__found(mail: Mail) -> None:

@@ -162,10 +162,13 @@ def test_import__changed_bill__its_votes_keep_their_actions(session: Mail) -> No
     bill = scrapes.bill(actions=2)
     session.publish(bill, scrapes.vote_event(bill, action="reading 1"))
     session.run()
-    assert VoteEvent.objects.get().bill_action.description == "reading 1"
+    before = VoteEvent.objects.get()
+    assert before.bill_action.description == "reading 1"
     session.publish(scrapes.bill(actions=3))
     assert session.run().outcomes["updated"] == 1
-    assert VoteEvent.objects.get().bill_action.description == "reading 1"
+    after = VoteEvent.objects.get()
+    assert after.bill_action.description == "reading 1"
+    assert after.updated_at == before.updated_at
 
 
 def test_import__action_arrives_after_the_vote_that_names_it__linked(session: Mail) -> None:
