@@ -112,8 +112,12 @@ def test_import__action_names_an_unknown_committee__bill_fails_instead_of_being_
     assert not Bill.objects.exists()
 
 
+@pytest.mark.parametrize("importer", [BULK, CORE])
 @pytest.mark.parametrize("first", ["lower", "upper"])
-def test_import__namesakes_in_two_chambers__each_votes_in_their_own(mail: Mail, first: str) -> None:
+def test_import__namesakes_in_two_chambers__each_votes_in_their_own(
+    mail: Mail, first: str, importer: str
+) -> None:
+    mail.importer = importer
     send_people(mail, 0, 1)
     mail.run()
     bill = scrapes.bill()
