@@ -99,6 +99,14 @@ def test_import__vote_names_a_bill_that_core_imported__found_by_identifier(sessi
 
 
 def test_import__unknown_session__parked_until_the_jurisdiction_brings_it(mail: Mail) -> None:
+    # Another state has a session of that name.
+    LegislativeSession.objects.create(
+        jurisdiction_id="ocd-jurisdiction/country:us/district:dc/government",
+        identifier=scrapes.SESSION,
+        name="",
+        start_date="",
+        end_date="",
+    )
     mail.publish(scrapes.bill())
     assert mail.run().outcomes["deferred"] == 1
     mail.publish(scrapes.jurisdiction())

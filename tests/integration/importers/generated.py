@@ -9,7 +9,17 @@ from tests import scrapes
 
 PEOPLE = ("Ada Plainsman", "ada  plainsman", "Bo Ridge", "Ünal Groß", "Nobody", "Plainsman")
 COMMITTEES = ("Rules & Roads", "Rules and Roads", "No Such Committee")
-TEXTS = ("", "plain", "tab\there", "line\nbreak", "back\\slash", r"\N", 'quote"d', "Ünïcode ☃", "'")
+TEXTS = (
+    "",
+    "plain",
+    "tab\there",
+    "line\r\nbreak",
+    "back\\slash",
+    r"\N",
+    'quote"d',
+    "Ünïcode ☃",
+    "'",
+)
 CHAMBERS = ("lower", "upper", "legislature")
 DATES = ("2031-01-11", "2031-01-12", "2031-01-13")
 BILLS = ("HB 1", "HB 2", "SB 1")

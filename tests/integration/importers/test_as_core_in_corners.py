@@ -12,6 +12,8 @@ from django.db.models.signals import ModelSignal, post_save, pre_save
 from openstates import importers as core
 from openstates.data.models import (
     Bill,
+    Event,
+    EventLocation,
     EventRelatedEntity,
     LegislativeSession,
     Membership,
@@ -32,6 +34,7 @@ from tests.integration.importers.executing import import_batch, whats
 from tests.integration.importers.test_same_as_core import CORE, JURISDICTION, OURS
 
 pytestmark = pytest.mark.usefixtures("session")
+ELSEWHERE = "ocd-jurisdiction/country:us/district:dc/government"
 DEEP = "~" + "[" * 100_000
 
 
@@ -159,7 +162,7 @@ def test_import_data__database_refuses_what_one_names__raises_as_core() -> None:
         lambda bill: bill.update(extras={"a": "half \ud800"}),
         lambda bill: bill.update(extras=None),
         lambda bill: bill["actions"][0].update(classification=["nul \0"]),
-        lambda bill: bill["versions"][0].update(date="2031-01-01 and more"),
+        lambda bill: bill["versions"][0].update(date="2031-01-01+"),
         lambda bill: bill["versions"][0]["links"][0].update(url="nul \0"),
         lambda bill: bill["sources"][0].update(note=None),
     ],
@@ -293,6 +296,87 @@ def test_votes__committee_unresolved_by_a_sponsorship__skipped_as_by_core() -> N
     assert got[0] == {"insert": [], "update": [], "noop": []}
 
 
+def test_import_data__what_is_named_comes_between_two_calls__found_as_by_core() -> None:
+    late = {**scrapes.bill("HB 2"), "legislative_session": "2032"}
+    late["from_organization"] = '~{"name": "Council", "classification": "committee"}'
+    event = scrapes.event(about="HB 1")
+
+    def act(classes: Any) -> Any:
+        bills = classes[0](JURISDICTION)
+        events = classes[2](JURISDICTION, classes[1](JURISDICTION, bills))
+
+        def told(importer: Any, data: dict[str, Any]) -> Any:
+            try:
+                with transaction.atomic():
+                    (counts,) = importer.import_data([copy.deepcopy(data)], True).values()
+            except Exception as exc:
+                return type(exc)
+            return [counts[what] for what in ("insert", "update", "noop")]
+
+        said = [told(events, event), told(bills, late)]
+        LegislativeSession.objects.create(
+            jurisdiction_id=JURISDICTION, identifier="2032", name="", start_date="", end_date=""
+        )
+        said.append(told(bills, late))
+        Organization.objects.create(
+            id="ocd-organization/00000000-0000-4000-8000-000000000000",
+            name="Council",
+            classification="committee",
+            jurisdiction_id=JURISDICTION,
+        )
+        return [*said, told(bills, late), told(bills, scrapes.bill()), told(events, event)]
+
+    expected, got = both(act)
+    assert list(rows.differences(expected[1], got[1])) == []
+    assert got == expected
+    assert [1, 0, 0] == got[0][3] == got[0][4]
+    assert LegislativeSession.DoesNotExist is got[0][1]
+
+
+def two_sessions() -> None:
+    LegislativeSession.objects.create(
+        jurisdiction_id=JURISDICTION,
+        identifier=scrapes.SESSION,
+        name="",
+        start_date="",
+        end_date="",
+    )
+
+
+def two_places() -> None:
+    for _ in range(2):
+        EventLocation.objects.create(name="Room 1", jurisdiction_id=JURISDICTION)
+
+
+def two_bills() -> None:
+    session = LegislativeSession.objects.get(identifier=scrapes.SESSION)
+    for title in ("first", "second"):
+        Bill.objects.create(identifier="HB 1", title=title, legislative_session=session)
+
+
+@pytest.mark.parametrize("make", [two_sessions, two_places, two_bills])
+def test_import_data__two_rows_fit__refused_as_by_core(make: Callable[[], None]) -> None:
+    make()
+
+    def act(classes: Any) -> list[Any]:
+        bills = classes[0](JURISDICTION)
+        events = classes[2](JURISDICTION, classes[1](JURISDICTION, bills))
+        told: list[Any] = []
+        for importer, data in ((bills, scrapes.bill()), (events, scrapes.event())):
+            try:
+                with transaction.atomic():
+                    importer.import_data([data])
+                told.append("in")
+            except Exception as exc:
+                told.append(type(exc))
+        return told
+
+    expected, got = both(act)
+    assert list(rows.differences(expected[1], got[1])) == []
+    assert got == expected
+    assert got[0] != ["in", "in"]
+
+
 # Spellings that cores of different ages take for different committees.
 SPELLINGS = (
     *("Roads & Bridges", "Roads and Bridges", "ROADS AND BRIDGES", "roads  and bridges"),
@@ -387,7 +471,8 @@ def test_votes__seats_that_begin_and_end_around_the_session__are_resolved_as_by_
     house = Organization.objects.get(jurisdiction_id=JURISDICTION, classification="lower")
     seats = [(since, until) for since in ("", *DAYS) for until in ("", *DAYS)]
     for number, (since, until) in enumerate(seats):
-        person = Person.objects.create(name=f"Member {number}")
+        person = Person.objects.create(name="" if number % 2 else f"Member {number}")
+        person.other_names.create(name=f"Member {number}")
         Membership.objects.create(
             person=person, organization=house, start_date=since, end_date=until
         )
@@ -412,6 +497,7 @@ def test_votes__seats_that_begin_and_end_around_the_session__are_resolved_as_by_
 
 @pytest.mark.parametrize("on_and_on", [False, True])
 def test_events__on_days_around_a_session__about_the_bill_that_core_means(on_and_on: bool) -> None:
+    EventLocation.objects.create(name="Room 1", jurisdiction_id=ELSEWHERE)
     dates = [("2029", "2029-01-10", "2029-03-10"), ("2032", "2032-01-10", "2032-03-10")]
     if on_and_on:
         dates.append(("special", "2031-03-10", ""))
@@ -435,6 +521,7 @@ def test_events__on_days_around_a_session__about_the_bill_that_core_means(on_and
         events = [{**scrapes.event(day, "HB 1"), "start_date": f"{day}T09:00:00"} for day in DAYS]
         votes = classes[1](JURISDICTION, importer)
         classes[2](JURISDICTION, votes).import_data(events)
+        assert not Event.objects.filter(location__jurisdiction_id=ELSEWHERE).exists()
         about = EventRelatedEntity.objects.order_by("agenda_item__event__start_date")
         return list(about.values_list("bill__legislative_session__identifier", flat=True))
 
@@ -452,7 +539,7 @@ def test_events__on_days_around_a_session__about_the_bill_that_core_means(on_and
         ("event", "documents", {"date": "", "links": [{"url": "https://a.test"}]}),
     ],
 )
-@pytest.mark.parametrize("after", ["ab", "ba"])
+@pytest.mark.parametrize("after", ["abb", "bba"])
 def test_import_data__one_of_two_alike_changes__updated_as_by_core(
     of: str, name: str, row: dict[str, Any], after: str
 ) -> None:
@@ -462,7 +549,7 @@ def test_import_data__one_of_two_alike_changes__updated_as_by_core(
 
     def act(classes: Any) -> Any:
         told = []
-        for notes in ("aa", after, after[::-1]):
+        for notes in ("aab", after, after[::-1]):
             bills = classes[0](JURISDICTION)
             events = classes[2](JURISDICTION, classes[1](JURISDICTION, bills))
             importer = bills if of == "bill" else events

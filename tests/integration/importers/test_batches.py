@@ -95,10 +95,11 @@ def test_import_data__any_mix__few_statements_however_many_objects(session: None
 
 
 def test_import_data__many__in_batches_with_all_of_them_in(session: None) -> None:
-    bills = [scrapes.bill(f"HB {n}") for n in range(700)]
+    bills = [scrapes.bill(f"HB {n}", actions=4) for n in range(700)]
     with counting() as statements:
         record = BillImporter(JURISDICTION).import_data(copy.deepcopy(bills))["bill"]
     assert record["insert"] == Bill.objects.count() == 700
+    assert BillAction.objects.count() == 4 * 700
     assert len(statements) < 3 * 30
 
 
@@ -130,9 +131,11 @@ def test_import_data__ends_well_or_not__garbage_is_collected_as_before(
 
 def test_import_batch__same_row_twice__in_the_order_given(session: None) -> None:
     versions = [scrapes.bill("HB 1", title, actions=n) for n, title in enumerate("abca")]
+    for bill in versions:
+        bill["versions"][0]["note"] = bill["title"]
     outcomes = import_batch(BillImporter(JURISDICTION), items(*versions))
     assert whats(outcomes) == ["insert", "update", "update", "update"]
-    assert Bill.objects.get().title == "a"
+    assert Bill.objects.get().title == BillVersion.objects.get().note == "a"
     assert BillAction.objects.count() == 3
 
 
@@ -242,8 +245,9 @@ def with_new_version() -> dict[str, Any]:
 
 def test_update__of_versions__takes_the_searchable_text_along(session: None) -> None:
     BillImporter(JURISDICTION).import_data([scrapes.bill("HB 1")])
-    searchable()
+    created_at = searchable().bill.created_at
     BillImporter(JURISDICTION).import_data([with_new_version()])
+    assert Bill.objects.get().created_at == created_at
     assert not SearchableBill.objects.exists()
     assert BillVersionLink.objects.count() == BillVersion.objects.count() == 1
 
