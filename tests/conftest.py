@@ -2,8 +2,10 @@
 
 import os
 import secrets
+import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -14,10 +16,11 @@ from _pytest.reports import TestReport
 from _pytest.terminal import TerminalReporter
 from pytest_django.plugin import _DatabaseBlocker
 
-from realtime.devstack import DevStack
+from realtime.devstack import DevStack, binaries
 from realtime.devstack.database import load_jurisdiction, migrate, using_database
 from realtime.importers.bulk import known_cores
 from tests import support
+from tests.fault_proxy import AwsProxy
 from tests.support import Aws
 
 # Hypothesis tries the same examples in every run; `make test-search` tries others. No test fails
@@ -35,6 +38,9 @@ support.use_memory_for_files()
 
 # Read now: no test sees our own variables.
 COMPLETE = "REALTIME_TEST_COMPLETE" in os.environ
+# Where `make mutants` keeps the seeded database for its many short sessions: migrating takes most
+# of their time.
+SEED = Path(os.environ["REALTIME_TEST_SEED"]) if "REALTIME_TEST_SEED" in os.environ else None
 
 SEEDED_JURISDICTIONS = ("wy", "dc", "us")
 
@@ -127,11 +133,23 @@ def seeded_template(stack: DevStack, django_db_blocker: _DatabaseBlocker) -> str
     """The name of a template database with our schema, parties, and wy, dc and us."""
     name = "seeded"
     url = stack.postgres.create_database(name)
+    if SEED and SEED.exists():
+        run_postgres_program("pg_restore", "--dbname", url, str(SEED))
+        return name
     with django_db_blocker.unblock(), using_database(url):
         migrate()
         for abbr in SEEDED_JURISDICTIONS:
             load_jurisdiction(abbr)
+    if SEED:
+        # Complete as soon as it is there, since other sessions may wait for it.
+        mine = SEED.with_suffix(f".{os.getpid()}")
+        run_postgres_program("pg_dump", "--format", "custom", "--file", str(mine), url)
+        mine.replace(SEED)
     return name
+
+
+def run_postgres_program(name: str, *arguments: str) -> None:
+    subprocess.run([binaries.installed() / "bin" / name, *arguments], check=True)
 
 
 @pytest.fixture
@@ -159,6 +177,13 @@ def database(database_url: str, django_db_blocker: _DatabaseBlocker) -> Iterator
 def aws(stack: DevStack) -> Aws:
     """This test's own bucket and queue."""
     return fresh_aws(stack)
+
+
+@pytest.fixture
+def proxy(stack: DevStack) -> Iterator[AwsProxy]:
+    """Forwards to S3 and SQS, and injects faults; see `support.through`."""
+    with AwsProxy(stack.aws.endpoint) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,12 @@ Does not import the project.
 
 import contextlib
 import json
+import re
 import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -106,7 +107,9 @@ class AwsProxy:
     def _forward(self, request: Request) -> Response:
         upstream = HTTPConnection(self._upstream, timeout=30)
         try:
-            upstream.request(request.method, request.path, request.body, dict(request.headers))
+            # A fault may have changed the body: its length is counted anew.
+            headers = {n: v for n, v in request.headers.items() if n.lower() != "content-length"}
+            upstream.request(request.method, request.path, request.body, headers)
             response = upstream.getresponse()
             return Response(response.status, dict(response.getheaders()), response.read())
         finally:
@@ -213,6 +216,63 @@ def cut_short(request: Request, forward: Forward) -> Response:
     """Forward, but send only the first half of the response's body."""
     response = forward(request)
     return Response(response.status, response.headers, response.body, cut=len(response.body) // 2)
+
+
+def truncated(request: Request, forward: Forward) -> Response:
+    """Forward a copy, then leave only the first half of it; the answer has an ETag of parts."""
+    response = forward(request)
+    copied = _again(request, "GET", request.path, forward)
+    half = copied.body[: len(copied.body) // 2]
+    _again(request, "PUT", request.path, forward, half)
+    body = re.sub(rb"<ETag>.*?</ETag>", b"<ETag>0-2</ETag>", response.body)
+    return replace(response, body=body)
+
+
+def after(action: Callable[[], object]) -> Fault:
+    """Do `action`, then answer as S3 does: refuse a request whose condition does not hold.
+
+    Emulators ignore some conditions.
+    """
+
+    def answer(request: Request, forward: Forward) -> Response:
+        action()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        source = "/" + headers.get("x-amz-copy-source", "").lstrip("/")
+        holds = [
+            wanted is None or wanted.strip('"') == _etag(request, path, forward)
+            for wanted, path in (
+                (headers.get("if-match"), request.path),
+                (headers.get("x-amz-copy-source-if-match"), source),
+            )
+        ]
+        if "if-none-match" in headers:
+            holds.append(_etag(request, request.path, forward) is None)
+        refuse = refusal(412, "PreconditionFailed")
+        return forward(request) if all(holds) else refuse(request, forward)
+
+    return answer
+
+
+def unconditionally(request: Request, forward: Forward) -> Response:
+    """Forward without any condition, as to a store that ignores them."""
+    headers = {name: v for name, v in request.headers.items() if "if-" not in name.lower()}
+    return forward(replace(request, headers=headers))
+
+
+def _etag(request: Request, path: str, forward: Forward) -> str | None:
+    """The ETag of the object at `path`; None when there is none."""
+    found = _again(request, "HEAD", path, forward)
+    return found.headers["ETag"].strip('"') if found.status == 200 else None
+
+
+def _again(
+    request: Request, method: str, path: str, forward: Forward, body: bytes = b""
+) -> Response:
+    """Make another request for an object, with the credentials of `request`."""
+    headers = {n: v for n, v in request.headers.items() if n.lower() in ("host", "authorization")}
+    response = forward(Request(f"{method.capitalize()}Object", method, path, headers, body))
+    assert response.status in (200, 404), response
+    return response
 
 
 def partly(fails: Callable[[int], bool], code: str = "InternalError") -> Fault:

@@ -12,8 +12,12 @@ from openstates.data import models as data
 _LEFT_OUT = {"created_at", "updated_at", "latest_bill_update", "latest_people_update"}
 
 _PERSON: dict[str, Any] = {
-    name: (None, "person_id", {})
-    for name in ("other_names", "links", "sources", "offices", "identifiers", "memberships")
+    "other_names": (data.PersonName, "person_id", {}),
+    "links": (data.PersonLink, "person_id", {}),
+    "sources": (data.PersonSource, "person_id", {}),
+    "offices": (data.PersonOffice, "person_id", {}),
+    "identifiers": (data.PersonIdentifier, "person_id", {}),
+    "memberships": (data.Membership, "person_id", {}),
 }
 # Their ids are the same in every database; an import generates all others.
 _STABLE_IDS = {data.Jurisdiction, data.Organization, data.Person}
@@ -47,11 +51,14 @@ _ROOTS: tuple[tuple[type[Model], Mapping[str, Any], tuple[str, ...]], ...] = (
 
 
 def _bill(bill: data.Bill | None) -> str:
-    return f"{bill.legislative_session.identifier} {bill.identifier}" if bill else ""
+    if bill is None:
+        return ""
+    session = bill.legislative_session
+    return f"{session.jurisdiction_id} {session.identifier} {bill.identifier}"
 
 
 _NAMES: dict[type[Model], Callable[[Any], str]] = {
-    data.LegislativeSession: lambda session: session.identifier,
+    data.LegislativeSession: lambda session: f"{session.jurisdiction_id} {session.identifier}",
     data.Bill: lambda bill: _bill(bill),
     data.BillAction: lambda action: f"{action.order}: {action.description}",
     data.BillVersionLink: lambda link: f"{_bill(link.version.bill)} {link.url}",
@@ -59,9 +66,31 @@ _NAMES: dict[type[Model], Callable[[Any], str]] = {
         f"{_bill(vote.bill)}: {vote.identifier} {vote.motion_text} {vote.start_date}"
         f" {vote.dedupe_key}"
     ),
+    data.Event: lambda event: f"{event.name} {event.start_date} {event.dedupe_key}",
     data.EventLocation: lambda place: f"{place.name} {place.url}",
 }
+# What the names of these need.
+_NAMED: dict[type[Model], tuple[str, ...]] = {
+    data.Bill: ("legislative_session",),
+    data.VoteEvent: ("bill__legislative_session",),
+    data.Event: (),
+}
 _ORDERED = {data.BillAction, data.EventAgendaItem}
+
+
+def roots() -> Iterator[tuple[type[Model], Mapping[str, Any]]]:
+    """Each model that is dumped, with its related ones as core's importers describe them."""
+    for model, related, _ in _ROOTS:
+        yield model, related
+
+
+def names() -> dict[tuple[str, str], str]:
+    """The model and id of each bill, vote event and event, with a name that says which it is."""
+    found = {}
+    for model, select in _NAMED.items():
+        for row in model._default_manager.select_related(*select):
+            found[model.__name__, str(row.pk)] = _NAMES[model](row)
+    return found
 
 
 def dump() -> list[str]:

@@ -7,9 +7,13 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -44,6 +48,27 @@ class Aws:
     bucket: str
     queue_url: str
     environment: Mapping[str, str]
+
+
+def through(endpoint: str, aws: Aws) -> Aws:
+    """`aws` by way of the proxy at `endpoint`; a request is tried twice, for a moment each."""
+    config = Config(read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
+    session = _session_of(
+        aws.environment["AWS_ACCESS_KEY_ID"],
+        aws.environment["AWS_SECRET_ACCESS_KEY"],
+        aws.environment["AWS_DEFAULT_REGION"],
+    )
+    return replace(
+        aws,
+        s3=session.client("s3", endpoint_url=endpoint, config=config),
+        sqs=session.client("sqs", endpoint_url=endpoint, config=config),
+    )
+
+
+@cache
+def _session_of(key_id: str, secret: str, region: str) -> boto3.session.Session:
+    # One: each reads anew what it knows of a service, which takes most of the time.
+    return boto3.session.Session(key_id, secret, region_name=region)
 
 
 def as_line(counts: "Counter[str]") -> str:

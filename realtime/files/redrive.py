@@ -30,6 +30,7 @@ from realtime.models import File, Outcome
 from realtime.process.threads import Threads
 
 RETRIED, LATER, GONE, REFUSED = "retried", "later", "gone", "refused"
+_OVERWRITTEN = "it was overwritten by a newer upload, try again later"
 
 
 def retry(
@@ -160,10 +161,15 @@ def _put_back(store: Store, row: File) -> ObjectVersion:
         if current and (current.metadata, current.size) != (metadata, archived.size):
             raise RetryLater("a newer upload is at its key, try again once that is archived")
     if current is None or current.metadata != metadata:
-        store.copy(source, row.key, metadata, overwrite=source is current)
+        try:
+            store.copy(source, row.key, metadata, overwrite=source is current)
+        except Gone as exc:
+            if _head(store, source.key) is None:
+                raise
+            raise RetryLater(_OVERWRITTEN) from exc
         current = store.head(row.key)
         if current.metadata != metadata:
-            raise RetryLater("it was overwritten by a newer upload, try again later")
+            raise RetryLater(_OVERWRITTEN)
     if source.key != row.key or (source.version_id and source.version != current.version):
         store.delete(source)
     return current

@@ -67,9 +67,11 @@ def _time(text: str) -> datetime:
 def _imports(run: ScrapeRun) -> dict[str, dict[str, Any]]:
     files = File.objects.filter(run_id=run.run_id, outcome__in=APPLIED)
     report: dict[str, dict[str, Any]] = {}
-    for object_type, outcome, count, start, end in files.values_list(
-        "object_type", "outcome", Count("id"), Min("imported_at"), Max("imported_at")
-    ).order_by():
+    # Aggregates among the arguments of values_list would be of each file by itself.
+    by_outcome = files.order_by().values_list("object_type", "outcome")
+    for object_type, outcome, count, start, end in by_outcome.annotate(
+        Count("id"), Min("imported_at"), Max("imported_at")
+    ):
         changes = report.setdefault(
             object_type, {"insert": 0, "update": 0, "noop": 0, "start": start, "end": end}
         )

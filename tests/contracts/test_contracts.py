@@ -1,6 +1,7 @@
 """The contracts of `realtime.domain.interfaces`, for each implementation there is."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from realtime.domain.errors import ConfigurationError
 from realtime.domain.interfaces import Gone, Queue, Store
 from tests.contracts import backends
 from tests.contracts.backends import Backend
+from tests.fault_proxy import AwsProxy, after, on, partly, unconditionally
 from tests.support import not_installed, wait_until
 
 BACKENDS = ("memory", "moto", "ministack")
@@ -60,6 +62,7 @@ def test_store__larger_than_asked_for__only_the_head(store: Store) -> None:
     store.put("large", b"x" * 11, {})
     stored = store.get("large", max_bytes=10)
     assert (stored.body, stored.object.size) == (None, 11)
+    assert store.get("large", max_bytes=11).body == b"x" * 11
 
 
 def test_store__no_such_object__raises_gone(store: Store) -> None:
@@ -166,6 +169,112 @@ def test_queue__renewed__stays_hidden_for_longer(queue: Queue) -> None:
     held = queue.receive(1, visibility_timeout=1)
     queue.change_visibility(held, lambda: 60)
     assert not wait_until(lambda: bool(queue.receive(1, visibility_timeout=1)), seconds=1.3)
+
+
+def test_queue__released_with_different_delays__each_comes_after_its_own(queue: Queue) -> None:
+    queue.send(["at once", "later"])
+    received = queue.receive(2, visibility_timeout=60)
+    delays = iter([0, 60])
+    queue.change_visibility(received, lambda: next(delays))
+    assert [m.body for m in queue.receive(2, visibility_timeout=60)] == [received[0].body]
+
+
+@dataclass(frozen=True)
+class Proxied:
+    """S3 and SQS, to be used beside the proxy (`others`) and through it."""
+
+    proxy: AwsProxy
+    others: Backend
+    endpoint: str
+
+    def store(self, versioned: bool) -> tuple[Store, Store]:
+        """Others' and ours, of one bucket."""
+        store = self.others.store(versioned)
+        return store, S3Store(store.bucket, backends.client("s3", self.proxy.endpoint))
+
+    def queue(self) -> tuple[Queue, Queue]:
+        """Others' and ours, of one queue."""
+        queue = self.others.queue()
+        assert isinstance(queue, SqsQueue)
+        return queue, SqsQueue(queue.url, backends.client("sqs", self.proxy.endpoint), wait=0)
+
+
+@pytest.fixture(scope="module", params=["moto", "ministack"])
+def proxied(request: SubRequest) -> Iterator[Proxied]:
+    if request.param == "moto":
+        stack: DevStack = request.getfixturevalue("stack")
+        endpoint = stack.aws.endpoint
+    else:
+        endpoint = request.getfixturevalue("ministack_endpoint")
+    with AwsProxy(endpoint) as proxy:
+        yield Proxied(proxy, backends.emulator(endpoint), endpoint)
+
+
+@pytest.mark.parametrize("versioned", [True, False], ids=["versioned", "plain"])
+@pytest.mark.parametrize("operation", ["DeleteObject", "CopyObject"])
+def test_s3__other_upload_comes_between_check_and_request__is_left_alone(
+    proxied: Proxied, operation: str, versioned: bool
+) -> None:
+    others, ours = proxied.store(versioned)
+    others.put("key", b"old", {})
+    old = ours.head("key")
+    proxied.proxy.rule = on(operation, fault=after(lambda: others.put("key", b"newer", {})))
+    if operation == "DeleteObject":
+        assert ours.delete(old) is versioned
+    elif versioned:
+        ours.copy(old, "copy")
+        assert others.get("copy", 100).body == b"old"
+    else:
+        with pytest.raises(Gone):
+            ours.copy(old, "copy")
+        assert list(others.list("")) == ["key"]
+    assert others.get("key", 100).body == b"newer"
+
+
+def test_s3__store_ignores_conditions__overwritten_upload_left_alone_all_the_same(
+    proxied: Proxied,
+) -> None:
+    others, ours = proxied.store(False)
+    others.put("key", b"old", {})
+    old = ours.head("key")
+    others.put("key", b"newer", {})
+    proxied.proxy.rule = on("DeleteObject", "CopyObject", fault=unconditionally)
+    with pytest.raises(Gone):
+        ours.copy(old, "copy")
+    assert not ours.delete(old)
+    assert [others.get(key, 100).body for key in others.list("")] == [b"newer"]
+
+
+@pytest.mark.parametrize("versioned", [True, False], ids=["versioned", "plain"])
+def test_s3__upload_at_the_target_of_a_copy__is_overwritten_only_if_asked_for(
+    proxied: Proxied, versioned: bool
+) -> None:
+    others, ours = proxied.store(versioned)
+    others.put("key", b"old", {})
+    proxied.proxy.rule = on(
+        "CopyObject", fault=after(lambda: others.put("copy", b"newer", {})), times=2
+    )
+    with pytest.raises(Gone):
+        ours.copy(ours.head("key"), "copy", overwrite=False)
+    assert others.get("copy", 100).body == b"newer"
+    ours.copy(ours.head("key"), "copy")
+    assert others.get("copy", 100).body == b"old"
+
+
+def test_sqs__some_of_a_batch_are_refused__says_which(proxied: Proxied) -> None:
+    others, ours = proxied.queue()
+    proxied.proxy.rule = on(
+        "SendMessageBatch", "DeleteMessageBatch", fault=partly({3, 7}.__contains__)
+    )
+    bodies = [str(number) for number in range(10)]
+    assert ours.send(bodies) == [3, 7]
+    assert others.send(["3", "7"]) == []
+    received = others.receive(20, visibility_timeout=60)
+    assert sorted(m.body for m in received) == bodies
+    refused = {received[3].message_id, received[7].message_id}
+    assert ours.delete(received) == {m.message_id for m in received} - refused
+    others.change_visibility(received, lambda: 0)
+    assert {m.message_id for m in others.receive(20, visibility_timeout=60)} == refused
 
 
 @pytest.mark.parametrize("name", ["moto", "ministack"])

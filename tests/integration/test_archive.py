@@ -2,16 +2,19 @@
 
 import copy
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
+from realtime.domain.errors import Unavailable
 from realtime.domain.scraped_object import SCRAPED_AT_METADATA
 from realtime.files import archive
 from realtime.ledger import locations
 from realtime.models import File
-from tests import scrapes
+from tests import races, scrapes
+from tests.fault_proxy import AwsProxy, after, on, refusal, truncated
 from tests.scrapes import Mail
-from tests.support import Aws
+from tests.support import Aws, through
 
 
 @pytest.fixture
@@ -54,6 +57,8 @@ def test_archive__message_not_acknowledged__waits_twice_the_visibility_timeout(
     File.objects.update(acknowledged_at=None)
     assert archive_all(mail) == {}
     timeout = timedelta(seconds=mail.config.visibility_timeout)
+    File.objects.update(imported_at=datetime.now(UTC) - 1.9 * timeout)
+    assert archive_all(mail) == {}
     File.objects.update(imported_at=datetime.now(UTC) - 2.1 * timeout)
     assert archive_all(mail) == {"archived": 1}
 
@@ -71,6 +76,96 @@ def test_archive__newer_upload_under_the_same_key__survives(mail: Mail) -> None:
     mail.send(mail.message(key))
     mail.run()
     assert archive_all(mail) == {"archived": 1}
+
+
+@pytest.mark.parametrize(
+    ("operation", "result"), [("DeleteObject", "archived"), ("CopyObject", "gone")]
+)
+def test_archive__newer_upload_between_check_and_request__survives(
+    aws: Aws, database: str, proxy: AwsProxy, operation: str, result: str
+) -> None:
+    mail = Mail(through(proxy.endpoint, aws), database)
+    mail.publish(scrapes.jurisdiction())
+    mail.run()
+    archive_all(mail)
+    [key] = mail.publish(scrapes.bill(title="First"))
+    mail.run()
+    newer = after(lambda: Mail(aws, database).put(b"newer", key))
+    proxy.rule = on(operation, fault=newer, path=key)
+    assert archive_all(mail) == {result: 1}
+    assert mail.store.get(key, 100).body == b"newer"
+    archived = [mail.store.get(one, 9999).body or b"" for one in mail.keys("archived/")]
+    assert b"newer" not in archived, "nothing says yet that it was imported"
+
+
+def test_archive__overwritten_when_half_of_it_was_copied__told_as_gone(
+    aws: Aws, database: str, proxy: AwsProxy
+) -> None:
+    mail = Mail(through(proxy.endpoint, aws), database)
+    [key] = mail.publish(scrapes.jurisdiction())
+    mail.run()
+    proxy.rule = on("CopyObject", fault=truncated)
+    with pytest.raises(Unavailable, match="no file can be moved"):
+        archive_all(mail)
+    proxy.heal()
+    mail.put(b"newer", key)
+    assert archive_all(mail) == {"gone": 1}
+
+
+def test_archive__one_file_cannot_be_moved__left_and_those_after_it_moved(
+    aws: Aws, database: str, proxy: AwsProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "BATCH_SIZE", 2)
+    mail = Mail(through(proxy.endpoint, aws), database)
+    mail.publish(scrapes.jurisdiction())
+    mail.run()
+    archive_all(mail)
+    mail.publish(*(scrapes.bill(f"HB {number}") for number in range(4)))
+    mail.run()
+    stuck = File.objects.filter(archived_at=None).earliest("id").key
+    proxy.rule = on("CopyObject", fault=refusal(403, "AccessDenied"), path=stuck)
+    # One more batch than there are, so that this ends if a file is tried again.
+    stops = iter([False] * 3)
+    counts = archive.archive(mail.store, mail.config, [], lambda: next(stops, True))
+    assert counts == {"archived": 3, "later": 1}
+    assert mail.keys("wy/") == [stuck]
+
+
+def test_archive__s3_is_away__asked_once_and_not_for_each_file(
+    aws: Aws, database: str, proxy: AwsProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "THREADS", 1)
+    mail = Mail(through(proxy.endpoint, aws), database)
+    mail.publish(scrapes.jurisdiction(), *(scrapes.bill(f"HB {number}") for number in range(3)))
+    mail.run()
+    proxy.rule = on("CopyObject", fault=refusal(403, "RequestTimeTooSkewed"))
+    with pytest.raises(Unavailable, match="S3 refuses us"):
+        archive_all(mail)
+    assert proxy.requests["CopyObject"] == 1
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["one-call", "two-calls-at-once"])
+def test_archive__two_versions_of_a_key__both_kept(mail: Mail, at_once: bool) -> None:
+    mail.aws.s3.put_bucket_versioning(
+        Bucket=mail.aws.bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
+    mail.publish(scrapes.jurisdiction())
+    first = scrapes.bill(title="First")
+    [key] = mail.publish(first)
+    mail.run()
+    stamp = {SCRAPED_AT_METADATA: "2099-01-01T00:00:00+00:00"}
+    mail.put({**copy.deepcopy(first), "title": "Second"}, key, **stamp)
+    mail.send(mail.message(key))
+    mail.run()
+    rows = File.objects.filter(key=key).values_list("id", flat=True)
+    calls = [partial(archive.archive_files, mail.store, mail.config, [row]) for row in rows]
+    if at_once:
+        races.together(mail.config.database_url, "UPDATE ON realtime_file", *calls)
+    else:
+        archive_all(mail)
+    kept = [mail.store.get(one, 9999).body or b"" for one in mail.keys("archived/")]
+    assert [sum(title in body for body in kept) for title in (b"First", b"Second")] == [1, 1]
+    assert mail.keys("wy/bill") == []
 
 
 def test_archive__versioned_bucket__both_uploads_of_a_key_imported_and_kept(mail: Mail) -> None:

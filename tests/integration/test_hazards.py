@@ -20,12 +20,11 @@
 """  # noqa: E501
 
 import json
-import threading
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
 from openstates.data.models import (
     Bill,
     Event,
@@ -37,8 +36,9 @@ from openstates.data.models import (
     VoteEvent,
 )
 
+from realtime.domain.config import BULK, CORE
 from realtime.models import File
-from tests import scrapes
+from tests import races, scrapes
 from tests.schedules import content
 from tests.scrapes import Mail
 from tests.support import Aws
@@ -92,20 +92,9 @@ def test_import__parts_of_one_scrape__delete_nothing_of_each_other(mail: Mail) -
 
 
 def test_import__one_bill_by_two_workers_at_once__one_row(mail: Mail) -> None:
-    # Long enough for the other worker to look for the bill meanwhile, and find none.
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
-            " $$ BEGIN PERFORM pg_sleep(0.7); RETURN NEW; END $$;"
-            "CREATE TRIGGER slow BEFORE INSERT ON opencivicdata_bill FOR EACH ROW"
-            " EXECUTE FUNCTION slow()"
-        )
     mail.publish(scrapes.bill(title="Old"), scrapes.bill(title="New"))
-    workers = [threading.Thread(target=mail.run, args=(1,)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    worker = partial(mail.run, 1)
+    races.together(mail.config.database_url, "INSERT ON opencivicdata_bill", worker, worker)
     while mail.run().received:
         pass
     assert Bill.objects.get().title == "New"
@@ -123,8 +112,12 @@ def test_import__action_names_an_unknown_committee__bill_fails_instead_of_being_
     assert not Bill.objects.exists()
 
 
+@pytest.mark.parametrize("importer", [BULK, CORE])
 @pytest.mark.parametrize("first", ["lower", "upper"])
-def test_import__namesakes_in_two_chambers__each_votes_in_their_own(mail: Mail, first: str) -> None:
+def test_import__namesakes_in_two_chambers__each_votes_in_their_own(
+    mail: Mail, first: str, importer: str
+) -> None:
+    mail.importer = importer
     send_people(mail, 0, 1)
     mail.run()
     bill = scrapes.bill()
@@ -137,6 +130,21 @@ def test_import__namesakes_in_two_chambers__each_votes_in_their_own(mail: Mail, 
     votes = PersonVote.objects.filter(voter_name="Ada Plainsman")
     found = dict(votes.values_list("vote_event__organization__classification", "voter"))
     assert found == {chamber: person for person, _, chamber, _ in content.PEOPLE[:2]}
+
+
+@pytest.mark.parametrize("importer", [BULK, CORE])
+def test_import__vote_of_a_bill_that_only_another_state_has__waits_for_its_own(
+    mail: Mail, importer: str
+) -> None:
+    congress = "ocd-jurisdiction/country:us/government"
+    house = Organization.objects.get(jurisdiction_id=congress, classification="lower")
+    session = LegislativeSession.objects.create(
+        jurisdiction_id=congress, identifier=scrapes.SESSION, name="", classification="primary"
+    )
+    Bill.objects.create(legislative_session=session, identifier="HB 9", from_organization=house)
+    mail.importer = importer
+    mail.publish(scrapes.vote_event("HB 9"))
+    assert mail.run().outcomes["deferred"] == 1
 
 
 def test_import__dedupe_key_of_another_jurisdiction__leaves_its_vote_alone(mail: Mail) -> None:
@@ -159,17 +167,16 @@ def test_import__dedupe_key_of_another_jurisdiction__leaves_its_vote_alone(mail:
     assert VoteEvent.objects.get(bill__isnull=False).motion_text == "ours"
 
 
-@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("order", ["12", "21", "132"])
 def test_import__bill_scraped_twice_in_one_tick__same_one_wins_in_any_order(
-    mail: Mail, first: int
+    mail: Mail, order: str
 ) -> None:
     bill = scrapes.bill()
-    # Two hosts that looked at their clocks at once.
-    bills = [{**bill, "_id": f"{bill['_id'][:-1]}{n}", "title": f"Host {n}"} for n in (0, 1)]
-    for one in (bills[first], bills[1 - first]):
-        mail.publish(one)
+    # Hosts that looked at their clocks at once.
+    for host in order:
+        mail.publish({**bill, "_id": f"{bill['_id'][:-1]}{host}", "title": f"Host {host}"})
         mail.run()
-    assert Bill.objects.get().title == "Host 1"
+    assert Bill.objects.get().title == f"Host {max(order)}"
 
 
 def _session(jurisdiction_id: str) -> LegislativeSession:
@@ -217,11 +224,15 @@ def test_finalize__vote_linked_by_identifier__relinked_when_its_bill_arrives(mai
     mail.run()
     bill = scrapes.bill("HB 2")
     # Until its bill comes, the identifier is all there is to go by.
-    mail.publish({**scrapes.vote_event(bill), "bill_identifier": "HB 1"}, run_id=RUN)
+    vote, again = ({**scrapes.vote_event(bill), "bill_identifier": "HB 1"} for _ in range(2))
+    mail.publish(vote, run_id=RUN)
     mail.run()
     assert VoteEvent.objects.get().bill.identifier == "HB 1"
-    mail.publish(bill, run_id=RUN)
-    end(mail, bill=1, vote_event=1)
+    # Scraped twice: the second finds no row of the right bill yet.
+    mail.publish(bill, again, run_id=RUN)
+    mail.run()
+    assert VoteEvent.objects.count() == 2
+    end(mail, bill=1, vote_event=2)
     mail.run()
     assert VoteEvent.objects.get().bill.identifier == "HB 2"
 

@@ -14,7 +14,9 @@ from openstates.data.models import Bill, Person, VoteEvent
 from realtime.consumer import batches
 from realtime.consumer.directory import run
 from realtime.domain.config import load
+from realtime.domain.errors import RetryLater
 from realtime.domain.results import FetchedFile
+from realtime.ledger import files as ledger_files
 from realtime.models import File
 from tests import scrapes
 from tests.support import CompletedText
@@ -140,6 +142,30 @@ def test_directory__larger_than_a_batch__imported_in_order_a_batch_at_a_time(
     assert (report.received, report.outcomes["inserted"], report.outcomes["updated"]) == (22, 14, 7)
     assert set(Bill.objects.values_list("title", flat=True)) == {"Newer"}
     assert max(held) <= 4
+
+
+def test_directory__interrupted_after_half_of_a_batch__all_of_it_released(
+    folder: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(2):
+        put(folder, scrapes.bill(f"HB {number}"))
+    record, alone = ledger_files.record, 0
+
+    def record_one(results: Any, now: Any) -> Any:
+        nonlocal alone
+        results = list(results)
+        if len(results) > 1:
+            raise TypeError("these cannot be recorded together")
+        alone += 1
+        if alone > 1:
+            raise RetryLater("the database interrupts")
+        return record(results, now)
+
+    monkeypatch.setattr(ledger_files, "record", record_one)
+    config = load({"DATABASE_URL": database})
+    report = run(config, folder, "wy", scrapes.WYOMING.jurisdiction_id, lambda: False, print)
+    assert (report.received, report.outcomes["released"]) == (3, 3)
+    assert not Bill.objects.exists()
 
 
 def test_directory__unexpected_error__traceback_when_asked_for(

@@ -2,7 +2,8 @@
 
 import copy
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -23,16 +24,20 @@ from realtime.backends.postgres import locks
 from realtime.consumer import batches, sources
 from realtime.domain import scraped_object
 from realtime.domain.config import BULK, CORE
-from realtime.domain.errors import Unavailable
+from realtime.domain.errors import RetryLater, Unavailable
 from realtime.domain.scraped_object import SCRAPED_AT_METADATA
 from realtime.files import fetch
+from realtime.importers import batch_transaction
 from realtime.ledger import complete_runs, suspects
 from realtime.ledger import files as ledger_files
 from realtime.models import File, ScrapeRun, Suspect
-from tests import scrapes
+from tests import races, scrapes
+from tests.scrape_runs import Run, import_only
 from tests.scrapes import Mail
-from tests.support import Aws
+from tests.support import Aws, wait_until
 
+ADA = "ocd-person/9995703e-90eb-4d20-a2f6-bfd9542102bd"
+DC = "ocd-jurisdiction/country:us/district:dc/government"
 END: dict[str, Any] = {
     "run_id": "4e4f3f0e-0000-4000-8000-000000000001",
     "bucket": "b",
@@ -129,6 +134,8 @@ def test_import__parked_for_a_day_without_a_run__fails_as_unresolved(session: Ma
     session.run()
     long_ago = ledger_files.database_now() - 1.1 * complete_runs.PATIENCE
     File.objects.filter(key=key).update(received_at=long_ago)
+    # Received once more: that is not when its wait began.
+    session.send(session.message(key))
     session.run()
     assert scrapes.outcomes()[key] == "failed"
 
@@ -406,6 +413,7 @@ def _latest_bill_update() -> datetime:
          "bad-message", "started_at"),
         ({**END, "run_finished": {"started_at": "2031-01-01", "finished_at": "2031-01-01"}},
          "bad-message", "objects"),
+        (END, "foreign-bucket", "bucket"),
         ({"Records": []}, "bad-message", "Records"),
         ({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}]},
          "bad-message", "Records.0.s3"),
@@ -423,6 +431,13 @@ def test_import__bad_message__fails_with_its_reason_and_neighbours_are_imported(
     assert (row.reason, row.field) == (reason, field)
     assert row.detail
     assert session.waiting() == 0
+
+
+def test_import__bad_records_of_one_notification__each_is_a_failure(session: Mail) -> None:
+    bad = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}
+    session.send({"Records": [bad, bad]})
+    assert session.run().outcomes["failed"] == 2
+    assert File.objects.filter(reason="bad-message").count() == 2
 
 
 def test_import__file_cut_short_or_too_large__fails_and_is_kept_aside(
@@ -484,18 +499,25 @@ def test_import__deferred_foreign_key_violated__fails_alone_before_the_commit(
     assert broken == [], "found at its savepoint, not by trying the batch again in halves"
 
 
+def refuse_bill_13(code: str) -> None:
+    """The database refuses it with this SQLSTATE."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{code}'; END $$;
+            CREATE TRIGGER refuse BEFORE INSERT ON opencivicdata_bill FOR EACH ROW
+            WHEN (NEW.identifier = 'HB 13') EXECUTE FUNCTION refuse()
+            """
+        )
+
+
+# Core wraps what the database says in an error of its own.
+@pytest.mark.parametrize("mail", [BULK, CORE], indirect=True)
 def test_import__database_interrupts_one_object__all_released_nothing_committed(
     session: Mail,
 ) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            """
-            CREATE FUNCTION interrupt() RETURNS trigger LANGUAGE plpgsql AS
-            $$ BEGIN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END $$;
-            CREATE TRIGGER interrupt BEFORE INSERT ON opencivicdata_bill FOR EACH ROW
-            WHEN (NEW.identifier = 'HB 13') EXECUTE FUNCTION interrupt()
-            """
-        )
+    refuse_bill_13("40P01")
     keys = session.publish(scrapes.bill("HB 12"), scrapes.bill("HB 13"))
     report = session.run()
     assert report.outcomes["released"] == 2
@@ -504,7 +526,22 @@ def test_import__database_interrupts_one_object__all_released_nothing_committed(
     assert session.waiting() == 2
 
 
-def test_import__jurisdiction_busy__released(
+def test_import__value_too_large_for_an_index__fails_alone(session: Mail) -> None:
+    refuse_bill_13("54000")
+    session.publish(scrapes.bill("HB 12"), scrapes.bill("HB 13"))
+    report = session.run()
+    assert (report.outcomes["inserted"], report.outcomes["failed"]) == (1, 1)
+
+
+def publish_elsewhere(mail: Mail) -> str:
+    """Publish a file of another jurisdiction."""
+    person = {"id": ADA, "name": "Ada", "party": [{"name": "Republican"}], "roles": []}
+    key = mail.put(json.dumps(person).encode(), "dc/person_1.json")
+    mail.send(mail.message(key, jurisdiction_id=DC))
+    return key
+
+
+def test_import__jurisdiction_busy__released_and_others_imported(
     session: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(batches, "PATIENT", 0.2)
@@ -513,10 +550,86 @@ def test_import__jurisdiction_busy__released(
         number = locks.number(scrapes.WYOMING.jurisdiction_id)
         cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [locks.JURISDICTIONS, number])
         session.publish(scrapes.bill())
+        key = publish_elsewhere(session)
         report = session.run()
     other.close()
-    assert report.outcomes["released"] == 1
+    assert (report.outcomes["released"], report.outcomes["inserted"]) == (1, 1)
+    assert scrapes.outcomes([key]) == {key: "inserted"}, "the other jurisdiction is not busy"
     assert session.waiting() == 1
+
+
+def test_import__jurisdiction_free_once_others_are_imported__imported_after_them(
+    session: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.publish(scrapes.bill())
+    publish_elsewhere(session)
+    with races.session(session.config.database_url) as other:
+        number = locks.number(scrapes.WYOMING.jurisdiction_id)
+        other.execute("SELECT pg_advisory_lock(%s, %s)", [locks.JURISDICTIONS, number])
+
+        def free(jurisdiction_id: str) -> None:
+            other.execute("SELECT pg_advisory_unlock_all()")
+
+        monkeypatch.setattr(batches, "log_busy", free)
+        assert session.run().outcomes["inserted"] == 2
+
+
+def test_import__jurisdiction_taken_between_the_halves_of_a_batch__each_file_once(
+    session: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = "SELECT pg_advisory_lock(%s, %s)"
+    key = [locks.JURISDICTIONS, locks.number(scrapes.WYOMING.jurisdiction_id)]
+    record, url = ledger_files.record, session.config.database_url
+    with (
+        ThreadPoolExecutor(1) as threads,
+        races.session(url) as other,
+        races.session(url) as watcher,
+    ):
+
+        def break_then_lock(results: Any, now: Any) -> Any:
+            results = list(results)
+            if len(results) > 1:
+                raise TypeError("these two cannot be recorded")
+            if results[0].object_type == "bill" and not Bill.objects.count() > 1:
+                # Whoever waits first gets it when this half is committed.
+                threads.submit(other.execute, lock, key)
+                assert wait_until(lambda: races.waiting(watcher) == 1)
+            return record(results, now)
+
+        monkeypatch.setattr(ledger_files, "record", break_then_lock)
+        monkeypatch.setattr(
+            batches, "log_busy", lambda _: other.execute("SELECT pg_advisory_unlock_all()")
+        )
+        session.publish(scrapes.bill("HB 1"), scrapes.bill("HB 2"))
+        publish_elsewhere(session)
+        assert session.run().outcomes["inserted"] == 3
+
+
+def test_import__more_than_a_batch__all_imported_in_one_pass(
+    session: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "BATCH_SIZE", 2)
+    session.publish(*(scrapes.bill(f"HB {number}") for number in range(5)))
+    assert session.run().outcomes["inserted"] == 5
+
+
+def test_import__row_locked_for_longer_than_one_wait_for_the_jurisdiction__imported(
+    session: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "_SLICE", 0.01)
+    session.publish(scrapes.bill())
+    url = session.config.database_url
+    with (
+        ThreadPoolExecutor(1) as threads,
+        races.session(url) as holder,
+        races.session(url) as watcher,
+    ):
+        holder.execute("BEGIN")
+        holder.execute("SELECT FROM opencivicdata_jurisdiction FOR UPDATE")
+        worker = threads.submit(session.run)
+        assert wait_until(lambda: races.waiting(watcher, 0.1) > 0 or worker.done())
+        holder.execute("COMMIT")
+        assert worker.result().outcomes["inserted"] == 1
 
 
 def test_import__all_workers_busy__says_so_and_receives_nothing(aws: Aws, database: str) -> None:
@@ -530,22 +643,60 @@ def test_import__all_workers_busy__says_so_and_receives_nothing(aws: Aws, databa
         assert report.received == 0
     other.close()
     assert mail.run().received == 1
+    with races.session(mail.config.database_url) as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, 0)", [locks.SLOTS])
+        assert cursor.fetchone() == (True,), "the slot is free, though this process goes on"
 
 
-def test_import__slot_lost_before_the_commit__nothing_committed_and_released(
-    session: Mail, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def slot_is_taken(session: Mail, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Right before each commit, this worker's slot has been lost, and others have taken all."""
     verify = locks.WorkerSlot.verify
+    with races.session(session.config.database_url) as others:
 
-    def lose_then_verify(slot: locks.WorkerSlot) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_unlock_all()")
-        verify(slot)
+        def lose_then_verify(slot: locks.WorkerSlot) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock_all()")
+            last = session.config.max_workers - 1
+            others.execute(
+                "SELECT pg_advisory_lock(%s, slot) FROM generate_series(0, %s) AS slot",
+                [locks.SLOTS, last],
+            )
+            verify(slot)
 
-    monkeypatch.setattr(locks.WorkerSlot, "verify", lose_then_verify)
-    session.publish(scrapes.bill())
-    assert session.run().outcomes["released"] == 1
-    assert not Bill.objects.exists()
+        monkeypatch.setattr(locks.WorkerSlot, "verify", lose_then_verify)
+        yield
+
+
+@pytest.mark.parametrize("file", ["good", "unreadable", "breaks-its-batch"])
+@pytest.mark.usefixtures("slot_is_taken")
+def test_import__slot_taken_by_another_before_the_commit__nothing_committed_and_released(
+    session: Mail, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = scrapes.outcomes()
+    if file == "breaks-its-batch":
+        monkeypatch.setattr(batch_transaction, "link_references", lambda *arguments: 1 / 0)
+    if file == "unreadable":
+        session.send("nonsense")
+        with pytest.raises(RetryLater, match="no longer holds its slot"):
+            session.run()
+    else:
+        session.publish(scrapes.bill())
+        assert session.run().outcomes["released"] == 1
+    assert (scrapes.outcomes(), Bill.objects.count()) == (before, 0)
+    assert session.waiting() == 1
+
+
+def test_finalize__slot_taken_by_another_before_the_commit__put_off(
+    session: Mail, request: pytest.FixtureRequest
+) -> None:
+    run = Run(session)
+    run.publish(scrapes.bill())
+    run.end()
+    import_only(session)
+    request.getfixturevalue("slot_is_taken")
+    assert session.run().finalized == []
+    assert (run.row.step, run.row.finalized_at) == ("", None)
 
 
 class Killed(BaseException):

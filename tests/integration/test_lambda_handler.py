@@ -11,9 +11,11 @@ from pytest_django.fixtures import SettingsWrapper
 
 from realtime.backends.postgres import locks
 from realtime.consumer import batches
+from realtime.domain.errors import Unavailable
 from realtime.domain.scraped_object import OBJECT_TYPES
 from realtime.lambda_handler import handler
 from tests import scrapes
+from tests.fault_proxy import AwsProxy, on, partly, refusal
 from tests.scrapes import Mail
 from tests.support import Aws
 
@@ -53,6 +55,18 @@ def sqs_event(*bodies: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def s3_event(mail: Mail, key: str) -> dict[str, Any]:
+    return {
+        "Records": [
+            {
+                "eventSource": "aws:s3",
+                "eventName": "ObjectCreated:Put",
+                "s3": {"bucket": {"name": mail.aws.bucket}, "object": {"key": key}},
+            }
+        ]
+    }
+
+
 def test_handler__schedule__imports_until_empty_and_archives(mail: Mail) -> None:
     bill = scrapes.bill()
     mail.publish(scrapes.vote_event(bill), bill)
@@ -69,6 +83,7 @@ def test_handler__sqs_batch__imports_and_leaves_the_deleting_to_lambda(mail: Mai
     mail.send("something that only the queue's own consumers may touch")
     report = handler(sqs_event(mail.message(key)), Context())
     assert (report["inserted"], report["batchItemFailures"]) == (1, [])
+    assert mail.keys("wy/") == [key], "Lambda may not have deleted the message yet"
     assert Bill.objects.count() == 1
     assert mail.waiting() == 1
 
@@ -110,15 +125,25 @@ def test_handler__s3_notification__goes_through_the_queue_so_that_it_can_be_park
     bill = scrapes.bill()
     keys = [mail.put(scrapes.vote_event(bill)), mail.put(bill)]
     for key, expected in zip(keys, ("deferred", "inserted"), strict=True):
-        event = {
-            "Records": [
-                {
-                    "eventSource": "aws:s3",
-                    "eventName": "ObjectCreated:Put",
-                    "s3": {"bucket": {"name": mail.aws.bucket}, "object": {"key": key}},
-                }
-            ]
-        }
-        assert handler(event, Context())[expected] == 1
+        assert handler(s3_event(mail, key), Context())[expected] == 1
     assert VoteEvent.objects.get().bill == Bill.objects.get()
     assert mail.waiting() == 0
+
+
+def test_handler__queue_refuses_an_s3_notification__lambda_is_told_to_deliver_it_again(
+    mail: Mail, proxy: AwsProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+    proxy.rule = on("SendMessageBatch", fault=partly(lambda n: True))
+    with pytest.raises(Unavailable, match="delivers it again"):
+        handler(s3_event(mail, mail.put(scrapes.bill())), Context())
+
+
+def test_handler__archiving_fails__the_import_s_report_all_the_same(
+    mail: Mail, proxy: AwsProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.endpoint)
+    proxy.rule = on("CopyObject", fault=refusal(403, "AccessDenied"))
+    event = sqs_event(mail.message(mail.put(scrapes.bill())))
+    report = handler(event, Context())
+    assert (report["inserted"], report["batchItemFailures"]) == (1, [])

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests import oracle, rows
 from tests.schedules import content
+from tests.schedules.check import prepare
 from tests.schedules.plan import Schedule
 from tests.schedules.strategies import LENGTH, schedules
 
@@ -20,9 +21,8 @@ def dump_of(schedule: Schedule, overlapping: bool) -> list[str]:
         [f for f, s in zip(schedule.scraped, schedule.files, strict=True) if s.run == number]
         for number in numbers
     ]
-    people = [oracle.ScrapedFile("person", text, 0) for text in content.people(range(4))]
     with transaction.atomic():
-        oracle.import_scrapes([people], content.JURISDICTION)
+        prepare(schedule)
         if overlapping:
             runs = [oracle.Run(schedule.started(number), files[number]) for number in numbers]
             oracle.import_runs(runs, content.JURISDICTION)
@@ -35,7 +35,7 @@ def dump_of(schedule: Schedule, overlapping: bool) -> list[str]:
 
 # Every example leaves the database as it was.
 @settings(max_examples=SCHEDULES, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(schedules(runs=2))
+@given(schedules(runs=2, neighbour=False))
 def test_import_runs__runs_one_after_the_other__as_core_imports_them(
     database: str, schedule: Schedule
 ) -> None:

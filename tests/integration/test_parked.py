@@ -12,10 +12,12 @@ from openstates.data.models import Bill, VoteEvent
 from realtime.backends.postgres import locks
 from realtime.consumer import resume_parked
 from realtime.domain.config import BULK, CORE
+from realtime.domain.run_context import RunContext
 from realtime.files.fetch import fetch
-from realtime.models import File
+from realtime.finalization.finalize import Finalized
+from realtime.models import File, ScrapeRun
 from tests import scrapes
-from tests.scrape_runs import Run
+from tests.scrape_runs import Run, command, import_only
 from tests.scrapes import Mail
 from tests.support import Aws, CompletedText
 
@@ -46,16 +48,35 @@ def takes_parked_files(other: Any) -> bool:
 
 @pytest.fixture
 def read(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The keys of files that are read from S3 from now on."""
+    """The keys of files that are read from S3 from now on; an endless loop of them ends."""
     keys: list[str] = []
     get = mail.store.get
 
     def counted(key: str, *args: Any) -> Any:
         keys.append(key)
+        assert len(keys) < 100
         return get(key, *args)
 
     monkeypatch.setattr(mail.store, "get", counted)
     return keys
+
+
+def test_import__parked_file_imported_and_moved_by_another_meanwhile__stays_imported(
+    mail: Mail, other: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bill = scrapes.bill()
+    [key] = mail.publish(scrapes.vote_event(bill))
+    mail.run()
+    mail.publish(bill)
+
+    def another_imports_it(*args: Any) -> Any:
+        other.execute("UPDATE realtime_file SET outcome = 'inserted' WHERE key = %s", [key])
+        mail.aws.s3.delete_object(Bucket=mail.aws.bucket, Key=key)
+        return fetch(*args)
+
+    monkeypatch.setattr("realtime.consumer.resume_parked.fetch", another_imports_it)
+    mail.run()
+    assert scrapes.outcomes([key]) == {key: "inserted"}
 
 
 def test_import__parked_files_locked_by_other_worker__not_fetched(
@@ -93,8 +114,16 @@ def test_import__dependency_arrives_while_others_resume__resumed_by_same_run(
         return fetch(*args)
 
     monkeypatch.setattr("realtime.consumer.resume_parked.fetch", another_parks_it)
-    assert mail.run().resumed == 2
-    assert takes_parked_files(other)
+    finalizing: list[bool] = []
+
+    def finalize(context: RunContext) -> list[Finalized]:
+        finalizing.append(takes_parked_files(other))
+        return []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("realtime.consumer.run.finalize_complete", finalize)
+        assert mail.run().resumed == 2
+    assert finalizing == [True], "left to others before the run ends"
 
 
 def test_import__dependency_arrives_while_file_is_parked_again__imported_in_same_run(
@@ -147,30 +176,60 @@ def test_import__jurisdiction_locked_for_long__its_other_parked_files_not_fetche
     assert mail.run().resumed == 2
 
 
+@pytest.mark.parametrize("given_up", ["silent", "closed"])
 def test_import__run_never_ends__parked_vote_fails_a_day_after_the_last_file(
-    mail: Mail,
+    mail: Mail, given_up: str
 ) -> None:
     run = Run(mail)
     bill = scrapes.bill()
-    [key] = run.publish(scrapes.vote_event(bill))
+    [key] = run.publish(scrapes.vote_event(bill, action="reading 1"))
     mail.run()
     long_ago = datetime.now(UTC) - timedelta(hours=25)
     File.objects.filter(run_id=run.id).update(received_at=long_ago)
     run.publish(scrapes.event())
     mail.run()
     assert scrapes.outcomes([key]) == {key: "deferred"}, "the run is alive"
-    File.objects.filter(run_id=run.id).update(received_at=long_ago)
+    if given_up == "silent":
+        File.objects.filter(run_id=run.id).update(received_at=long_ago)
+    else:
+        ScrapeRun.objects.update(closed="unfinished", closed_at=datetime.now(UTC))
     mail.run()
     assert scrapes.outcomes([key]) == {key: "failed"}
     run.publish(bill)
     run.end()
-    mail.run()
-    assert run.row.closed == "", "it ended after all"
+    import_only(mail)
+    [told] = command(mail, "finalize_realtime")["runs"]
+    assert (told["closed"], told["changed"]) == ("", 1), "it ended after all"
     assert VoteEvent.objects.get().bill == Bill.objects.get()
+    assert VoteEvent.objects.get().bill_action.description == "reading 1"
+    assert File.objects.get(key=key).reason == ""
+
+
+def test_import__parked_vote_announced_again_without_its_run__still_a_file_of_the_run(
+    mail: Mail,
+) -> None:
+    run = Run(mail)
+    bill = scrapes.bill()
+    [key] = run.publish(scrapes.vote_event(bill))
+    mail.run()
+    run.publish(bill)
+    mail.send(mail.message(key))
+    run.end()
+    assert mail.run().finalized == [run.id]
+
+
+def test_import__parked_file_overwritten_by_a_bad_one__said_to_be_gone(mail: Mail) -> None:
+    bill = scrapes.bill()
+    [key] = mail.publish(scrapes.vote_event(bill))
+    mail.run()
+    mail.put(b"{", key)
+    mail.publish(bill)
+    mail.run()
+    assert File.objects.get(key=key).reason == "gone", "nothing is wrong with what was parked"
 
 
 def test_import__bill_deleted_by_hand__its_vote_parked_until_it_is_imported_again(
-    mail: Mail,
+    mail: Mail, read: list[str]
 ) -> None:
     bill = scrapes.bill()
     mail.publish(bill)
@@ -179,6 +238,20 @@ def test_import__bill_deleted_by_hand__its_vote_parked_until_it_is_imported_agai
     [key] = mail.publish(scrapes.vote_event(bill))
     mail.run()
     assert scrapes.outcomes([key]) == {key: "deferred"}
+    assert read.count(key) == 2, "as it came, and once because of the bill's file"
     mail.send(mail.message(mail.put(bill, f"wy/bill_{scrapes.fresh_id()}.json")))
     mail.run()
     assert VoteEvent.objects.get().bill == Bill.objects.get()
+
+
+def test_import__parked_version_overwritten__resumed_as_it_was(mail: Mail) -> None:
+    mail.aws.s3.put_bucket_versioning(
+        Bucket=mail.aws.bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
+    bill = scrapes.bill()
+    [key] = mail.publish(scrapes.vote_event(bill, "passage"))
+    mail.run()
+    mail.put(scrapes.vote_event(bill, "reading"), key)
+    mail.publish(bill)
+    assert mail.run().resumed == 1
+    assert VoteEvent.objects.get().motion_text == "passage"

@@ -7,10 +7,11 @@ import pytest
 from openstates.data.models import Jurisdiction, Person, PersonVote
 
 from realtime.models import File
-from tests import scrapes
+from tests import races, scrapes
 from tests.scrapes import Mail
 from tests.support import Aws
 
+DC = "ocd-jurisdiction/country:us/district:dc/government"
 ADA = "ocd-person/9995703e-90eb-4d20-a2f6-bfd9542102bd"
 
 
@@ -87,3 +88,22 @@ def test_import__bad_person__fails_whole_and_neighbours_are_imported(
     assert (row.reason, row.field) == (reason, field)
     assert row.detail
     assert list(Person.objects.values_list("name", flat=True)) == ["Bo Ridge"]
+
+
+def test_import__one_person_by_workers_of_two_jurisdictions_at_once__newer_stays(
+    mail: Mail,
+) -> None:
+    def imported(abbr: str, jurisdiction_id: str, name: str, stamp: str) -> None:
+        data = json.dumps(person(name=name, roles=[])).encode()
+        key = mail.put(data, f"{abbr}/person_1.json", **{"scraped-at": f"{stamp}T00:00:00+00:00"})
+        mail.send(mail.message(key, jurisdiction_id=jurisdiction_id))
+        mail.run()
+
+    races.together(
+        mail.config.database_url,
+        "INSERT ON opencivicdata_person",
+        lambda: imported("wy", scrapes.WYOMING.jurisdiction_id, "Ada New", "2031-02-01"),
+        lambda: imported("dc", DC, "Ada Old", "2031-01-01"),
+    )
+    assert scrapes.outcomes() == {"wy/person_1.json": "inserted", "dc/person_1.json": "superseded"}
+    assert Person.objects.get().name == "Ada New"

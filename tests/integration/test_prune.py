@@ -36,6 +36,12 @@ def test_prune_realtime__old_final_runs__forgotten_and_nothing_else(mail: Mail) 
     mail.run()
     command(mail, "archive_realtime")
     assert command(mail, "prune_realtime") == {"files": 0, "runs": 0, "messages": 0}
+    [unarchived] = first.publish(scrapes.event("not archived"))
+    mail.run()
+    retention.prune(ledger_files.database_now())
+    assert list(File.objects.filter(run_id=first.id).values_list("key", flat=True)) == [unarchived]
+    assert first.row, "it has a file left"
+    command(mail, "archive_realtime")
     retention.prune(ledger_files.database_now())
     keys = set(File.objects.values_list("key", flat=True))
     assert parked in keys
@@ -88,5 +94,8 @@ def test_prune__remembered_actions__only_of_vote_events_without_a_file_kept(mail
         RememberedAction.objects.create(
             vote_event_id=vote, bill_id=cores.bill_id, action="reading 1", remembered_at=now
         )
+    # The file goes in the same call as what is remembered of its vote event.
+    File.objects.update(archived_at=now)
     retention.prune(now)
+    assert not File.objects.exists()
     assert [one.vote_event_id for one in RememberedAction.objects.all()] == [cores.id]

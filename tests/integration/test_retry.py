@@ -17,8 +17,9 @@ from realtime.ledger import complete_runs, failures, locations
 from realtime.ledger import files as ledger_files
 from realtime.models import File, ScrapeRun
 from tests import scrapes
+from tests.fault_proxy import AwsProxy, after, on, partly
 from tests.scrapes import Mail
-from tests.support import Aws
+from tests.support import Aws, through
 
 ADA = "ocd-person/9995703e-90eb-4d20-a2f6-bfd9542102bd"
 RUN = "4e4f3f0e-0000-4000-8000-000000000001"
@@ -202,6 +203,29 @@ def test_retry__newer_upload_at_its_key__waits_until_that_has_left(mail: Mail) -
     assert set(Bill.objects.values_list("identifier", flat=True)) == {"HB 13", "HB 14"}
 
 
+def test_retry__newer_upload_while_it_is_put_back__survives(mail: Mail, proxy: AwsProxy) -> None:
+    key = fail(mail, scrapes.bill("HB 13"))
+    newer = after(lambda: mail.put(b"newer", key))
+    proxy.rule = on("CopyObject", fault=newer, times=1)
+    slow = Mail(through(proxy.endpoint, mail.aws), mail.config.database_url)
+    assert retry(slow) == {"later": 1}
+    assert mail.store.get(key, 100).body == b"newer"
+    assert mail.keys("failed/") == [f"failed/{key}"]
+
+
+def test_retry__queue_refuses_one_message__tells_which(mail: Mail, proxy: AwsProxy) -> None:
+    keys = [fail(mail, scrapes.bill("HB 13")) for _ in range(3)]
+    proxy.rule = on("SendMessageBatch", fault=partly(lambda n: n == 1))
+    slow = Mail(through(proxy.endpoint, mail.aws), mail.config.database_url)
+    told: list[str] = []
+    assert retry(slow, told=told) == {"retried": 2, "later": 1}
+    received = mail.queue.receive(10, 60)
+    sent = [json.loads(message.body)["file_path"] for message in received]
+    assert len(set(sent)) == 2
+    [unsent] = set(keys) - set(sent)
+    assert told == [f"{unsent}: the queue refused the message"]
+
+
 def test_retry__notification_arrives_first__imported_once_and_failed_copy_removed(
     mail: Mail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,15 +330,19 @@ def test_retry__message_not_acknowledged__only_later(mail: Mail) -> None:
 
 
 def test_retry__limited__others_stay_failed(mail: Mail) -> None:
-    keys = [fail(mail, scrapes.bill("HB 13")) for _ in range(3)]
+    keys = [fail(mail, scrapes.bill("HB 13")) for _ in range(4)]
+    failures.discard([File.objects.get(key=keys[3]).id], "ada", "a test page")
     utah = "ocd-jurisdiction/country:us/state:ut/government"
     assert retry(mail, ut=utah) == {}
     assert retry(mail, "bill_1.json") == {}
     assert retry(mail, keys[0], keys[1].split("/")[1], wy=scrapes.WYOMING.jurisdiction_id) == {
         "retried": 2
     }
-    assert mail.keys("failed/") == [f"failed/{keys[2]}"]
-    assert retry(mail, f"failed/{keys[2]}") == {"retried": 1}
+    assert mail.keys("failed/") == sorted(f"failed/{key}" for key in keys[2:])
+    assert retry(mail, f"failed/{keys[2]}", keys[3]) == {"retried": 1}, "one is discarded"
+    [parked] = mail.publish(scrapes.vote_event(scrapes.bill()))
+    mail.run()
+    assert retry(mail, parked) == {}
 
 
 def test_retry__prefix_and_odd_key__put_back_below_the_prefix(aws: Aws, database: str) -> None:
@@ -332,25 +360,37 @@ def test_retry__prefix_and_odd_key__put_back_below_the_prefix(aws: Aws, database
     assert scrapes.outcomes([key]) == {key: "inserted"}
 
 
+@pytest.mark.parametrize("outcome", ["inserted", "failed"])
 def test_retry__archive_records_its_move_late__file_still_leaves_the_root(
-    mail: Mail, monkeypatch: pytest.MonkeyPatch
+    mail: Mail, outcome: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(archive, "archive_files", lambda *arguments: None)
-        [key] = mail.publish(scrapes.bill("HB 13"))
-        assert mail.run().outcomes["failed"] == 1
-    mend()
+    # Without versions, what was put back within the second would be the same file.
+    mail.aws.s3.put_bucket_versioning(
+        Bucket=mail.aws.bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
+
+    def import_without_archiving() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(archive, "archive_files", lambda *arguments: None)
+            mail.run()
+
+    [key] = mail.publish(scrapes.bill("HB 13"))
+    import_without_archiving()
+    assert scrapes.outcomes([key]) == {key: "failed"}
+    if outcome == "inserted":
+        mend()
     archived, asked = locations.archived, count()
 
     def archived_late(*arguments: Any) -> None:
         if next(asked) == 0:
             retry(mail)
-            mail.run()
+            import_without_archiving()
         archived(*arguments)
 
     monkeypatch.setattr(locations, "archived", archived_late)
     archive.archive(mail.store, mail.config)
-    assert scrapes.outcomes([key]) == {key: "inserted"}
+    assert scrapes.outcomes([key]) == {key: outcome}
     archive.archive(mail.store, mail.config)
-    assert mail.keys("wy/") == mail.keys("failed/") == []
-    assert File.objects.get(key=key).archived_key.startswith("archived/")
+    assert mail.keys("wy/") == []
+    moved = File.objects.get(key=key).archived_key
+    assert mail.keys(moved) == [moved]

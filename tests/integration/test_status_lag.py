@@ -82,7 +82,9 @@ def test_lag__old_scrape_published_today__is_counted_but_not_measured() -> None:
 
 def test_lag__retried_file__is_counted_but_not_measured() -> None:
     file(ago(hours=1))
-    again = {"retried_at": ago(hours=1), "received_at": ago(hours=1), "imported_at": ago(hours=1)}
+    again: dict[str, Any] = dict.fromkeys(
+        ("retried_at", "received_at", "imported_at"), ago(hours=1)
+    )
     file(ago(hours=20), **again)
     file(ago(hours=20), to_queue=-300, **again)
     file(ago(days=400), to_queue=timedelta(days=399, hours=23).total_seconds(), **again)

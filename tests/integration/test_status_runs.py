@@ -87,14 +87,36 @@ def test_run__behind_an_older_one_that_waits__is_blocked_by_it() -> None:
     assert {plan.run.run_id for plan in complete_runs.plans(NOW)} == {elsewhere.run_id}
 
 
-def test_run__older_run_open_or_past_its_wait__complete() -> None:
-    bring(run(ago(hours=9)), 1)
-    bring(ended(3, started_at=ago(hours=60), finished_at=ago(hours=50)), 1)
+def test_run__older_run_open_closed_or_past_its_wait__complete() -> None:
+    unfinished = run(ago(hours=9))
+    bring(unfinished, 1)
+    late = ended(3, started_at=ago(hours=60), finished_at=ago(hours=50))
+    bring(late, 1)
+    # Closed by another run before it ended, and complete no more than then.
+    bring(ended(3, started_at=ago(hours=7), closed_at=ago(hours=4), closed=Closed.UNFINISHED), 1)
     newest = ended(1)
     bring(newest, 1)
     states = {one.run.run_id: one.state for one in open_states(NOW)}
     assert states[newest.run_id] == State.COMPLETE
-    assert complete_runs.plans(NOW)[0].run == newest
+    assert complete_runs.plans(NOW) == [complete_runs.Plan(newest, (late, unfinished))]
+
+
+def test_run__closed_for_failed_files_imported_since__finalized_unless_a_newer_one_is() -> None:
+    over = {"finalized_at": ago(minutes=30), "closed_at": ago(minutes=30)}
+    repaired = ended(1, closed=Closed.FAILED, **over)
+    bring(repaired, 1)
+    ended(1, started_at=ago(hours=2), jurisdiction_id=OHIO, **over)
+    ended(1, started_at=ago(hours=4), **over)
+    assert complete_runs.plans(NOW) == [complete_runs.Plan(repaired)]
+    ended(1, started_at=ago(hours=2), **over)
+    assert complete_runs.plans(NOW) == []
+
+
+def test_run__one_file_uploaded_twice__still_lacks_another() -> None:
+    lacking = ended(1)
+    for version in ("1", "2"):
+        file(ago(hours=2), run_id=lacking.run_id, key="wy/bill_1.json", version=version)
+    assert complete_runs.plans(NOW) == []
 
 
 def test_run__whose_finalization_broke__is_blocked_by_that() -> None:

@@ -60,7 +60,8 @@ def main() -> int:
         return 2
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        checkouts = [Checkout(Path(folder, str(number))) for number in range(options.jobs)]
+        seed = Path(folder, "seed")
+        checkouts = [Checkout(Path(folder, str(number)), seed) for number in range(options.jobs)]
         named = sorted({test for mutant in mutants for test in mutant.tests})
         if named:
             print(f"{len(named)} tests, without a mistake", flush=True)

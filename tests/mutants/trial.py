@@ -7,16 +7,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from realtime.devstack import child
 from tests.mutants.listed import Mutant
 from tests.support import ROOT
 
-_NOTICED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - |$)", re.MULTILINE)
+_NOTICED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - |$)", re.MULTILINE)
 _ALL_PASSED, _NO_TEST = 0, 5
 
 
@@ -32,10 +32,15 @@ class Outcome:
 
 
 class Checkout:
-    """A copy of what git knows of this checkout, or would know; a mistake in it hurts nobody."""
+    """A copy, in `folder`, of what git knows of this checkout, or would know.
 
-    def __init__(self, folder: Path) -> None:
+    `seed` is the file in which the tests of all copies keep their seeded database; the first to
+    need it writes it.
+    """
+
+    def __init__(self, folder: Path, seed: Path) -> None:
         self.folder = folder
+        self._seed = seed
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT,
@@ -63,32 +68,34 @@ class Checkout:
 
     def run(self, tests: Sequence[str], seconds: float) -> Outcome:
         """Run these tests until one fails, or for `seconds`."""
-        with tempfile.TemporaryFile("w+") as output:
-            process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-rfE"),
-                    *("-p", "no:cacheprovider", "-o", "addopts=", "-m", "not long and not deploy"),
-                    *tests,
-                ],
-                cwd=self.folder,
+        log = self.folder / "pytest.log"
+        log.unlink(missing_ok=True)
+        # Ends with this process, however that happens.
+        process = child.spawn(
+            [
+                *(sys.executable, "-m", "pytest", "-x", "-q", "--tb=no", "-rfE"),
+                *("-p", "no:cacheprovider", "-o", "addopts=", "-m", "not long and not deploy"),
+                *tests,
+            ],
+            account=None,
+            log=log,
+            started=lambda process: None,
+            environment={
+                **os.environ,
                 # Before the installed package, which is the checkout without the mistake.
-                env={**os.environ, "PYTHONPATH": str(self.folder)},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            try:
-                status = process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                status = None
-            finally:
-                # Also what the tests have started and a mistake may have left.
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-            output.seek(0)
-            text = output.read()
+                "PYTHONPATH": str(self.folder),
+                "REALTIME_TEST_SEED": str(self._seed),
+            },
+        )
+        try:
+            status = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            status = None
+        finally:
+            # Also what the tests have started and a mistake may have left.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        text = log.read_text()
         failed = _NOTICED.search(text)
         return Outcome(
             passed=status in (_ALL_PASSED, _NO_TEST),

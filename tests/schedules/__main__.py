@@ -17,6 +17,7 @@ from pathlib import Path
 import tests.oracle  # noqa: F401  (sets Django up)
 from realtime.devstack import DevStack
 from realtime.devstack.database import load_jurisdiction, migrate, using_database
+from tests.schedules import content
 from tests.schedules.check import Checker
 from tests.schedules.plan import Schedule
 from tests.schedules.search import Found, Search
@@ -52,7 +53,8 @@ def checker() -> Iterator[Checker]:
     with DevStack() as stack:
         with using_database(stack.postgres.create_database(TEMPLATE)):
             migrate()
-            load_jurisdiction("wy")
+            for state in content.JURISDICTIONS:
+                load_jurisdiction(state)
         name = f"schedules-{uuid.uuid4().hex[:8]}"
         aws = Aws(stack.aws.s3(), stack.aws.sqs(), name, "", stack.aws.environment())
         checking = Checker(stack, TEMPLATE, aws)

@@ -2,9 +2,10 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from django.apps import apps
 from django.db import connection, transaction
@@ -13,7 +14,7 @@ from openstates.utils.people import to_database
 
 from realtime.devstack import DevStack
 from realtime.devstack.database import using_database
-from realtime.models import File, Outcome
+from realtime.models import APPLIED, File, Outcome
 from tests import oracle, rows
 from tests.schedules import content
 from tests.schedules.plan import BEFORE, Schedule
@@ -47,10 +48,14 @@ class Checker:
         for name in self._names:
             self._stack.postgres.drop_database(name)
 
-    def _fresh_aws(self) -> Aws:
+    def _fresh_aws(self, versioned: bool) -> Aws:
         """A new bucket and queue for one schedule, with the same clients."""
         name = f"{self._aws.bucket}-{self._number}"
         self._aws.s3.create_bucket(Bucket=name)
+        if versioned:
+            self._aws.s3.put_bucket_versioning(
+                Bucket=name, VersioningConfiguration={"Status": "Enabled"}
+            )
         queue_url = self._aws.sqs.create_queue(QueueName=name)["QueueUrl"]
         environment = {
             **self._aws.environment,
@@ -62,26 +67,82 @@ class Checker:
     def check(self, schedule: Schedule) -> None:
         """Raises AssertionError with the differences when the schedule ends unlike the oracle."""
         self._number += 1
-        aws = self._fresh_aws()
+        aws = self._fresh_aws(schedule.versioned)
         with using_database(self._ours), _quiet():
             _empty()
-            _prepare(schedule)
+            prepare(schedule)
+            before = _Before()
             world = World(schedule, aws, self._ours)
             world.carry_out()
             assert world.left_in_queue() == 0
-            in_pieces, deleting, failed = rows.dump(), world.deleting(), _failed(schedule)
+            deleting = world.deleting()
+            books = world.books()
+            before.check_updates()
+            in_pieces, failed = _Result.now(before), _failed(schedule)
             closed = len(schedule.runs) - len(deleting)
         self._aws.sqs.delete_queue(QueueUrl=aws.queue_url)
         with using_database(self._truth), _quiet():
-            expected, refused = _truth(schedule, deleting)
-        found = list(rows.differences(expected, in_pieces))
-        assert not found, "\n".join([f"{len(found)} differences", *found])
+            expected, refused = _truth(schedule, deleting, books.lost)
+        _compare(expected, in_pieces)
         assert failed == refused, (
             f"failed without need: {failed - refused}, core would have raised: {refused - failed}"
         )
         self.tried += world.tried + Counter(
             {"schedules": 1, "scrape runs": len(schedule.runs), "runs closed": closed}
         )
+
+
+class _Before:
+    """What was in the database before the first file."""
+
+    def __init__(self) -> None:
+        self._names = rows.names()
+        self._updates = _updates()
+
+    def kept(self) -> list[str]:
+        """Those of its bills, vote events and events that are still there under their ids."""
+        return sorted(self._names[name] for name in self._names.keys() & rows.names().keys())
+
+    def check_updates(self) -> None:
+        """Asserts that each jurisdiction says that it was updated if it was, and only then."""
+        applied = File.objects.filter(outcome__in=APPLIED)
+        touched = set(applied.values_list("jurisdiction_id", flat=True))
+        changed = applied.filter(object_type="person").exclude(outcome=Outcome.UNCHANGED)
+        people = set(changed.values_list("jurisdiction_id", flat=True))
+        for jurisdiction_id, (bills, persons) in _updates().items():
+            bills_before, persons_before = self._updates[jurisdiction_id]
+            assert (bills > bills_before) == (jurisdiction_id in touched), jurisdiction_id
+            assert (persons > persons_before) == (jurisdiction_id in people), jurisdiction_id
+
+
+def _updates() -> dict[str, tuple[datetime, datetime]]:
+    found = data.Jurisdiction.objects.values_list(
+        "id", "latest_bill_update", "latest_people_update"
+    )
+    return {jurisdiction_id: (bills, people) for jurisdiction_id, bills, people in found}
+
+
+@dataclass(frozen=True)
+class _Result:
+    """The database at the end: a dump, what was `kept` of what was there before, and the places of
+    events."""
+
+    dump: list[str]
+    kept: list[str]
+    places: Counter[tuple[str, ...]]
+
+    @classmethod
+    def now(cls, before: _Before) -> "_Result":
+        places = data.EventLocation.objects.values_list("jurisdiction_id", "name", "url")
+        return cls(rows.dump(), before.kept(), Counter(places))
+
+
+def _compare(expected: _Result, actual: _Result) -> None:
+    found = list(rows.differences(expected.dump, actual.dump))
+    assert not found, "\n".join([f"{len(found)} differences", *found])
+    assert actual.kept == expected.kept, f"rows have new ids: {expected.kept} was {actual.kept}"
+    # Core also makes the places of versions that nobody sees here.
+    assert actual.places <= expected.places, f"places without need: {actual.places}"
 
 
 def _empty() -> None:
@@ -108,32 +169,42 @@ def _quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def _prepare(schedule: Schedule) -> None:
-    """Import the people, and the files of before the first run, with core's importers."""
-    before = [f for f, s in zip(schedule.scraped, schedule.files, strict=True) if s.run == BEFORE]
+def prepare(schedule: Schedule) -> None:
+    """Import the people, and the sessions and files of before the first run, with core's
+    importers."""
     people = [oracle.ScrapedFile("person", text, 0) for text in content.people(schedule.people)]
-    session = oracle.ScrapedFile("jurisdiction", content.first_session(), 0)
-    oracle.import_scrapes(
-        [[*people, *([session] if before else []), *before]], content.JURISDICTION
-    )
+    oracle.import_scrapes([people], content.JURISDICTION)
+    for state in schedule.states:
+        before = [schedule.scraped[number] for number in schedule.numbers(BEFORE, state)]
+        sessions = max(schedule.sessions, int(bool(before)))
+        if sessions:
+            text = content.first_sessions(state, sessions)
+            files = [oracle.ScrapedFile("jurisdiction", text, 0), *before]
+            oracle.import_scrapes([files], content.JURISDICTIONS[state])
 
 
-def _truth(schedule: Schedule, deleting: set[int]) -> tuple[list[str], set[str]]:
-    runs = [
-        oracle.Run(
-            schedule.started(number),
-            [f for f, s in zip(schedule.scraped, schedule.files, strict=True) if s.run == number],
-            deletes=number in deleting,
-            final=schedule.runs[number].ends,
-        )
-        for number in range(len(schedule.runs))
-    ]
+def _truth(
+    schedule: Schedule, deleting: set[int], lost: Collection[int]
+) -> tuple[_Result, set[str]]:
+    refused: list[oracle.Refused] = []
     with transaction.atomic():
-        _prepare(schedule)
-        refused = oracle.import_runs(runs, content.JURISDICTION)
-        dump = rows.dump()
+        prepare(schedule)
+        before = _Before()
+        for state in schedule.states:
+            runs = [
+                oracle.Run(
+                    schedule.started(number),
+                    [schedule.scraped[n] for n in schedule.numbers(number) if n not in lost],
+                    deletes=number in deleting,
+                    final=plan.ends,
+                )
+                for number, plan in enumerate(schedule.runs)
+                if plan.state == state
+            ]
+            refused += oracle.import_runs(runs, content.JURISDICTIONS[state])
+        result = _Result.now(before)
         transaction.set_rollback(True)
-    return dump, {file.id for file in refused if not file.unresolved}
+    return result, {file.id for file in refused if not file.unresolved}
 
 
 def _failed(schedule: Schedule) -> set[str]:

@@ -15,22 +15,65 @@ from openstates.utils import JSONEncoderPlus
 
 from realtime.domain.scraped_object import time_of
 
-JURISDICTION = "ocd-jurisdiction/country:us/state:wy/government"
-SESSION = "2031"
+# Congress is the neighbour in whose rows Wyoming's could be found by mistake.
+WY, US = "wy", "us"
+JURISDICTIONS = {
+    WY: "ocd-jurisdiction/country:us/state:wy/government",
+    US: "ocd-jurisdiction/country:us/government",
+}
+JURISDICTION = JURISDICTIONS[WY]
+# Each state's, with the first and last day: the second begins on the last day of the first.
+SESSIONS = (
+    ("2031", "2031-01-10", "2031-03-10"),
+    ("2031S1", "2031-03-10", "2031-06-10"),
+    ("2033", "2033-01-10", "2033-03-10"),
+)
+# The day of an event: within the first session, or on a day on which a session begins or ends, or
+# the day before or after that.
+DAY = "2031-01-12"
+DAYS = (DAY, "2031-01-09", "2031-01-10", "2031-03-10", "2031-06-10", "2031-06-11")
+# Of votes and the actions they name.
+ACTED = "2031-01-11"
 _NODE = 0x0242AC110002
 _CLOCK = 0x8001
 
-# Two have the same name, one in each chamber.
+# Two have the same name, one in each chamber. Two more, one of whom follows the other in their
+# chamber on the day on which the second session begins. One is in office today.
 PEOPLE = (
     ("ocd-person/00000000-0000-4000-8000-000000000000", "Ada Plainsman", "lower", "3"),
     ("ocd-person/00000000-0000-4000-8000-000000000001", "Ada Plainsman", "upper", "3"),
     ("ocd-person/00000000-0000-4000-8000-000000000002", "Bo Ridge", "lower", "4"),
     ("ocd-person/00000000-0000-4000-8000-000000000003", "Cy Creek", "upper", "5"),
+    ("ocd-person/00000000-0000-4000-8000-000000000004", "Di Fork", "lower", "6"),
+    ("ocd-person/00000000-0000-4000-8000-000000000005", "Di Fork", "lower", "7"),
 )
+_TERMS = {
+    0: {"start_date": "2025-01-01"},
+    4: {"start_date": "2029-01-01", "end_date": SESSIONS[1][1]},
+    5: {"start_date": SESSIONS[0][2]},
+}
+_TERM = {"start_date": "2031-01-01"}
 
 
 class Wyoming(State):  # type: ignore[misc]
     legislative_sessions: list[dict[str, Any]] = []
+
+
+class UnitedStates(State):  # type: ignore[misc]
+    legislative_sessions: list[dict[str, Any]] = []
+
+
+_STATES: dict[str, Any] = {WY: Wyoming, US: UnitedStates}
+
+
+def state_of(what: dict[str, Any]) -> str:
+    """The state of a described object."""
+    return str(what.get("state", WY))
+
+
+def session_of(what: dict[str, Any]) -> str:
+    """The identifier of the legislative session of a described bill or vote event."""
+    return SESSIONS[what.get("session", 0)][0]
 
 
 def uuid1_at(ticks: int) -> str:
@@ -61,49 +104,54 @@ def version_of(text: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _content(scraped: Any) -> dict[str, Any]:
-    scraped.pre_save(Wyoming())
+def _content(scraped: Any, what: dict[str, Any]) -> dict[str, Any]:
+    scraped.pre_save(_STATES[state_of(what)]())
     data: dict[str, Any] = json.loads(json.dumps(scraped.as_dict(), cls=JSONEncoderPlus))
     return data
 
 
 def _person(what: dict[str, Any]) -> dict[str, Any]:
     person_id, name, chamber, district = PEOPLE[what["who"]]
-    role = {"type": chamber, "district": district, "jurisdiction": JURISDICTION}
+    role: dict[str, str] = {"type": chamber, "district": district, "jurisdiction": JURISDICTION}
     return {
         "id": person_id,
         "name": name,
         "email": f"v{what['version']}@example.com",
         "party": [{"name": "Republican"}],
-        "roles": [{**role, "start_date": "2031-01-01"}],
+        "roles": [{**role, **_TERMS.get(what["who"], _TERM)}],
     }
 
 
 def _jurisdiction(what: dict[str, Any]) -> dict[str, Any]:
-    state = Wyoming()
+    state = _STATES[state_of(what)]()
     state.legislative_sessions = [
         {
-            "identifier": str(int(SESSION) + 2 * number),
+            "identifier": identifier,
             "name": f"General Session, v{what['version']}",
             "classification": "primary",
-            "start_date": f"{int(SESSION) + 2 * number}-01-10",
-            "end_date": f"{int(SESSION) + 2 * number}-03-10",
+            "start_date": first,
+            "end_date": last,
         }
-        for number in range(what["sessions"])
+        for identifier, first, last in SESSIONS[: what["sessions"]]
     ]
-    return _content(state)
+    return _content(state, what)
 
 
 def _bill(what: dict[str, Any]) -> dict[str, Any]:
     title = f"Of bridges, v{what['version']}"
-    bill = Bill(identifier(what["n"]), SESSION, title, chamber="lower", classification="bill")
+    session = session_of(what)
+    bill = Bill(identifier(what["n"]), session, title, chamber="lower", classification="bill")
+    days = what.get("days", ())
     for number in range(what.get("actions", 0)):
-        bill.add_action(f"reading {number + 1}", "2031-01-11", chamber="lower")
+        day = days[number] if number < len(days) else ACTED
+        passage = ["passage"] if days else []
+        bill.add_action(f"reading {number + 1}", day, chamber="lower", classification=passage)
     if what.get("committee"):
         # No committee has this name, so core skips the bill.
         bill.actions[-1]["organization_id"] = '~{"name": "Committee on Nothing"}'
     if what.get("companion"):
-        bill.add_related_bill(identifier(what["companion"]), SESSION, "companion")
+        other = SESSIONS[what["elsewhere"]][0] if "elsewhere" in what else session
+        bill.add_related_bill(identifier(what["companion"]), other, "companion")
     for sponsor in what.get("sponsors", ()):
         bill.add_sponsorship(PEOPLE[sponsor][1], "primary", "person", True)
     for number in range(what.get("versions", 0)):
@@ -112,17 +160,17 @@ def _bill(what: dict[str, Any]) -> dict[str, Any]:
         )
     bill.add_source("https://example.com/bills")
     bill.extras["version"] = what["version"]
-    return _content(bill)
+    return _content(bill, what)
 
 
 def _vote(what: dict[str, Any]) -> dict[str, Any]:
     chamber = what.get("chamber", "lower")
     vote = VoteEvent(
         motion_text=f"motion {what['n']}",
-        start_date="2031-01-11",
+        start_date=ACTED,
         classification="passage",
         result="pass" if what["version"] % 2 else "fail",
-        legislative_session=SESSION,
+        legislative_session=session_of(what),
         identifier=vote_identifier(what["n"]) if what.get("identifier") else "",
         bill=identifier(what["bill"]),
         bill_chamber="lower",
@@ -141,7 +189,7 @@ def _vote(what: dict[str, Any]) -> dict[str, Any]:
     vote.set_count("yes", len(what.get("voters", ())))
     vote.add_source("https://example.com/votes")
     vote.extras["version"] = what["version"]
-    return _content(vote)
+    return _content(vote, what)
 
 
 def vote_identifier(number: int) -> str:
@@ -151,7 +199,7 @@ def vote_identifier(number: int) -> str:
 def _event(what: dict[str, Any]) -> dict[str, Any]:
     event = Event(
         f"Hearing {what['n']}",
-        "2031-01-12T09:00:00+00:00",
+        f"{what.get('day', DAY)}T09:00:00+00:00",
         f"Room {what.get('room', 1)}",
         upstream_id=f"v{what['version']}",
     )
@@ -170,7 +218,7 @@ def _event(what: dict[str, Any]) -> dict[str, Any]:
         event.add_media_link("video", "https://example.com/video.mp4", media_type="video/mp4")
         item.add_media_link("audio", "https://example.com/audio.mp3", media_type="audio/mpeg")
     event.add_source("https://example.com/events")
-    return _content(event)
+    return _content(event, what)
 
 
 _MAKERS = {
@@ -187,6 +235,7 @@ def people(numbers: Iterable[int]) -> list[str]:
     return [json.dumps(_person({"who": number, "version": 0})) for number in numbers]
 
 
-def first_session() -> str:
-    """The file of the jurisdiction in version 0, with one session."""
-    return json.dumps(_jurisdiction({"sessions": 1, "version": 0}))
+def first_sessions(state: str, count: int) -> str:
+    """The file of the jurisdiction in version 0, with its first sessions."""
+    what = {"state": state, "sessions": count, "version": 0}
+    return json.dumps(_jurisdiction(what))

@@ -1,7 +1,7 @@
 """A schedule: what was scraped and how it is delivered. Small enough to print and replay."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -21,20 +21,26 @@ BEFORE = -1
 
 @dataclass(frozen=True)
 class Scraped:
-    """One file: its run, the slot it was scraped in, and its description (see `content.make`)."""
+    """One file: its run, the slot it was scraped in, and its description (see `content.make`).
+
+    `key` is the number of an earlier file, of which the scraper uses the key again.
+    """
 
     run: int
     slot: int
     what: dict[str, Any]
+    key: int | None = None
 
 
 @dataclass(frozen=True)
 class RunPlan:
-    """The first and last slot of a run. With `ends` False its end message is never sent."""
+    """The first and last slot of a run of `state`. With `ends` False its end message is never
+    sent."""
 
     started: int
     finished: int
     ends: bool = True
+    state: str = content.WY
 
 
 @dataclass(frozen=True)
@@ -51,15 +57,21 @@ class Step:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A whole schedule. `people`, and files of the run BEFORE, are in the database at the start."""
+    """A whole schedule.
+
+    `people`, the first `sessions` of each state, and files of the run BEFORE are in the database at
+    the start. The bucket is `versioned` or not.
+    """
 
     people: tuple[int, ...]
     runs: tuple[RunPlan, ...]
     files: tuple[Scraped, ...]
     steps: tuple[Step, ...]
+    sessions: int = 0
+    versioned: bool = False
 
     def as_json(self) -> str:
-        return json.dumps(_brief(asdict(self)))
+        return json.dumps(_brief(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Schedule":
@@ -72,6 +84,8 @@ class Schedule:
                 replace(Step(**step), files=tuple(step.get("files", ())))
                 for step in data.get("steps", ())
             ),
+            sessions=data.get("sessions", 0),
+            versioned=data.get("versioned", False),
         )
 
     @cached_property
@@ -92,6 +106,25 @@ class Schedule:
     def run_id(self, run: int) -> UUID:
         return UUID(int=0x4000_8000_0000_0000_0000 + run)
 
+    def numbers(self, run: int, state: str = "") -> list[int]:
+        """The files of this run; with `state`, only that state's."""
+        return [
+            number
+            for number, file in enumerate(self.files)
+            if file.run == run and state in ("", content.state_of(file.what))
+        ]
+
+    def uploads(self, number: int) -> int:
+        """The number of the first file with the key of this one."""
+        key = self.files[number].key
+        return number if key is None else key
+
+    @property
+    def states(self) -> list[str]:
+        """The states of the schedule, Wyoming first."""
+        found = {content.WY, *(content.state_of(file.what) for file in self.files)}
+        return sorted(found | {run.state for run in self.runs}, reverse=True)
+
     def _file(self, number: int) -> ScrapedFile:
         what = dict(self.files[number].what)
         if what.get("of") is not None:
@@ -101,6 +134,10 @@ class Schedule:
 
 
 def _brief(value: Any) -> Any:
+    """As JSON has it, without what is as by default."""
+    if is_dataclass(value):
+        found = {field: getattr(value, field.name) for field in fields(value)}
+        return {f.name: _brief(v) for f, v in found.items() if v != f.default}
     if isinstance(value, dict):
         return {name: _brief(item) for name, item in value.items() if item not in (None, ())}
     if isinstance(value, list | tuple):

@@ -1,28 +1,54 @@
 """Hypothesis strategies for schedules."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
 
+from tests.schedules import content
 from tests.schedules.plan import BEFORE, RunPlan, Schedule, Scraped, Step
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 # Slots of a run, and the last slot at which a second run may start.
 LENGTH, OVERLAP = 40, 60
-BILLS, VOTES, EVENTS, PEOPLE = 3, 4, 2, 4
+BILLS, VOTES, EVENTS = 3, 4, 2
+PEOPLE, SESSIONS = len(content.PEOPLE), len(content.SESSIONS)
 CRASHES = st.none() | st.integers(0, 25)
+
+EVERY = ("bill", "vote_event", "event")
+# What a run scrapes: one in three runs has one scraper only.
+KINDS = st.sampled_from([EVERY, EVERY, EVERY, EVERY, EVERY, EVERY, *((kind,) for kind in EVERY)])
 
 
 @st.composite
-def schedules(draw: Draw, runs: int | None = None) -> Schedule:
-    """Schedules of one or two runs, or of `runs`."""
+def schedules(draw: Draw, runs: int | None = None, neighbour: bool = True) -> Schedule:
+    """Schedules of one or two runs, or of `runs`; with `neighbour`, another state's may be there
+    too."""
     plans = _runs(draw, runs or draw(st.integers(1, 2)))
-    people = _people_before(draw, alone=len(plans) == 1)
-    files = _files(draw, plans, people)
-    return Schedule(people, plans, files, _steps(draw, plans, files))
+    alone = len(plans) == 1
+    people = _people_before(draw, alone)
+    sessions = draw(st.sampled_from([0, 0, SESSIONS]))
+    parts = [_Part(run, content.WY, draw(KINDS), final=plan.ends) for run, plan in enumerate(plans)]
+    partial = any(part.kinds != EVERY for part in parts)
+    if partial or draw(st.integers(0, 3)) == 0:
+        parts.insert(0, _Part(BEFORE, content.WY, EVERY))
+    # The neighbour's objects are in the database, or come in a run of their own.
+    beside = draw(st.sampled_from([None, None, BEFORE, len(plans)])) if neighbour else None
+    if beside == len(plans):
+        plans = (*plans, RunPlan(0, LENGTH, state=content.US))
+    others = [_Part(beside, content.US, EVERY)] if beside is not None else []
+    reuse = draw(st.integers(0, 3)) == 0
+    writer = _Writer(draw, plans, reuse)
+    _wyoming(writer, parts, people, alone, sessions)
+    for part in others:
+        _neighbour(writer, part, sessions)
+    files = writer.files()
+    return Schedule(
+        people, plans, files, _steps(draw, plans, files), sessions, reuse and draw(st.booleans())
+    )
 
 
 def _runs(draw: Draw, count: int) -> tuple[RunPlan, ...]:
@@ -41,19 +67,38 @@ def _people_before(draw: Draw, alone: bool) -> tuple[int, ...]:
     return tuple(sorted(draw(st.sets(st.sampled_from(everyone))))) if alone else everyone
 
 
+@dataclass
+class _Part:
+    """What one run, or core before it, scrapes of one state.
+
+    `final`: the run is certain to be finalized, so that all its references are resolved. `bills`
+    are their sessions and numbers, `votes` the numbers of vote events.
+    """
+
+    run: int
+    state: str
+    kinds: tuple[str, ...]
+    final: bool = True
+    bills: set[tuple[int, int]] = field(default_factory=set)
+    votes: set[int] = field(default_factory=set)
+
+
 class _Writer:
     """Collects files. An object that is scraped again has the same content or the next version."""
 
-    def __init__(self, draw: Draw, plans: tuple[RunPlan, ...]) -> None:
+    def __init__(self, draw: Draw, plans: tuple[RunPlan, ...], reuses_keys: bool) -> None:
         self.draw = draw
+        self.reuses_keys = reuses_keys
         self._plans = plans
         self._found: list[tuple[int, int, str, bool, dict[str, Any]]] = []
 
-    def scrape(self, run: int, name: str, what: dict[str, Any]) -> None:
-        plan = self._plans[run] if run != BEFORE else None
+    def scrape(self, part: _Part, name: str, what: dict[str, Any]) -> None:
+        plan = self._plans[part.run] if part.run != BEFORE else None
         slot = self.draw(st.integers(plan.started, plan.finished)) if plan else -10
         changed = self.draw(st.booleans())
-        self._found.append((slot, run, name, changed, what))
+        if part.state != content.WY:
+            name, what = f"{part.state} {name}", {**what, "state": part.state}
+        self._found.append((slot, part.run, name, changed, what))
 
     def files(self) -> tuple[Scraped, ...]:
         versions: dict[str, dict[str, Any]] = {}
@@ -66,7 +111,7 @@ class _Writer:
             now = dict(last) if same and last else {**what, "version": version + 1}
             versions[name] = now
             written.append((slot, run, name, now))
-        return tuple(_named(written))
+        return tuple(_named(written, self.reuses_keys))
 
 
 def _fits(last: dict[str, Any], run: int, what: dict[str, Any]) -> bool:
@@ -74,146 +119,173 @@ def _fits(last: dict[str, Any], run: int, what: dict[str, Any]) -> bool:
     return all(last.get(name) == what.get(name) for name in ("bill", "vote", "by", "action"))
 
 
-def _named(written: list[tuple[int, int, str, dict[str, Any]]]) -> list[Scraped]:
-    """Number the files, and set in each vote the file of its run whose `_id` names its bill."""
-    bills: dict[tuple[int, int], list[int]] = defaultdict(list)
+def _named(written: list[tuple[int, int, str, dict[str, Any]]], reuses_keys: bool) -> list[Scraped]:
+    """Number the files, and set in each vote the file of its run whose `_id` names its bill, and
+    the file whose key it reuses."""
+    bills: dict[tuple[int, str, int, int], list[int]] = defaultdict(list)
+    keys: dict[tuple[int, str], int] = {}
     for number, (_, run, _, what) in enumerate(written):
         if what["type"] == "bill":
-            bills[run, what["n"]].append(number)
+            bills[_which(run, what, "n")].append(number)
     files = []
-    for number, (slot, run, _, what) in enumerate(written):
+    for number, (slot, run, name, what) in enumerate(written):
         what = {name: value for name, value in what.items() if value is not None}
         by = what.pop("by", None)
         choice = what.pop("choice", 0)
-        of = bills.get((run, what.get("bill", 0))) if by == "id" else None
+        of = bills.get(_which(run, what, "bill")) if by == "id" else None
         if of:
             what["of"] = of[choice % len(of)]
         elif by in ("id", "stray"):
             what["stray"] = number + 1
-        files.append(Scraped(run, slot, what))
+        key = keys.setdefault((run, name), number) if reuses_keys and run != BEFORE else number
+        files.append(Scraped(run, slot, what, None if key == number else key))
     return files
 
 
-def _files(draw: Draw, plans: tuple[RunPlan, ...], people: tuple[int, ...]) -> tuple[Scraped, ...]:
-    writer = _Writer(draw, plans)
-    runs = range(len(plans))
-    alone = len(plans) == 1
-    sessions = 1
-    for run in runs:
-        sessions += draw(st.integers(0, 1))
+def _which(run: int, what: dict[str, Any], number: str) -> tuple[int, str, int, int]:
+    return run, content.state_of(what), what.get("session") or 0, what[number]
+
+
+def _wyoming(
+    writer: _Writer, parts: Sequence[_Part], people: tuple[int, ...], alone: bool, sessions: int
+) -> None:
+    draw = writer.draw
+    known = max(1, sessions)
+    for part in parts:
+        if part.run == BEFORE:
+            continue
+        known = min(SESSIONS, known + draw(st.integers(0, 1)))
         for _ in range(draw(st.sampled_from([1, 1, 2]))):
-            writer.scrape(run, "jurisdiction", {"type": "jurisdiction", "sessions": sessions})
+            writer.scrape(part, "jurisdiction", {"type": "jurisdiction", "sessions": known})
         for who in draw(st.sets(st.sampled_from(range(PEOPLE)), max_size=2)):
             if alone or who in people:
-                writer.scrape(run, f"person {who}", {"type": "person", "who": who})
-    before = [BEFORE] if draw(st.integers(0, 3)) == 0 else []
-    bills = {run: _bills(writer, run) for run in [*before, *runs]}
-    votes: dict[int, set[int]] = {run: set() for run in bills}
+                writer.scrape(part, f"person {who}", {"type": "person", "who": who})
+    # Sessions that only a run brings would come after what is resolved in another.
+    usable = {part.run: known if alone and part.run != BEFORE else sessions for part in parts}
+    for part in parts:
+        if "bill" in part.kinds:
+            _bills(writer, part, max(1, usable[part.run]))
+    every_day = sessions > 0 or (alone and parts[0].run != BEFORE)
     for number in range(draw(st.integers(0, VOTES))):
-        _vote(writer, number, plans, bills, votes)
+        _vote(writer, number, parts)
     for number in range(draw(st.integers(0, EVENTS))):
-        _event(writer, number, plans, bills, votes)
-    return writer.files()
+        _event(writer, number, parts, every_day)
 
 
-def _becomes_final(plans: tuple[RunPlan, ...], run: int) -> bool:
-    """Whether the run is certain to be finalized, so that all its references are resolved."""
-    return run == BEFORE or plans[run].ends
-
-
-def _bills(writer: _Writer, run: int) -> list[int]:
+def _neighbour(writer: _Writer, part: _Part, sessions: int) -> None:
+    """A few objects that have the numbers, keys and identifiers of Wyoming's."""
     draw = writer.draw
-    numbers = sorted(draw(st.sets(st.integers(1, BILLS), min_size=int(run == 0))))
-    for number in numbers:
+    if part.run != BEFORE:
+        what = {"type": "jurisdiction", "sessions": max(1, sessions)}
+        writer.scrape(part, "jurisdiction", what)
+    _bills(writer, part, max(1, sessions))
+    for number in range(draw(st.integers(0, 2))):
+        _vote(writer, number, [part])
+    for number in range(draw(st.integers(0, 1))):
+        _event(writer, number, [part], every_day=sessions > 0)
+
+
+def _bills(writer: _Writer, part: _Part, sessions: int) -> None:
+    draw = writer.draw
+    keys = st.tuples(st.integers(0, sessions - 1), st.integers(1, BILLS))
+    part.bills |= draw(st.sets(keys, min_size=int(part.run == 0), max_size=BILLS))
+    for session, number in sorted(part.bills):
+        days = draw(_DAYS_OF_ACTIONS)
         for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
+            # One number more than there are bills, which the neighbour may have.
+            companion = draw(st.sampled_from([None, None, *range(1, BILLS + 2)]))
+            elsewhere = draw(st.integers(0, sessions - 1)) if companion and sessions > 1 else None
             writer.scrape(
-                run,
-                f"bill {number}",
+                part,
+                f"bill {session} {number}",
                 {
                     "type": "bill",
+                    "session": session or None,
                     "n": number,
                     "actions": draw(st.integers(0, 2)),
-                    "companion": draw(st.sampled_from([None, *numbers])),
-                    "sponsors": draw(st.sampled_from([(), (0,), (2,), (3, 0)])),
+                    "days": days,
+                    "companion": companion,
+                    "elsewhere": elsewhere,
+                    "sponsors": draw(st.sampled_from([(), (0,), (2,), (3, 0), (4,)])),
                     "versions": draw(st.integers(0, 2)),
                 },
             )
     if draw(st.integers(0, 9)) == 0:
-        writer.scrape(run, "bill 9", {"type": "bill", "n": 9, "actions": 1, "committee": True})
-    return numbers
+        writer.scrape(part, "bill 9", {"type": "bill", "n": 9, "actions": 1, "committee": True})
 
 
-def _vote(
-    writer: _Writer,
-    number: int,
-    plans: tuple[RunPlan, ...],
-    bills: dict[int, list[int]],
-    votes: dict[int, set[int]],
-) -> None:
+# Those of its first two actions: mostly the day on which votes are held.
+_DAYS_OF_ACTIONS = st.sampled_from(
+    [(), (), (), ("2031-03-10", "2031-01-10"), ("2031-01-10", "2031-01-10"), ("2031-01-10",)]
+)
+
+
+def _vote(writer: _Writer, number: int, parts: Sequence[_Part]) -> None:
     draw = writer.draw
-    bill = draw(st.integers(1, BILLS))
+    every = sorted({key for part in parts for key in part.bills})
     # The kind of lookup key differs between files, so the scrape order decides which are one row.
-    mixed = draw(st.integers(0, 3)) == 0
-    nowhere = draw(st.integers(0, 9)) == 0
+    mixed = draw(st.integers(0, 3)) == 0 and not writer.reuses_keys
+    nowhere = not every or draw(st.integers(0, 9)) == 0
+    bill = (0, 99) if nowhere else draw(st.sampled_from(every))
+    before = {key for part in parts if part.run == BEFORE for key in part.bills}
     base = {
         "type": "vote_event",
         "n": number,
+        "session": bill[0] or None,
+        "bill": bill[1],
         "chamber": draw(st.sampled_from(["lower", "upper"])),
         "identifier": draw(st.booleans()),
         "dedupe": draw(st.integers(0, 2)) == 0,
     }
-    runs = [run for run in bills if bill in bills[run] or nowhere]
+    # A bill of another run may come too late for it.
+    where = [
+        part
+        for part in parts
+        if "vote_event" in part.kinds and (bill in part.bills | before or nowhere)
+    ]
     if mixed:
-        runs = [run for run in runs if run != BEFORE and _becomes_final(plans, run)][:1]
-    for run in runs:
+        where = [part for part in where if part.run != BEFORE and part.final][:1]
+    for part in where:
         if not mixed and draw(st.integers(0, 3)) == 0:
             continue
-        votes[run].add(number)
+        part.votes.add(number)
+        ways = ["id", "id", "number", "stray"] if bill in part.bills else ["number", "stray"]
         for _ in range(draw(st.sampled_from([1, 1, 2, 3]))):
             what = {
                 **base,
-                "bill": 99 if nowhere else bill,
-                "by": "stray"
-                if nowhere
-                else draw(st.sampled_from(["id", "id", "number", "stray"])),
+                "by": "stray" if nowhere else draw(st.sampled_from(ways)),
                 "choice": draw(st.integers(0, 2)),
-                "action": draw(st.sampled_from([None, 1, 2]))
-                if _becomes_final(plans, run)
-                else None,
+                "action": draw(st.sampled_from([None, 1, 2])) if part.final else None,
                 "voters": draw(st.lists(st.integers(0, PEOPLE - 1), max_size=3)),
             }
             if mixed:
                 what |= {"identifier": draw(st.booleans()), "dedupe": draw(st.booleans())}
-            writer.scrape(run, f"vote {number}", what)
+            writer.scrape(part, f"vote {number}", what)
 
 
-def _event(
-    writer: _Writer,
-    number: int,
-    plans: tuple[RunPlan, ...],
-    bills: dict[int, list[int]],
-    votes: dict[int, set[int]],
-) -> None:
+def _event(writer: _Writer, number: int, parts: Sequence[_Part], every_day: bool) -> None:
     draw = writer.draw
     dedupe = draw(st.booleans())
-    mixed = draw(st.integers(0, 5)) == 0
-    for run in bills:
-        becomes_final = _becomes_final(plans, run)
-        if (mixed and (run == BEFORE or not becomes_final)) or draw(st.integers(0, 2)) == 0:
+    mixed = draw(st.integers(0, 5)) == 0 and not writer.reuses_keys
+    day = draw(st.sampled_from(content.DAYS)) if every_day else content.DAY
+    for part in parts:
+        if "event" not in part.kinds or (mixed and (part.run == BEFORE or not part.final)):
             continue
+        if draw(st.integers(0, 2)) == 0:
+            continue
+        bills, votes = [None, *_named_by(part, parts)], [None, *sorted(part.votes)]
         for _ in range(draw(st.sampled_from([1, 1, 2]))):
             writer.scrape(
-                run,
+                part,
                 f"event {number}",
                 {
                     "type": "event",
                     "n": number,
                     "dedupe": draw(st.booleans()) if mixed else dedupe,
+                    "day": None if day == content.DAY else day,
                     "room": draw(st.integers(1, 2)),
-                    "bill": draw(st.sampled_from([None, *bills[run]])) if becomes_final else None,
-                    "vote": draw(st.sampled_from([None, *sorted(votes[run])]))
-                    if becomes_final
-                    else None,
+                    "bill": draw(st.sampled_from(bills)) if part.final else None,
+                    "vote": draw(st.sampled_from(votes)) if part.final else None,
                     "people": draw(st.lists(st.integers(0, PEOPLE - 1), max_size=1)),
                     "papers": draw(st.booleans()),
                 },
@@ -222,11 +294,22 @@ def _event(
             break
 
 
+def _named_by(part: _Part, parts: Sequence[_Part]) -> list[int]:
+    """The bills that an agenda of this part may name: those that are there when its run is final,
+    in whichever session the agenda finds them."""
+    there = set[tuple[int, int]]()
+    for other in parts:
+        if other is part or other.run == BEFORE:
+            there |= other.bills
+    late = {number for other in parts for _, number in other.bills - there}
+    return sorted({number for _, number in there} - late)
+
+
 def _steps(draw: Draw, plans: tuple[RunPlan, ...], files: tuple[Scraped, ...]) -> tuple[Step, ...]:
     numbers = [number for number, file in enumerate(files) if file.run != BEFORE]
     ends = [-1 - run for run, plan in enumerate(plans) if plan.ends]
     order = list(draw(st.permutations(numbers + ends)))
-    if len(plans) == 2 and draw(st.booleans()):
+    if sum(plan.state == content.WY for plan in plans) == 2 and draw(st.booleans()):
         # Some files of the first run arrive after the second run is final.
         first = {n for n in order if (files[n].run == 0 if n >= 0 else n == -1)}
         late = {n for n in first if draw(st.booleans())}

@@ -23,7 +23,9 @@ from realtime.models import File, Outcome, ScrapeRun
 from realtime.monitoring.report import Report
 from tests.schedules import content
 from tests.schedules.crashes import Fragile, Fuse, burning, guarded_commits
+from tests.schedules.ledger import Books, Upload
 from tests.schedules.plan import BEFORE, Schedule, Step
+from tests.schedules.stamps import Stamps
 from tests.support import Aws, messages_in
 
 # Consecutive import runs that receive and resume nothing before the queue counts as empty.
@@ -42,10 +44,14 @@ class World:
         self._config: Config = load(environment)
         # Each importer must handle rows written by the other.
         self._importers = cycle((BULK, BULK, BULK, CORE))
-        self._stored: set[int] = set()
+        # By number, the ETag of each file that was stored, and those whose message was sent.
+        self._etags: dict[int, str] = {}
+        self._sent: set[int] = set()
         self._ended: set[int] = set()
         self._versions: dict[tuple[str, str], int] = {}
         self._handles: list[str] = []
+        self._reports: list[Report] = []
+        self._stamps = Stamps()
         self.tried: Counter[str] = Counter()
 
     def carry_out(self) -> None:
@@ -53,14 +59,16 @@ class World:
         with guarded_commits(), mock.patch.object(sources, "RELEASE_SECONDS", (0, 0)):
             for step in self._schedule.steps:
                 self._take(step)
-                self._check_versions()
+                if step.do in ("import", "together"):
+                    self._check_rows()
             for number in range(len(self._schedule.files)):
-                if self._schedule.files[number].run != BEFORE and number not in self._stored:
+                if self._schedule.files[number].run != BEFORE and number not in self._sent:
                     self._send(number)
             for number, run in enumerate(self._schedule.runs):
                 if run.ends and number not in self._ended:
                     self._end(number)
             self._until_empty()
+            self._archive(Fuse(None))
 
     def _take(self, step: Step) -> None:
         if step.do == "send":
@@ -78,51 +86,73 @@ class World:
             self._die_during(step.crash, self._archive)
 
     def _key(self, number: int) -> str:
-        file = self._schedule.scraped[number]
-        return f"wy/{file.object_type}_{content.uuid1_at(file.ticks)}.json"
+        file = self._schedule.scraped[self._schedule.uploads(number)]
+        state = content.state_of(self._schedule.files[number].what)
+        return f"{state}/{file.object_type}_{content.uuid1_at(file.ticks)}.json"
 
     def _send(self, number: int) -> None:
-        key = self._key(number)
-        if number in self._stored:
+        if number in self._sent:
             self.tried["redeliveries"] += 1
         else:
             self.tried["files"] += 1
-            self._stored.add(number)
-            file = self._schedule.scraped[number]
-            self._aws.s3.put_object(
-                Bucket=self._aws.bucket,
-                Key=key,
-                Body=file.body.encode(),
-                Metadata={SCRAPED_AT_METADATA: time_of(file.ticks).isoformat()},
-            )
+            self._sent.add(number)
+            self._store(number)
+        run = self._schedule.files[number].run
         self._send_message(
             {
-                "file_path": key,
-                "bucket": self._aws.bucket,
-                "jurisdiction_id": content.JURISDICTION,
-                "jurisdiction_name": "Wyoming",
+                "file_path": self._key(number),
+                **self._about(run),
                 "file_archiving_enabled": True,
-                "run_id": str(self._schedule.run_id(self._schedule.files[number].run)),
             }
         )
 
+    def _store(self, number: int) -> None:
+        """Upload a file; of files that have one key, those scraped before it first."""
+        key = self._key(number)
+        for earlier in range(number + 1):
+            if earlier in self._etags or self._schedule.files[earlier].run == BEFORE:
+                continue
+            if self._key(earlier) == key:
+                file = self._schedule.scraped[earlier]
+                stored = self._aws.s3.put_object(
+                    Bucket=self._aws.bucket,
+                    Key=key,
+                    Body=file.body.encode(),
+                    Metadata={SCRAPED_AT_METADATA: time_of(file.ticks).isoformat()},
+                )
+                self._etags[earlier] = stored["ETag"].strip('"')
+
     def _end(self, run: int) -> None:
         self._ended.add(run)
-        objects = Counter(file.what["type"] for file in self._schedule.files if file.run == run)
+        numbers = self._schedule.numbers(run)
+        for number in numbers:
+            # A scraper that uses keys again has done so when it ends.
+            if self._schedule.uploads(number) != number:
+                self._store(number)
+        keys = {self._key(n): self._schedule.files[n].what["type"] for n in numbers}
+        scraped = Counter(self._schedule.files[n].what["type"] for n in numbers)
+        times = {
+            "started_at": time_of(self._schedule.started(run)).isoformat(),
+            "finished_at": time_of(self._schedule.finished(run)).isoformat(),
+        }
         self._send_message(
             {
-                "run_id": str(self._schedule.run_id(run)),
-                "bucket": self._aws.bucket,
-                "jurisdiction_id": content.JURISDICTION,
-                "jurisdiction_name": "Wyoming",
+                **self._about(run),
                 "run_finished": {
-                    "started_at": time_of(self._schedule.started(run)).isoformat(),
-                    "finished_at": time_of(self._schedule.finished(run)).isoformat(),
-                    "objects": objects,
-                    "scrapers": {},
+                    **times,
+                    "objects": Counter(keys.values()),
+                    "scrapers": {"all": {"args": "", **times, "objects": scraped}},
                 },
             }
         )
+
+    def _about(self, run: int) -> dict[str, Any]:
+        return {
+            "run_id": str(self._schedule.run_id(run)),
+            "bucket": self._aws.bucket,
+            "jurisdiction_id": content.JURISDICTIONS[self._schedule.runs[run].state],
+            "jurisdiction_name": "",
+        }
 
     def _send_message(self, body: dict[str, Any]) -> None:
         self._aws.sqs.send_message(QueueUrl=self._aws.queue_url, MessageBody=json.dumps(body))
@@ -131,7 +161,7 @@ class World:
         quiet = 0
         for _ in range(MANY):
             report = self._import(10, Fuse(None))
-            self._check_versions()
+            self._check_rows()
             quiet = quiet + 1 if not report.received and not report.resumed else 0
             if quiet == QUIET:
                 break
@@ -147,8 +177,8 @@ class World:
         with burning(fuse):
             report = import_run.run(self._config, held, store, limits, next(self._importers))
         fuse.check()
-        figures = report.as_dict()
-        assert figures["received"] == sum(figures[outcome] for outcome in Outcome.values)
+        _check_sums(report)
+        self._reports.append(report)
         return report
 
     def _archive(self, fuse: Fuse) -> None:
@@ -199,12 +229,34 @@ class World:
                 )
         self._handles.clear()
 
-    def _check_versions(self) -> None:
-        """Asserts that no row shows an older version than before."""
+    def _check_rows(self) -> None:
+        """Asserts that no row shows an older version than before, and that each says when it
+        changed."""
+        self._stamps.check()
         for name, version in _versions():
             before = self._versions.get(name, 0)
             assert version >= before, f"{name} shows version {version} after {before}"
             self._versions[name] = version
+
+    def books(self) -> Books:
+        """Asserts that the ledger, the reports and the bucket say what was done; returns the
+        ledger's part."""
+        uploads = [Upload(n, self._key(n), etag) for n, etag in sorted(self._etags.items())]
+        books = Books(self._schedule, uploads)
+        books.check()
+        books.check_bucket(self._aws.s3, self._aws.bucket, self._schedule.versioned)
+        reused = any(file.key is not None for file in self._schedule.files)
+        if not self.tried["crashes"] and not reused:
+            # A process that dies reports nothing; what was parked under a key that was used again
+            # is counted as resumed.
+            told = Counter[str]()
+            for report in self._reports:
+                told += report.outcomes
+            new = sum(told.values()) - told[Outcome.IGNORED] - told[Outcome.RELEASED]
+            # A parked file that is delivered again is parked again.
+            again, files = self.tried["redeliveries"], File.objects.count()
+            assert files <= new <= files + again, f"the reports have {new} files of {files}"
+        return books
 
     def left_in_queue(self) -> int:
         return messages_in(self._aws.sqs, self._aws.queue_url)
@@ -228,13 +280,29 @@ class World:
                 continue
             failed = File.objects.filter(run_id=row.run_id, outcome=Outcome.FAILED)
             overtaken = any(
-                other.started_at > row.started_at and _is_final_before_end(other, row)
+                other.jurisdiction_id == row.jurisdiction_id
+                and other.started_at > row.started_at
+                and _is_final_before_end(other, row)
                 for other in rows.values()
             )
             assert overtaken or failed.exclude(reason="unresolved").exists(), (
                 f"run {number} was closed without need: {row.closed}"
             )
         return deleting
+
+
+def _check_sums(report: Report) -> None:
+    figures = report.as_dict()
+    assert figures["received"] == sum(figures[outcome] for outcome in Outcome.values)
+    every = Counter[str]()
+    shared = Counter[str]()
+    for counts in report.types.values():
+        every += counts
+    for share in report.shares.values():
+        for counts in share.types.values():
+            shared += counts
+    assert every["received"] == report.received and every["resumed"] == report.resumed
+    assert all(every[word] == shared[word] == figures[word] for word in Outcome.values)
 
 
 def _is_final_before_end(newer: ScrapeRun, older: ScrapeRun) -> bool:
@@ -251,10 +319,10 @@ def _versions() -> Iterator[tuple[tuple[str, str], int]]:
         yield ("Event", key), content.version_of(text)
     for key, text in Person.objects.values_list("id", "email"):
         yield ("Person", key), content.version_of(text)
-    for key, text in LegislativeSession.objects.filter(
-        jurisdiction=content.JURISDICTION
-    ).values_list("identifier", "name"):
-        yield ("LegislativeSession", key), content.version_of(text)
+    for state, session, text in LegislativeSession.objects.values_list(
+        "jurisdiction", "identifier", "name"
+    ):
+        yield ("LegislativeSession", f"{state} {session}"), content.version_of(text)
 
 
 @contextmanager

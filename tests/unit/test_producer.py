@@ -1,21 +1,26 @@
 """What happens to a file between the scraper and the queue, whatever fails on its way."""
 
 import json
+import resource
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from realtime.domain import messages, scraped_object
 from realtime.domain.config import Bucket
-from realtime.domain.errors import ConfigurationError
+from realtime.domain.errors import ConfigurationError, RetryLater
 from realtime.domain.messages import FileMessage, RunFinished, ScraperReport
-from realtime.producer.backoff import RetryPolicy
+from realtime.producer import backoff
+from realtime.producer.backoff import Retrying, RetryPolicy
 from realtime.producer.producer import File, Jurisdiction, NotPublished, Producer
 from realtime.producer.publish_files import Published, publish_spool
 from tests.fakes import MemoryQueue, MemoryStore
@@ -152,7 +157,7 @@ def test_publish__the_store_is_slow__the_scraper_waits(make: Make, store: Memory
         for n in range(20):
             handed_over.extend(publish(producer, bill(n)))
 
-    scraper = threading.Thread(target=scrape)
+    scraper = threading.Thread(target=scrape, daemon=True)
     scraper.start()
     assert wait_until(lambda: len(handed_over) == 5, 2)
     time.sleep(0.05)
@@ -333,7 +338,7 @@ def test_publish__one_file_breaks_the_store__others_are_published(
     store.failing = lambda key: ZeroDivisionError() if files[0].scrape_id in key else None
     keys = publish(producer, *files)
     with pytest.raises(NotPublished) as caught:
-        producer.close()
+        producer.close(10)
     assert caught.value.keys == keys[:1]
     assert sorted(sent_keys(queue)) == sorted(keys[1:])
 
@@ -418,7 +423,97 @@ def test_finish__the_end_is_refused__is_kept_and_sent_later(
     with pytest.raises(NotPublished, match="the end of the run"):
         producer.finish(WYOMING, NOW)
     assert sent_keys(queue) == [key]
+    report = Published()
+    publish_spool(store, queue, BASE, tmp_path / "spool", report, retry_policy=BRISK)
+    assert len(report.problems) == 1, "it is still refused, and still kept"
     queue.refuses = lambda body: False
     publish_spool(store, queue, BASE, tmp_path / "spool", Published(), retry_policy=BRISK)
     assert [end.run_id for end in ends(queue)] == [RUN]
     assert sent_keys(queue) == [key]
+    assert not (tmp_path / "spool").exists(), "the end is sent once"
+
+
+@contextmanager
+def disk_full_after(size: int) -> Iterator[None]:
+    """Of each file written in this block only so many bytes reach the disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(("body", "size"), [(10, 100), (9000, 4000)], ids=["note", "content"])
+def test_close__disk_full_while_spooling__nothing_half_written_is_sent_nor_the_end(
+    make: Make, store: MemoryStore, queue: MemoryQueue, tmp_path: Path, body: int, size: int
+) -> None:
+    store.break_down()
+    producer = make()
+    publish(producer, File("bill", str(uuid.uuid1()), b"x" * body, NOW))
+    with disk_full_after(size), pytest.raises(NotPublished, match="1 could not be kept"):
+        producer.finish(WYOMING, NOW)
+    store.repair()
+    report = Published()
+    publish_spool(store, queue, BASE, tmp_path / "spool", report, retry_policy=BRISK)
+    assert (report.problems, store.objects, queue.bodies) == ([], {}, [])
+
+
+def test_publish_spool__sent_file_removed_in_part__what_is_left_is_no_problem(
+    make: Make,
+    store: MemoryStore,
+    queue: MemoryQueue,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store.break_down()
+    producer = make()
+    publish(producer, bill())
+    with pytest.raises(NotPublished):
+        producer.close()
+    store.repair()
+    unlink, calls = Path.unlink, count()
+
+    def fail_second(path: Path, missing_ok: bool = False) -> None:
+        if next(calls) == 1:
+            raise OSError("Input/output error")
+        unlink(path, missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", fail_second)
+        publish_spool(store, queue, BASE, tmp_path / "spool", Published(), retry_policy=BRISK)
+    report = Published()
+    publish_spool(store, queue, BASE, tmp_path / "spool", report, retry_policy=BRISK)
+    assert report.problems == []
+    assert len(queue.bodies) == 1
+
+
+def test_publish__after_close__is_kept(make: Make, tmp_path: Path) -> None:
+    producer, file = make(), bill()
+    producer.close()
+    (key,) = publish(producer, file)
+    with pytest.raises(NotPublished) as caught:
+        producer.close()
+    assert caught.value.keys == [key]
+    assert [path.read_bytes() for path in tmp_path.rglob("bill_*.json")] == [file.body]
+
+
+def test_retrying__fails_again_long_after_a_success__tried_for_as_long_as_the_first_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(backoff, "time", SimpleNamespace(monotonic=lambda: now))
+    retrying = Retrying(BRISK, threading.Event())
+
+    def fail(times: int) -> Callable[[], None]:
+        attempts = count(1)
+
+        def attempt() -> None:
+            if next(attempts) <= times:
+                raise RetryLater("the store is down")
+
+        return attempt
+
+    retrying("a file", fail(1))
+    now += 1000
+    retrying("another", fail(3))

@@ -498,7 +498,7 @@ def test_votes__seats_that_begin_and_end_around_the_session__are_resolved_as_by_
         importer = classes[0](JURISDICTION)
         importer.import_data([bill])
         classes[1](JURISDICTION, importer).import_data([vote])
-        return PersonVote.objects.exclude(voter=None).count()
+        return int(PersonVote.objects.exclude(voter=None).count())
 
     expected, got = both(act)
     assert list(rows.differences(expected[1], got[1])) == []
@@ -605,3 +605,21 @@ def test_postimport__vote_imported_through_core__its_bill_counts_as_imported() -
     expected, got = both(act)
     assert got == expected
     assert got[0] == ["new"]
+
+
+def test_bill__action_of_an_empty_vote_replaced__vote_stays_as_with_core() -> None:
+    def act(classes: Any) -> int:
+        bill = scrapes.bill()
+        vote = scrapes.vote_event(bill, action="reading 1")
+        # Whatever refers to the vote event would keep it from being deleted.
+        vote.update(counts=[], votes=[], sources=[])
+        importer = classes[0](JURISDICTION)
+        importer.import_data([copy.deepcopy(bill)])
+        classes[1](JURISDICTION, importer).import_data([vote])
+        bill["actions"][0]["description"] = "reading 2"
+        classes[0](JURISDICTION).import_data([bill])
+        return int(VoteEvent.objects.filter(bill_action=None).count())
+
+    expected, got = both(act)
+    assert got == expected
+    assert got[0] == 1
