@@ -55,16 +55,16 @@ class Books:
         for upload in self._uploads:
             sent[upload.key, upload.etag].append(upload.number)
         assert self._rows.keys() <= sent.keys(), "the ledger has files that nobody sent"
-        for upload, numbers in sent.items():
-            rows = self._rows.get(upload, [])
+        for which, numbers in sent.items():
+            rows = self._rows.get(which, [])
             lost = set(numbers) <= self.lost
-            assert lost or 1 <= len(rows) <= len(numbers), f"{upload} has {len(rows)} rows"
+            assert lost or 1 <= len(rows) <= len(numbers), f"{which} has {len(rows)} rows"
             for row in rows:
                 self._check_row(row, numbers)
         for number, run in enumerate(self._schedule.runs):
-            row = ScrapeRun.objects.filter(run_id=self._schedule.run_id(number)).first()
-            if run.ends and row is not None:
-                self._check_report(number, row)
+            ended = ScrapeRun.objects.filter(run_id=self._schedule.run_id(number)).first()
+            if run.ends and ended is not None:
+                self._check_report(number, ended)
 
     def _check_row(self, row: File, numbers: list[int]) -> None:
         name = f"the row of {row.key}"
