@@ -32,6 +32,7 @@ SESSIONS = (
 # the day before or after that.
 DAY = "2031-01-12"
 DAYS = (DAY, "2031-01-09", "2031-01-10", "2031-03-10", "2031-06-10", "2031-06-11")
+LAST_DAYS = tuple(last for _, _, last in SESSIONS[:2])
 # Of votes and the actions they name.
 ACTED = "2031-01-11"
 _NODE = 0x0242AC110002
@@ -123,7 +124,7 @@ def _person(what: dict[str, Any]) -> dict[str, Any]:
 
 
 def _jurisdiction(what: dict[str, Any]) -> dict[str, Any]:
-    state = _STATES[state_of(what)]()
+    state: Any = _STATES[state_of(what)]()
     state.legislative_sessions = [
         {
             "identifier": identifier,

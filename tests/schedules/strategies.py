@@ -14,7 +14,7 @@ Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 # Slots of a run, and the last slot at which a second run may start.
 LENGTH, OVERLAP = 40, 60
-BILLS, VOTES, EVENTS = 3, 4, 2
+BILLS, VOTES, EVENTS = 3, 4, 3
 PEOPLE, SESSIONS = len(content.PEOPLE), len(content.SESSIONS)
 CRASHES = st.none() | st.integers(0, 25)
 
@@ -30,7 +30,7 @@ def schedules(draw: Draw, runs: int | None = None, neighbour: bool = True) -> Sc
     plans = _runs(draw, runs or draw(st.integers(1, 2)))
     alone = len(plans) == 1
     people = _people_before(draw, alone)
-    sessions = draw(st.sampled_from([0, 0, SESSIONS]))
+    sessions = draw(st.sampled_from([0, SESSIONS]))
     parts = [_Part(run, content.WY, draw(KINDS), final=plan.ends) for run, plan in enumerate(plans)]
     partial = any(part.kinds != EVERY for part in parts)
     if partial or draw(st.integers(0, 3)) == 0:
@@ -40,7 +40,7 @@ def schedules(draw: Draw, runs: int | None = None, neighbour: bool = True) -> Sc
     if beside == len(plans):
         plans = (*plans, RunPlan(0, LENGTH, state=content.US))
     others = [_Part(beside, content.US, EVERY)] if beside is not None else []
-    reuse = draw(st.integers(0, 3)) == 0
+    reuse = draw(st.booleans())
     writer = _Writer(draw, plans, reuse)
     _wyoming(writer, parts, people, alone, sessions)
     for part in others:
@@ -164,7 +164,9 @@ def _wyoming(
     usable = {part.run: known if alone and part.run != BEFORE else sessions for part in parts}
     for part in parts:
         if "bill" in part.kinds:
-            _bills(writer, part, max(1, usable[part.run]))
+            # Most bills of one run are in the others too.
+            again = {key for other in parts for key in sorted(other.bills) if draw(st.booleans())}
+            _bills(writer, part, max(1, usable[part.run]), again)
     every_day = sessions > 0 or (alone and parts[0].run != BEFORE)
     for number in range(draw(st.integers(0, VOTES))):
         _vote(writer, number, parts)
@@ -178,17 +180,18 @@ def _neighbour(writer: _Writer, part: _Part, sessions: int) -> None:
     if part.run != BEFORE:
         what = {"type": "jurisdiction", "sessions": max(1, sessions)}
         writer.scrape(part, "jurisdiction", what)
-    _bills(writer, part, max(1, sessions))
+    _bills(writer, part, max(1, sessions), set())
     for number in range(draw(st.integers(0, 2))):
         _vote(writer, number, [part])
     for number in range(draw(st.integers(0, 1))):
         _event(writer, number, [part], every_day=sessions > 0)
 
 
-def _bills(writer: _Writer, part: _Part, sessions: int) -> None:
+def _bills(writer: _Writer, part: _Part, sessions: int, again: set[tuple[int, int]]) -> None:
     draw = writer.draw
     keys = st.tuples(st.integers(0, sessions - 1), st.integers(1, BILLS))
-    part.bills |= draw(st.sets(keys, min_size=int(part.run == 0), max_size=BILLS))
+    new = draw(st.sets(keys, min_size=int(part.run == 0), max_size=max(1, BILLS - len(again))))
+    part.bills |= new | {(session, number) for session, number in again if session < sessions}
     for session, number in sorted(part.bills):
         days = draw(_DAYS_OF_ACTIONS)
         for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
@@ -202,7 +205,7 @@ def _bills(writer: _Writer, part: _Part, sessions: int) -> None:
                     "type": "bill",
                     "session": session or None,
                     "n": number,
-                    "actions": draw(st.integers(0, 2)),
+                    "actions": draw(st.sampled_from([2, 1, 2, 0])),
                     "days": days,
                     "companion": companion,
                     "elsewhere": elsewhere,
@@ -216,7 +219,16 @@ def _bills(writer: _Writer, part: _Part, sessions: int) -> None:
 
 # Those of its first two actions: mostly the day on which votes are held.
 _DAYS_OF_ACTIONS = st.sampled_from(
-    [(), (), (), ("2031-03-10", "2031-01-10"), ("2031-01-10", "2031-01-10"), ("2031-01-10",)]
+    [
+        (),
+        (),
+        (),
+        (),
+        (),
+        ("2031-03-10", "2031-01-10"),
+        ("2031-01-10", "2031-01-10"),
+        ("2031-01-10",),
+    ]
 )
 
 
@@ -233,7 +245,7 @@ def _vote(writer: _Writer, number: int, parts: Sequence[_Part]) -> None:
         "n": number,
         "session": bill[0] or None,
         "bill": bill[1],
-        "chamber": draw(st.sampled_from(["lower", "upper"])),
+        "chamber": draw(st.sampled_from(["lower", "lower", "lower", "upper"])),
         "identifier": draw(st.booleans()),
         "dedupe": draw(st.integers(0, 2)) == 0,
     }
@@ -255,7 +267,7 @@ def _vote(writer: _Writer, number: int, parts: Sequence[_Part]) -> None:
                 **base,
                 "by": "stray" if nowhere else draw(st.sampled_from(ways)),
                 "choice": draw(st.integers(0, 2)),
-                "action": draw(st.sampled_from([None, 1, 2])) if part.final else None,
+                "action": draw(st.sampled_from([None, 1, 1, 2])) if part.final else None,
                 "voters": draw(st.lists(st.integers(0, PEOPLE - 1), max_size=3)),
             }
             if mixed:
@@ -263,17 +275,22 @@ def _vote(writer: _Writer, number: int, parts: Sequence[_Part]) -> None:
             writer.scrape(part, f"vote {number}", what)
 
 
+# Mostly the last days of sessions.
+_DAYS = st.sampled_from([*content.DAYS, *content.LAST_DAYS])
+
+
 def _event(writer: _Writer, number: int, parts: Sequence[_Part], every_day: bool) -> None:
     draw = writer.draw
     dedupe = draw(st.booleans())
     mixed = draw(st.integers(0, 5)) == 0 and not writer.reuses_keys
-    day = draw(st.sampled_from(content.DAYS)) if every_day else content.DAY
+    day = draw(_DAYS) if every_day else content.DAY
     for part in parts:
         if "event" not in part.kinds or (mixed and (part.run == BEFORE or not part.final)):
             continue
         if draw(st.integers(0, 2)) == 0:
             continue
-        bills, votes = [None, *_named_by(part, parts)], [None, *sorted(part.votes)]
+        named, votes = _named_by(part, parts), [None, *sorted(part.votes)]
+        bills = [*named, *named, None]
         for _ in range(draw(st.sampled_from([1, 1, 2]))):
             writer.scrape(
                 part,
@@ -308,17 +325,29 @@ def _named_by(part: _Part, parts: Sequence[_Part]) -> list[int]:
 def _steps(draw: Draw, plans: tuple[RunPlan, ...], files: tuple[Scraped, ...]) -> tuple[Step, ...]:
     numbers = [number for number, file in enumerate(files) if file.run != BEFORE]
     ends = [-1 - run for run, plan in enumerate(plans) if plan.ends]
-    order = list(draw(st.permutations(numbers + ends)))
+    # As they were scraped, or in any order.
+    in_turn = draw(st.integers(0, 2)) == 0
+    everything = numbers + ends
+    order: list[int | None] = list(everything if in_turn else draw(st.permutations(everything)))
     if sum(plan.state == content.WY for plan in plans) == 2 and draw(st.booleans()):
         # Some files of the first run arrive after the second run is final.
-        first = {n for n in order if (files[n].run == 0 if n >= 0 else n == -1)}
+        first = {n for n in everything if (files[n].run == 0 if n >= 0 else n == -1)}
         late = {n for n in first if draw(st.booleans())}
+    elif draw(st.booleans()):
+        # A run ends, but one or two files of it come after everything else was imported.
+        late = draw(st.sets(st.sampled_from(numbers), min_size=1, max_size=2))
+    else:
+        late = set()
+    if late:
         order = [n for n in order if n not in late] + [None] + [n for n in order if n in late]
     for number in draw(st.lists(st.sampled_from(numbers), max_size=3)):
         order.insert(draw(st.integers(0, len(order))), number)
     steps: list[Step] = []
     while order:
         size = draw(st.integers(1, 7))
+        if None in order[:size]:
+            # Nothing that comes late is sent before the imports.
+            size = order.index(None) + 1
         chunk, order = order[:size], order[size:]
         sent = tuple(n for n in chunk if n is not None and n >= 0)
         if sent:
