@@ -49,8 +49,8 @@ def publish_for_congress(mail: Mail, name: str, **fields: Any) -> None:
 
 
 def stopping_after(mail: Mail, step: str) -> tuple[RunContext, Callable[..., None]]:
-    """A context whose time is up once a finalization has done `step`, and what must be told of its
-    progress for that."""
+    """A context whose time is up once a finalization has done `step`. The finalization must report
+    its progress to the function that comes with it."""
     done: list[str] = []
 
     def progress(step: str, counts: Mapping[str, int]) -> None:

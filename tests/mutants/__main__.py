@@ -1,8 +1,8 @@
 """Puts listed mistakes into a copy of the code, one at a time, and runs the tests that must notice.
 
-`python -m tests.mutants` tries all lists of this folder; `backends ledger` only those lists, and
-any path is a list too. First the named tests must pass without a mistake. A mutant without tests is
-tried with those that reach its lines, of which `make coverage` leaves a record. Exits with status 1
+`python -m tests.mutants` tries all lists of this folder, `backends ledger` only those; any path is a
+list too. First all tests that the lists name must pass without a mistake. `make coverage` records
+which tests reach which lines: a mutant that names no test is tried with those. Exits with status 1
 when a mistake survives, with 2 when a list no longer fits the code.
 """
 
