@@ -1,9 +1,9 @@
 """Puts listed mistakes into a copy of the code, one at a time, and runs the tests that must notice.
 
-`python -m tests.mutants` tries all lists of this folder, `backends ledger` only those; any path is a
-list too. First all tests that the lists name must pass without a mistake. `make coverage` records
-which tests reach which lines: a mutant that names no test is tried with those. Exits with status 1
-when a mistake survives, with 2 when a list no longer fits the code.
+`python -m tests.mutants` tries all lists of this folder, `backends ledger` only those; a list can
+also be given by its path. First all tests that the lists name must pass without a mistake. `make
+coverage` records which tests reach which lines: a mutant that names no test is tried with those.
+Exits with status 1 when a mistake survives, with 2 when a list no longer fits the code.
 """
 
 import argparse
