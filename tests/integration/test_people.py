@@ -57,12 +57,18 @@ def test_import__person_then_votes__voter_resolved(mail: Mail) -> None:
 
 
 def test_import__person_again__unchanged_then_updated_never_older(mail: Mail) -> None:
+    def updated() -> Any:
+        return Jurisdiction.objects.get(id=scrapes.WYOMING.jurisdiction_id).latest_people_update
+
     send(mail, person(), "1", "2031-01-01")
     assert mail.run().outcomes["inserted"] == 1
+    inserted = updated()
     send(mail, person(), "2", "2031-01-02")
     assert mail.run().outcomes["unchanged"] == 1
+    assert updated() == inserted
     send(mail, person(email="ada@example.com"), "4", "2031-01-04")
     assert mail.run().outcomes["updated"] == 1
+    assert updated() > inserted
     send(mail, person(email="old@example.com"), "3", "2031-01-03")
     assert mail.run().outcomes["superseded"] == 1
     assert Person.objects.get().email == "ada@example.com"

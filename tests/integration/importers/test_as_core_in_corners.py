@@ -361,8 +361,11 @@ def two_places() -> None:
 
 def two_bills() -> None:
     session = LegislativeSession.objects.get(identifier=scrapes.SESSION)
+    house = Organization.objects.get(jurisdiction_id=JURISDICTION, classification="lower")
     for title in ("first", "second"):
-        Bill.objects.create(identifier="HB 1", title=title, legislative_session=session)
+        Bill.objects.create(
+            identifier="HB 1", title=title, legislative_session=session, from_organization=house
+        )
 
 
 @pytest.mark.parametrize("make", [two_sessions, two_places, two_bills])
@@ -371,9 +374,14 @@ def test_import_data__two_rows_fit__refused_as_by_core(make: Callable[[], None])
 
     def act(classes: Any) -> list[Any]:
         bills = classes[0](JURISDICTION)
-        events = classes[2](JURISDICTION, classes[1](JURISDICTION, bills))
+        votes = classes[1](JURISDICTION, bills)
+        events = classes[2](JURISDICTION, votes)
         told: list[Any] = []
-        for importer, data in ((bills, scrapes.bill()), (events, scrapes.event())):
+        for importer, data in (
+            (bills, scrapes.bill()),
+            (votes, scrapes.vote_event("HB 1")),
+            (events, scrapes.event(about="HB 1")),
+        ):
             try:
                 with transaction.atomic():
                     importer.import_data([data])
@@ -385,7 +393,79 @@ def test_import_data__two_rows_fit__refused_as_by_core(make: Callable[[], None])
     expected, got = both(act)
     assert list(rows.differences(expected[1], got[1])) == []
     assert got == expected
-    assert got[0] != ["in", "in"]
+    assert got[0] != ["in", "in", "in"]
+
+
+def imported(classes: Any, of: str, *successive: list[dict[str, Any]]) -> list[Any]:
+    """Import these one after the other; what core's record counts, or what is raised."""
+    told: list[Any] = []
+    for scraped in successive:
+        bills = classes[0](JURISDICTION)
+        votes = classes[1](JURISDICTION, bills)
+        importer = {"bill": bills, "vote_event": votes}.get(of) or classes[2](JURISDICTION, votes)
+        counts = importer.import_data(copy.deepcopy(scraped), allow_duplicates=True)[of]
+        told.append([counts[what] for what in ("insert", "update", "noop")])
+    return told
+
+
+def test_votes__alike_but_for_one_thing__are_rows_of_their_own_as_by_core() -> None:
+    bill = {**scrapes.bill(), "_id": "bill"}
+    one: dict[str, Any] = {**scrapes.vote_event("HB 1"), "votes": []}
+    votes = [
+        {**one, "_id": str(number), **other}
+        for number, other in enumerate(
+            (
+                {},
+                {"organization": '~{"classification": "upper"}'},
+                {"start_date": "2031-01-12"},
+                {"motion_text": "another"},
+                {"motion_text": "numbered", "identifier": "1"},
+                {"motion_text": "numbered", "identifier": "2"},
+                {"motion_text": "keyed", "dedupe_key": "key"},
+            )
+        )
+    ]
+    # What another changes is not found by what it was.
+    again = [
+        {**votes[-1], "_id": "changed", "motion_text": "changed"},
+        {**one, "_id": "new", "motion_text": "keyed"},
+    ]
+
+    def act(classes: Any) -> Any:
+        imported(classes, "bill", [bill])
+        return imported(classes, "vote_event", votes, votes, again)
+
+    expected, got = both(act)
+    assert list(rows.differences(expected[1], got[1])) == []
+    assert got == expected
+    assert got[0] == [[len(votes), 0, 0], [0, 0, len(votes)], [1, 1, 0]]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_versions__one_fits_two__taken_for_the_one_that_core_takes(order: int) -> None:
+    def version(**link: str) -> dict[str, Any]:
+        return {"note": "a", "date": "", "links": [{"url": "https://a.test", **link}]}
+
+    pdf, html = version(media_type="application/pdf"), version(media_type="text/html")
+    bill = scrapes.bill()
+    after = [version(), pdf][::order]
+
+    def act(classes: Any) -> Any:
+        return imported(classes, "bill", *([{**bill, "versions": v}] for v in ([pdf, html], after)))
+
+    expected, got = both(act)
+    assert list(rows.differences(expected[1], got[1])) == []
+    assert got == expected
+
+
+def test_events__what_an_agenda_item_is_about_changes__stored_as_by_core() -> None:
+    event = scrapes.event(about="HB 1")
+    event["agenda"].append({**copy.deepcopy(event["agenda"][0]), "order": 1})
+    changed = copy.deepcopy(event)
+    changed["agenda"][0]["related_entities"][0]["note"] = "another"
+    expected, got = both(lambda classes: imported(classes, "event", [event], [changed]))
+    assert list(rows.differences(expected[1], got[1])) == []
+    assert got == expected
 
 
 # Spellings that cores of different ages take for different committees.
