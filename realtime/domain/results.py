@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal, NamedTuple, Self
 
 from realtime.domain.errors import PoisonMessage, WaitingFor
-from realtime.domain.scraped_object import ScrapedObject
+from realtime.domain.scraped_object import ScrapedObject, ScrapeOrder
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,8 @@ class LookupKeys:
     """The keys with which core would match the row of a vote event or event.
 
     `keys` are these, the one that core tries first at the front. `bill_id` is the row of a vote
-    event's bill; `action`, `date` and `organization_id` name a vote event's action.
+    event's bill; `action`, `date` and `organization_id` name a vote event's action. `content` is a
+    digest of its sources, counts and roll, empty when it has neither counts nor roll.
     """
 
     bill_id: str = ""
@@ -70,10 +71,23 @@ class LookupKeys:
     action: str = ""
     date: str = ""
     organization_id: str = ""
+    content: str = ""
 
 
 # The importers' name for it.
 NO_LOOKUP = LookupKeys()
+
+
+class Claim(NamedTuple):
+    """What files of one run say of a row that they are: the content of one that has some, else
+    empty, and the place of the last in the scrape order."""
+
+    content: str
+    last: ScrapeOrder
+
+    def and_also(self, content: str, order: ScrapeOrder) -> Self:
+        """The claim once another file of the run is that row."""
+        return type(self)(self.content or content, max(self.last, order))
 
 
 class NamedAction(NamedTuple):

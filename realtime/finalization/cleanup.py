@@ -25,6 +25,10 @@ _UNSEEN = """
 _STALE_VOTE_EVENTS = f"""
     SELECT core.id FROM opencivicdata_voteevent AS core
     WHERE core.bill_id = ANY(%(bills)s) AND {_UNSEEN}
+      AND NOT EXISTS (
+        SELECT 1 FROM realtime_file AS failed
+        WHERE failed.bill_id = core.bill_id AND failed.bill_id <> ''
+          AND failed.run_id = %(run)s AND failed.outcome = 'failed')
 """
 _MARK_EVENTS = f"""
     UPDATE opencivicdata_event AS core SET deleted = true
@@ -40,7 +44,10 @@ def bills_with_votes(run: ScrapeRun, after: str) -> list[str]:
 
 
 def delete_stale_vote_events(run: ScrapeRun, bill_ids: Sequence[str]) -> int:
-    """Delete the vote events of these bills that the run has not seen; returns how many."""
+    """Delete the vote events of these bills that the run has not seen; returns how many.
+
+    One that a failed file of the run may have been is not stale: its bill keeps all of them.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_STALE_VOTE_EVENTS, {**_params(run), "bills": list(bill_ids)})
         stale = [row[0] for row in cursor.fetchall()]

@@ -31,13 +31,19 @@ logger = logging.getLogger(__name__)
 PAGE = 300
 _MODELS = {"vote_event": VoteEvent, "event": Event}
 
-# The newest file of each row, and those that may fare better now.
+# The newest file of each row, those that may fare better now, and vote events whose bill was found
+# by its identifier before the file that they name came and turned out to be another bill's.
 _TO_REPLAY = """
     SELECT id FROM realtime_file AS file
     WHERE run_id = %(run)s AND object_type = %(type)s AND jurisdiction_id = %(jurisdiction)s
       AND (order_ticks, scrape_id, order_stamp, id) > (%(ticks)s, %(scrape_id)s, %(stamp)s, %(id)s)
       AND (
         (outcome = 'failed' AND reason IN ('unresolved', 'ambiguous'))
+        OR (bill_scrape_id <> '' AND object_type = 'vote_event' AND outcome <> 'failed' AND EXISTS (
+          SELECT 1 FROM realtime_file AS bill
+          WHERE bill.jurisdiction_id = file.jurisdiction_id AND bill.object_type = 'bill'
+            AND bill.scrape_id = file.bill_scrape_id
+            AND bill.row_id <> '' AND bill.row_id <> file.bill_id))
         OR (outcome = ANY(%(applied)s) AND NOT EXISTS (
           SELECT 1 FROM realtime_file AS newer
           WHERE newer.row_id = file.row_id AND newer.row_id <> ''
@@ -134,7 +140,7 @@ def _correct(pairs: Sequence[tuple[File, Result]]) -> None:
     for row, result in pairs:
         before = ledger_files.corrected_fields(row)
         match result.outcome:
-            case Superseded(core_id) if not row.core_id:
+            case Superseded(core_id) if not row.core_id or core_id not in ("", row.core_id):
                 row.outcome, row.core_id = Outcome.SUPERSEDED, core_id
             case Imported(core_id, change) if row.core_id != core_id or row.outcome not in APPLIED:
                 row.outcome, row.core_id = change, core_id
@@ -149,23 +155,32 @@ def _correct(pairs: Sequence[tuple[File, Result]]) -> None:
 
 def _fail(row: File, problem: PoisonMessage) -> None:
     if row.outcome in APPLIED and row.core_id:
-        # Core's batch import, which sees the whole scrape at once, would have skipped it.
+        # Core's batch import, which sees the whole scrape at once, would have skipped it, and its
+        # row would be gone.
         logger.warning(
-            "file does not fit any longer",
+            "file does not fit any longer; its row stays",
             extra={
-                "action": "withdrawn",
+                "action": "kept",
                 "key": row.key,
                 "jurisdiction_id": row.jurisdiction_id,
                 "run_id": row.run_id,
                 **describe(problem),
             },
         )
-        if problem.reason != "unresolved" or row.object_type not in _MODELS:
-            return
-        withdraw(row.object_type, [row.core_id], row.run_id)
-        row.core_id = ""
+        return
     row.outcome = Outcome.FAILED
     row.reason, row.field, row.detail = problem.reason, problem.field, problem.detail
+
+
+class WouldBeLost(Exception):
+    """A file that has a row would have none if its group were imported anew."""
+
+
+def require_kept(rows: Sequence[File]) -> None:
+    """Raises WouldBeLost when one of these files, imported anew, has failed though it was in."""
+    applied = [row.id for row in rows if row.outcome in APPLIED]
+    if File.objects.filter(id__in=applied, outcome=Outcome.FAILED).exists():
+        raise WouldBeLost(f"run {rows[0].run_id}: a file that is in does not fit any longer")
 
 
 def vacate(object_type: str, rows: Sequence[File]) -> None:

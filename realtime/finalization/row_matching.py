@@ -1,8 +1,9 @@
-"""Finds files that went to another row than core, importing in scrape order, would have chosen.
+"""Finds files that went to another row than an import in scrape order would have chosen.
 
 Core looks a vote event up by its dedupe key, else its identifier, else its motion, and an event by
 its dedupe key, else its name and times. A row has all of these keys. When files of one object are
-looked up by different keys, the order of their imports decides which of them share a row. A vote
+looked up by different keys, the order of their imports decides which of them share a row. So it
+does when some of them have neither counts nor roll (`alike` of the vote event's rules). A vote
 event may also have been imported to the wrong bill.
 """
 
@@ -12,29 +13,40 @@ from typing import NamedTuple
 
 from django.db import connection
 
+from realtime.domain.results import Claim
+from realtime.domain.scraped_object import ScrapeOrder
+from realtime.importers.specs.event import EventSpec
+from realtime.importers.specs.vote_event import VoteEventSpec, alike
 from realtime.models import File, Outcome, ScrapeRun
 
-# Whether the run has a bill whose files are looked up by several kinds of key, or files that share
-# their first key but went to several rows. Only then are the files compared one by one.
+SPECS = {spec.object_type: spec for spec in (VoteEventSpec, EventSpec)}
+
+# Whether the run has a bill whose files are looked up by several kinds of key, files that share
+# their first key but went to several rows, or a row with files of several contents or bills. Only
+# then are the files compared one by one.
 _AMBIGUOUS = """
     SELECT 1 FROM (
-      SELECT bill_id, identity->'keys'->>0 AS key, row_id FROM realtime_file
+      SELECT bill_id, identity->'keys'->>0 AS key, row_id, identity->>'content' AS content
+      FROM realtime_file
       WHERE run_id = %s AND object_type = %s AND identity IS NOT NULL
     ) AS file
-    GROUP BY GROUPING SETS ((bill_id), (key))
-    HAVING (grouping(key) = 1 AND count(DISTINCT split_part(key, ':', 1)) > 1)
+    GROUP BY GROUPING SETS ((bill_id), (key), (row_id))
+    HAVING (grouping(bill_id) = 0 AND count(DISTINCT split_part(key, ':', 1)) > 1)
         OR (grouping(key) = 0 AND count(DISTINCT row_id) FILTER (WHERE row_id <> '') > 1)
+        OR (grouping(row_id) = 0 AND row_id <> ''
+            AND (count(DISTINCT content) > 1 OR count(DISTINCT bill_id) > 1))
     LIMIT 1
 """
 
 
 class MatchedFile(NamedTuple):
-    """A file of a run: its id in the ledger, core's id of the row it went to (empty if none), and
-    the keys by which core finds that row. Core looks the file up by the first key."""
+    """A file of a run: its id in the ledger, core's id of the row it went to (empty if none), the
+    keys by which core finds that row, and its content. Core looks the file up by the first key."""
 
     ledger_id: int
     core_id: str
     keys: tuple[str, ...]
+    content: str = ""
 
 
 def misplaced(run: ScrapeRun, object_type: str) -> list[list[int]]:
@@ -53,31 +65,40 @@ def misplaced(run: ScrapeRun, object_type: str) -> list[list[int]]:
     files = files.exclude(outcome=Outcome.SUPERSEDED, core_id="")
     files = files.order_by("order_ticks", "scrape_id", "order_stamp")
     matched = (
-        MatchedFile(ledger_id, core_id, tuple(identity["keys"]))
+        MatchedFile(ledger_id, core_id, tuple(identity["keys"]), identity.get("content", ""))
         for ledger_id, core_id, identity in files.values_list("id", "core_id", "identity")
         if identity
     )
+    competes = SPECS[object_type].competes
     return [
         [file.ledger_id for file in group]
-        for group in _sharing_keys(matched)
-        if not _same_partition(group, in_order(group))
+        for group in _sharing(matched)
+        if not _same_partition(group, in_order(group, competes))
     ]
 
 
-def in_order(files: Iterable[MatchedFile]) -> list[int | None]:
-    """For each file the number of the row that core would find or make, importing in this order.
+def in_order(files: Iterable[MatchedFile], competes: bool) -> list[int | None]:
+    """For each file the number of the row that it would find or make, importing in this order.
 
-    None where several rows match, for which core raises.
+    Where several rows match, core raises, which is None; but files that may compete (`competes`)
+    are told apart by their content.
     """
     keys_of: list[tuple[str, ...]] = []
+    claims: dict[int, Claim] = {}
     found_by: dict[str, set[int]] = defaultdict(set)
     rows: list[int | None] = []
-    for file in files:
+    for place, file in enumerate(files):
         matches = found_by[file.keys[0]]
-        if len(matches) > 1:
+        if competes:
+            found = alike(file.content, {row: claims[row] for row in matches})
+        elif len(matches) > 1:
             rows.append(None)
             continue
-        row = next(iter(matches)) if matches else len(keys_of)
+        else:
+            found = next(iter(matches), None)
+        row = len(keys_of) if found is None else found
+        order = ScrapeOrder(place, "", 0)
+        claims[row] = claims.get(row, Claim("", order)).and_also(file.content, order)
         if row == len(keys_of):
             keys_of.append(())
         for key in keys_of[row]:
@@ -89,8 +110,9 @@ def in_order(files: Iterable[MatchedFile]) -> list[int | None]:
     return rows
 
 
-def _sharing_keys(files: Iterable[MatchedFile]) -> Iterator[list[MatchedFile]]:
-    """Groups of files that share keys, directly or through others; each in the order given."""
+def _sharing(files: Iterable[MatchedFile]) -> Iterator[list[MatchedFile]]:
+    """Groups of files that share keys or rows, directly or through others; each in the order
+    given."""
     leader: dict[str, str] = {}
 
     def find(key: str) -> str:
@@ -100,7 +122,7 @@ def _sharing_keys(files: Iterable[MatchedFile]) -> Iterator[list[MatchedFile]]:
 
     all_files = list(files)
     for file in all_files:
-        for key in file.keys[1:]:
+        for key in (*file.keys[1:], *filter(None, [file.core_id])):
             leader[find(key)] = find(file.keys[0])
     groups: dict[str, list[MatchedFile]] = defaultdict(list)
     for file in all_files:

@@ -135,6 +135,7 @@ class Steps:
         def anew() -> None:
             replay.vacate(object_type, rows)
             self._import(rows, [replace(file, core_id="") for file in there])
+            replay.require_kept(rows)
 
         return piece
 

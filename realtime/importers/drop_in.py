@@ -102,7 +102,7 @@ class BillImporter(_DropIn, Bills):
 
 
 class VoteEventImporter(_DropIn, VoteEvents):
-    """A drop-in for core's `VoteEventImporter`, but a `dedupe_key` is one of the jurisdiction."""
+    """A drop-in for core's `VoteEventImporter`, but a `dedupe_key` is one of its bill."""
 
     rules: TyingActions
 

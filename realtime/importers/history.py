@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 from typing import Protocol
+from uuid import UUID
 
-from realtime.domain.results import FetchedFile
+from realtime.domain.results import Claim, FetchedFile
 from realtime.domain.scraped_object import ScrapeOrder
 
 
@@ -19,6 +20,17 @@ class History(Newest, Protocol):
 
     def preload_newest(self, core_ids: Collection[str]) -> None:
         """Make `newest` know these rows, in one query."""
+
+    def claims(
+        self, core_ids: Collection[str], run_ids: Collection[UUID]
+    ) -> dict[tuple[str, UUID], Claim | None]:
+        """`claim` of each of these rows by each of these runs, in one query."""
+
+    def claim(self, core_id: str, run_id: UUID) -> Claim | None:
+        """What files of that run say of that row; None when none of them is the row."""
+
+    def claimed(self, core_id: str, run_id: UUID, claim: Claim) -> None:
+        """From now on that run says this of that row."""
 
     def row_of(self, object_type: str, scrape_id: str) -> str | None:
         """The row that the object of this scrape `_id` was applied to."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from realtime.domain.results import FetchedFile, LookupKeys
 from realtime.domain.scraped_object import ScrapeOrder
@@ -23,7 +24,7 @@ class Refused:
 
 
 Outcome = Applied | Refused
-_FIRST = ScrapeOrder(0, "", 0)
+FIRST = ScrapeOrder(0, "", 0)
 
 
 @dataclass(eq=False)
@@ -31,16 +32,17 @@ class Item:
     """One object to import. `data` is changed on the way.
 
     `json_id` is what other objects may call it; None when nothing will. `order` is its place in
-    the scrape order, `core_id` the row that it was applied to before (empty: none). `about`,
-    `action` (the bill action that a vote event names) and `bill_identifier` are what its type's
-    rules find out or take off. Once `resolved`, `data` holds columns and `key` says how its row is
-    looked up: None when only core can.
+    the scrape order, `core_id` the row that it was applied to before (empty: none), `run_id` its
+    scrape run. `about`, `action` (the bill action that a vote event names) and `bill_identifier`
+    are what its type's rules find out or take off. Once `resolved`, `data` holds columns and `key`
+    says how its row is looked up: None when only core can.
     """
 
     json_id: str | None
     data: dict[str, Any]
-    order: ScrapeOrder = _FIRST
+    order: ScrapeOrder = FIRST
     core_id: str = ""
+    run_id: UUID | None = None
     about: LookupKeys = field(default_factory=LookupKeys)
     action: Any = ""
     bill_identifier: Any = None
@@ -52,5 +54,5 @@ class Item:
 
 def item_of(file: FetchedFile) -> Item:
     """The object in a file. Raises RecursionError when it is nested too deeply to be read here."""
-    content = file.content
-    return Item(content.scrape_id, content.fresh(), content.order, file.core_id)
+    content, run_id = file.content, file.delivery.run_id
+    return Item(content.scrape_id, content.fresh(), content.order, file.core_id, run_id)

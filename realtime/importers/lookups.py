@@ -5,12 +5,19 @@
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from openstates.data.models import EventLocation, LegislativeSession
 from openstates.importers import OrganizationImporter
 
 from realtime.importers.specs.spec import Spec
+
+
+class Committee(NamedTuple):
+    """An organization's classification, and that of what it is a part of."""
+
+    classification: str
+    parent: str | None
 
 
 class Lookups(Protocol):
@@ -22,10 +29,14 @@ class Lookups(Protocol):
     def session(self, identifier: Any) -> LegislativeSession | None:
         """The jurisdiction's session. Raises LegislativeSession.DoesNotExist."""
 
+    def committee(self, core_id: str) -> Committee | None:
+        """What kind of organization this is."""
+
     def people(
-        self, pseudo_id: str, start: Any, end: Any, chamber: str | None
+        self, pseudo_id: str, start: Any, end: Any, chamber: str | None, organization_id: str = ""
     ) -> tuple[set[str], set[str]] | None:
-        """The ids of the people that a pseudo id may mean, and those of them in office.
+        """The ids of the people that a pseudo id may mean, and those of them in office: of an
+        organization's members if it is given, else of a chamber's, else of any chamber's.
 
         `start` and `end` are the session's dates, or None.
         """

@@ -3,6 +3,15 @@
 import json
 from typing import Any
 
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Model
+
+from realtime.domain.errors import PoisonMessage
+
+# The lookups of Django's that a pseudo id may ask for, beside the field itself. Others can take
+# PostgreSQL hours (`__regex`), or answer with what nobody meant.
+_LOOKUPS = (["exact"], ["iexact"])
+
 
 def spec_of(value: Any) -> dict[str, Any] | None:
     """What a pseudo id asks for; None when it is none that can be read."""
@@ -13,3 +22,21 @@ def spec_of(value: Any) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return spec if isinstance(spec, dict) else None
+
+
+def require_plain(pseudo_id: str, model: type[Model]) -> None:
+    """Raises PoisonMessage (`invalid`) when a pseudo id for rows of `model` asks for anything but
+    equal fields, its own or those of what it refers to."""
+    for path in spec_of(pseudo_id) or ():
+        left, named = str(path).split("__"), 0
+        of: type[Model] | None = model
+        while left and of is not None:
+            try:
+                field = of._meta.get_field(left[0])
+            except FieldDoesNotExist:
+                break
+            left, of, named = left[1:], field.related_model, named + 1
+        if named and left and left not in _LOOKUPS:
+            raise PoisonMessage(
+                "invalid", f"{path} in {ascii(pseudo_id)[:200]} asks for more than an equal field"
+            )

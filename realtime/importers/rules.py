@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from realtime.domain.errors import Superseded
+from realtime.domain.results import Claim
+from realtime.domain.scraped_object import ScrapeOrder
 from realtime.importers.history import History
 from realtime.importers.items import Item
-from realtime.importers.specs.spec import References, Spec
+from realtime.importers.specs.spec import References, Spec, StoredRow, only_one
 
 
 class Rules:
@@ -35,11 +38,22 @@ class Rules:
     def deciding(self, item: Item) -> None:
         """Its row is looked up next; the objects before it are in, or in memory."""
 
-    def found(self, item: Item, core_id: str) -> None:
+    def keeps(self, item: Item, row: StoredRow) -> bool:
+        """Whether the row that the object was applied to before may still be its row."""
+        return True
+
+    def choose(self, item: Item, rows: Sequence[StoredRow]) -> StoredRow | None:
+        """Which of the rows that its lookup finds the object is; None for a new one."""
+        return only_one(rows)
+
+    def found(self, item: Item, row: StoredRow) -> None:
         """The object is this row, which an earlier batch or the database brought."""
 
     def not_found(self, item: Item) -> None:
         """The object is a new row."""
+
+    def applied(self, item: Item, core_id: str) -> None:
+        """The object has been applied to this row, which may be a new one."""
 
     def entered(self, core_id: str, values: Mapping[str, Any]) -> None:
         """A set of rows has got this one, or has changed it to these columns."""
@@ -58,6 +72,8 @@ class InPieces(Rules):
         self._spec = spec
         self._jurisdiction_id = jurisdiction_id
         self._history = history
+        # By row and run, of the files that are in or decided on.
+        self._claims: dict[tuple[str, UUID], Claim | None] = {}
 
     def row_of(self, scrape_id: str) -> str | None:
         return self._history.row_of(self._spec.object_type, scrape_id)
@@ -70,12 +86,49 @@ class InPieces(Rules):
 
     def loaded(self, items: Sequence[Item], records: Mapping[str, Any] | None) -> None:
         self._history.preload_newest(records or ())
+        # What an earlier attempt claimed has been rolled back.
+        self._claims.clear()
+        if self._spec.competes:
+            runs = {item.run_id for item in items if item.run_id is not None}
+            self._claims.update(self._history.claims(records or (), runs))
 
-    def found(self, item: Item, core_id: str) -> None:
-        self._spec.require_own(core_id, self._jurisdiction_id)
-        newest = self._history.newest(core_id)
+    def keeps(self, item: Item, row: StoredRow) -> bool:
+        return self._spec.keeps(item, row, self)
+
+    def choose(self, item: Item, rows: Sequence[StoredRow]) -> StoredRow | None:
+        return self._spec.choose(item, rows, self)
+
+    def found(self, item: Item, row: StoredRow) -> None:
+        self._spec.require_own(row.id, self._jurisdiction_id)
+        self._claim(item, row.id)
+        newest = self._history.newest(row.id)
         if newest is not None and newest > item.order:
-            raise Superseded(core_id)
+            raise Superseded(row.id)
 
     def not_found(self, item: Item) -> None:
         self._spec.require_new(item, self._jurisdiction_id, self._history)
+
+    def applied(self, item: Item, core_id: str) -> None:
+        self._claim(item, core_id)
+
+    def wrote(self) -> None:
+        for (core_id, run_id), claim in self._claims.items():
+            if claim is not None:
+                self._history.claimed(core_id, run_id, claim)
+
+    # -- what the spec asks ---------------------------------------------------------------------
+
+    def newest(self, core_id: str) -> ScrapeOrder | None:
+        return self._history.newest(core_id)
+
+    def claim(self, core_id: str, run_id: UUID | None) -> Claim | None:
+        if run_id is None:
+            return None
+        if (core_id, run_id) not in self._claims:
+            self._claims[core_id, run_id] = self._history.claim(core_id, run_id)
+        return self._claims[core_id, run_id]
+
+    def _claim(self, item: Item, core_id: str) -> None:
+        if item.run_id is not None and self._spec.competes:
+            before = self.claim(core_id, item.run_id) or Claim("", item.order)
+            self._claims[core_id, item.run_id] = before.and_also(item.about.content, item.order)

@@ -107,6 +107,7 @@ def identity_of(lookup: LookupKeys) -> dict[str, Any] | None:
         "keys": list(lookup.keys),
         "date": lookup.date,
         "organization_id": lookup.organization_id,
+        "content": lookup.content,
     }
 
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import Exists, Model, OuterRef
 from openstates.data.models import Bill, VoteEvent
 
-from realtime.domain.results import FetchedFile, NamedAction
+from realtime.domain.results import Claim, FetchedFile, NamedAction
 from realtime.domain.scraped_object import ScrapeOrder, ticks_of
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
 
@@ -20,6 +20,12 @@ _NEWEST = """
     SELECT DISTINCT ON (row_id) row_id, order_ticks, scrape_id, order_stamp FROM realtime_file
     WHERE row_id = ANY(%s) AND row_id <> '' AND outcome = ANY(%s)
     ORDER BY row_id, order_ticks DESC, scrape_id DESC, order_stamp DESC
+"""
+_CLAIMS = """
+    SELECT row_id, run_id, COALESCE(identity->>'content', ''), order_ticks, scrape_id, order_stamp
+    FROM realtime_file
+    WHERE row_id = ANY(%s) AND row_id <> '' AND run_id = ANY(%s) AND outcome = ANY(%s)
+      AND identity IS NOT NULL
 """
 _AUTHORITATIVE = """
     SELECT DISTINCT ON (file.bill_id) file.bill_id, run.run_id, run.started_at
@@ -70,6 +76,7 @@ class LedgerHistory:
         self._newest: dict[str, ScrapeOrder | None] = {}
         self._rows: dict[tuple[str, str], str | None] = {}
         self._covered: dict[str, list[int]] = {}
+        self._claimed: dict[tuple[str, UUID], Claim] = {}
 
     def preload(self, object_type: str, scrape_ids: Collection[str]) -> None:
         # Rows may have been deleted without the ledger, so check that they exist.
@@ -108,6 +115,30 @@ class LedgerHistory:
             cursor.execute(_NEWEST, [unknown, [outcome.value for outcome in APPLIED]])
             for core_id, *order in cursor.fetchall():
                 self._newest[core_id] = ScrapeOrder(*order)
+
+    def claims(
+        self, core_ids: Collection[str], run_ids: Collection[UUID]
+    ) -> dict[tuple[str, UUID], Claim | None]:
+        if not core_ids or not run_ids:
+            return {}
+        found: dict[tuple[str, UUID], Claim | None] = {
+            (core_id, run_id): None for core_id in core_ids for run_id in run_ids
+        }
+        outcomes = [outcome.value for outcome in (*APPLIED, Outcome.SUPERSEDED)]
+        with connection.cursor() as cursor:
+            cursor.execute(_CLAIMS, [list(core_ids), list(run_ids), outcomes])
+            for core_id, run_id, content, *order in cursor.fetchall():
+                last = ScrapeOrder(*order)
+                before = found[core_id, run_id] or Claim("", last)
+                found[core_id, run_id] = before.and_also(content, last)
+        found.update((one, self._claimed[one]) for one in found.keys() & self._claimed.keys())
+        return found
+
+    def claim(self, core_id: str, run_id: UUID) -> Claim | None:
+        return self.claims([core_id], [run_id])[core_id, run_id]
+
+    def claimed(self, core_id: str, run_id: UUID, claim: Claim) -> None:
+        self._claimed[core_id, run_id] = claim
 
     def row_of(self, object_type: str, scrape_id: str) -> str | None:
         if (object_type, scrape_id) not in self._rows:

@@ -1,14 +1,23 @@
 """Core's importers, with repairs that only remove dependence on accident, such as file order."""
 
 import contextlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Max, Q
 from openstates import importers as core
-from openstates.data.models import Bill, BillAction, LegislativeSession, VoteEvent
+from openstates.data.models import (
+    Bill,
+    BillAction,
+    LegislativeSession,
+    Organization,
+    Person,
+    VoteEvent,
+)
 from openstates.exceptions import UnresolvedIdError
 
 from tests.oracle.files import Refused
@@ -25,13 +34,37 @@ class NamedAction:
     organization: str
 
 
+class _Organizations(core.OrganizationImporter):  # type: ignore[misc]
+    """Core's, but what was looked up in vain for one object is looked up again for the next."""
+
+    def resolve_json_id(self, json_id: str, allow_no_match: bool = False) -> Any:
+        found = super().resolve_json_id(json_id, allow_no_match)
+        if found is None:
+            self.pseudo_id_cache.pop(json_id, None)
+        return found
+
+
 class OneCachePerChamber:
-    """Gives each chamber its own cache of people.
+    """Gives each chamber its own cache of people; asks for a person by id, then by name.
 
     Core's cache ignores the chamber, so that the order of files decides between namesakes.
     """
 
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.org_importer = _Organizations(args[0])
+
     def resolve_person(self, name: str, *dates: Any, **more: Any) -> Any:
+        asked = json.loads(name[1:])
+        if {"id", "name"} <= asked.keys():
+            has_id = Q(id=asked["id"]) | Q(identifiers__identifier=asked.pop("id"))
+            here = Q(
+                memberships__organization__jurisdiction_id=self.jurisdiction_id  # type: ignore[attr-defined]
+            )
+            found = set(Person.objects.filter(has_id, here).values_list("id", flat=True))
+            if len(found) == 1:
+                return found.pop()
+            name = "~" + json.dumps(asked)
         chamber = more.get("org_classification") or (dates[2] if len(dates) > 2 else None)
         caches = self.__dict__.setdefault("caches", defaultdict(dict))
         self.person_cache = caches[chamber]
@@ -81,7 +114,35 @@ class Jurisdictions(_Repaired, core.JurisdictionImporter):  # type: ignore[misc]
     pass
 
 
-class Bills(_Repaired, core.BillImporter):  # type: ignore[misc]
+class NullCommittees:
+    """Leaves an action's committee empty where it does not resolve; core gives up the bill, unless
+    an earlier object asked for the same one and could do without.
+
+    Writes the identifiers of related bills as those of bills.
+    """
+
+    def prepare_for_db(self, data: dict[str, Any]) -> Any:
+        session = self.get_session(data["legislative_session"])  # type: ignore[attr-defined]
+        entities = [action["related_entities"] for action in data["actions"]]
+        for action in data["actions"]:
+            action["related_entities"] = []
+        data = super().prepare_for_db(data)  # type: ignore[misc]
+        for action, of_action in zip(data["actions"], entities, strict=True):
+            action["related_entities"] = of_action
+            for entity in of_action:
+                if "organization_id" in entity:
+                    found = self.org_importer.resolve_json_id(entity["organization_id"], True)  # type: ignore[attr-defined]
+                    entity["organization_id"] = found
+                elif "person_id" in entity:
+                    entity["person_id"] = self.resolve_person(  # type: ignore[attr-defined]
+                        entity["person_id"], session.start_date, session.end_date
+                    )
+        for related in data["related_bills"]:
+            related["identifier"] = self.apply_transformers(dict(related))["identifier"]  # type: ignore[attr-defined]
+        return data
+
+
+class Bills(NullCommittees, _Repaired, core.BillImporter):  # type: ignore[misc]
     def prepare_for_db(self, data: dict[str, Any]) -> Any:
         data = super().prepare_for_db(data)
         for action in data["actions"]:
@@ -89,12 +150,93 @@ class Bills(_Repaired, core.BillImporter):  # type: ignore[misc]
         return data
 
 
-class Votes(_Repaired, core.VoteEventImporter):  # type: ignore[misc]
-    """Also records, in `named`, the bill and action that each file names."""
+class OwnBill:
+    """Looks a vote event up among those of its own bill and session.
+
+    Core looks a dedupe key up everywhere, and an identifier without a bill in the whole session.
+    """
+
+    def get_object(self, data: dict[str, Any]) -> Any:
+        with contextlib.suppress(VoteEvent.DoesNotExist, VoteEvent.MultipleObjectsReturned):
+            super().get_object(data)  # type: ignore[misc]  # notes the bill's votes: maybe stale
+        spec = {name: data[name] for name in ("bill_id", "legislative_session_id")}
+        keys: tuple[str, ...] = ("motion_text", "start_date", "organization_id")
+        for name in ("identifier", "dedupe_key"):
+            if data.get(name):
+                keys = (name,)
+        spec |= {name: data[name] for name in keys}
+        return self.pick(data, VoteEvent.objects.filter(**spec))
+
+    def pick(self, data: dict[str, Any], found: Any) -> Any:
+        return found.get()
+
+
+class OwnCommittee:
+    """Finds the voters of a committee among its members, else in its chamber, else anywhere.
+
+    Core takes the members of any committee.
+    """
+
+    def prepare_for_db(self, data: dict[str, Any]) -> Any:
+        session = self.get_session(data["legislative_session"])  # type: ignore[attr-defined]
+        asked = [vote["voter_id"] for vote in data["votes"]]
+        data = super().prepare_for_db(data)  # type: ignore[misc]
+        of = Organization.objects.get(id=data["organization_id"])
+        if of.classification not in ("upper", "lower", "legislature"):
+            dates = session.start_date, session.end_date
+            for vote, name in zip(data["votes"], asked, strict=True):
+                vote["voter_id"] = self._member(of, name, *dates)
+        return data
+
+    def _member(self, of: Organization, name: str, start: str, end: str) -> Any:
+        text = " ".join(json.loads(name[1:])["name"].split())
+        called = (
+            Q(name__iexact=text) | Q(other_names__name__iexact=text) | Q(family_name__iexact=text)
+        )
+        seat = Q(memberships__organization=of)
+        if start:
+            seat &= Q(memberships__end_date="") | Q(memberships__end_date__gt=start)
+        if end:
+            seat &= Q(memberships__start_date="") | Q(memberships__start_date__lt=end)
+        members = {one.id: one for one in Person.objects.filter(called & seat)}
+        if len(members) > 1:
+            members = {key: one for key, one in members.items() if one.current_role is not None}
+            return next(iter(members)) if len(members) == 1 else None
+        if members:
+            return next(iter(members))
+        chamber = of.parent and of.parent.classification
+        resolve = self.resolve_person  # type: ignore[attr-defined]
+        found = resolve(name, start, end, chamber) if chamber in ("upper", "lower") else None
+        return found or resolve(name, start, end)
+
+
+class Votes(OwnBill, OwnCommittee, _Repaired, core.VoteEventImporter):  # type: ignore[misc]
+    """Also records, in `named`, the bill and action that each file names.
+
+    Files of one run (`run_of` their id) that core takes for one vote event are two where their
+    sources, counts or rolls differ. `orders` is the place in the scrape order of each row's last
+    file.
+    """
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.named: dict[str, NamedAction] = {}
+        self.run_of: Mapping[str, Any] = {}
+        self.order_of: Mapping[str, Any] = {}
+        self.orders: dict[str, Any] = {}
+        self._held: dict[tuple[str, Any], Any] = {}
+        self._last: dict[tuple[str, Any], Any] = {}
+
+    def pick(self, data: dict[str, Any], found: Any) -> Any:
+        content, run = _content_of(data), self.run_of.get(self.current)
+        ours = {row: self._held[row.id, run] for row in found if (row.id, run) in self._held}
+        same = [row for row, held in ours.items() if None in (content, held) or held == content]
+        if same:
+            return max(same, key=lambda row: (ours[row] == content, self._last[row.id, run]))
+        others = [row for row in found if row not in ours]
+        if not others:
+            raise VoteEvent.DoesNotExist
+        return min(others, key=lambda row: (*_unlike(row, data), self.orders.get(row.id, ())))
 
     def import_item(self, data: dict[str, Any], allow_duplicates: bool = False) -> Any:
         # Core finds a vote's bill by `_id` only within the same import.
@@ -107,29 +249,75 @@ class Votes(_Repaired, core.VoteEventImporter):  # type: ignore[misc]
                     legislative_session__identifier=data["legislative_session"],
                     identifier=text["identifier"],
                 ).id
-        return super().import_item(data, allow_duplicates)
+        elif named and named.startswith("~") and "legislative_session" not in named:
+            # Core takes the only bill called so in any session.
+            described = json.loads(named[1:])
+            described["legislative_session__identifier"] = data["legislative_session"]
+            data["bill"] = "~" + json.dumps(described)
+        row, what = super().import_item(data, allow_duplicates)
+        if row:
+            held = row, self.run_of.get(self.current)
+            self._held[held] = self._held.get(held) or self._content
+            self._last[held] = self.order_of.get(self.current, ())
+            self.orders[row] = self.order_of.get(self.current, ())
+        return row, what
 
     def prepare_for_db(self, data: dict[str, Any]) -> Any:
         action = data.get("bill_action") or ""
+        self._content = _content_of(data)
         data = super().prepare_for_db(data)
         self.named[self.current] = NamedAction(
             self.current, data["bill_id"], action, data["start_date"], data["organization_id"]
         )
         return data
 
-    def get_object(self, data: dict[str, Any]) -> Any:
-        # Core looks up a dedupe key in all jurisdictions.
-        if data.get("dedupe_key"):
-            with contextlib.suppress(VoteEvent.DoesNotExist, VoteEvent.MultipleObjectsReturned):
-                super().get_object(data)  # records the bill's votes, which may be stale
-            return VoteEvent.objects.get(
-                dedupe_key=data["dedupe_key"],
-                legislative_session__jurisdiction_id=self.jurisdiction_id,
-            )
-        return super().get_object(data)
+
+def _content_of(data: dict[str, Any]) -> Any:
+    """What two votes differ in; None for a file that has neither counts nor a roll."""
+    if not data["counts"] and not data["votes"]:
+        return None
+    roll = sorted((str(vote["option"]), str(vote["voter_name"])) for vote in data["votes"])
+    return _sources(data["sources"]), _counts(data["counts"]), roll
 
 
-class Events(_Repaired, core.EventImporter):  # type: ignore[misc]
+def _unlike(row: VoteEvent, data: dict[str, Any]) -> tuple[bool, bool]:
+    return (
+        _sources(row.sources.values()) != _sources(data["sources"]),
+        _counts(row.counts.values()) != _counts(data["counts"]),
+    )
+
+
+def _sources(items: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    return sorted((str(item["url"]), str(item["note"])) for item in items)
+
+
+def _counts(items: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    return sorted((str(item["option"]), str(item["value"])) for item in items)
+
+
+class SessionOfTheDay:
+    """Takes a bill on an agenda for one of a session that was on, else that began last before.
+
+    Core takes the newest session where it is not sure.
+    """
+
+    def resolve_bill(self, bill_id: str, *, date: str) -> Any:
+        day = date[:10]
+        sessions = LegislativeSession.objects.filter(
+            jurisdiction_id=self.jurisdiction_id,  # type: ignore[attr-defined]
+            start_date__lte=day,
+        )
+        on = sessions.filter(Q(end_date="") | Q(end_date__gte=day))
+        if not on:
+            on = sessions.filter(start_date=sessions.aggregate(last=Max("start_date"))["last"])
+        named = {"identifier": bill_id}
+        bills = core.BillImporter(self.jurisdiction_id)  # type: ignore[attr-defined]
+        named = bills.apply_transformers(named)
+        found = Bill.objects.filter(legislative_session__in=on, **named)
+        return found[0].id if len(found) == 1 else None
+
+
+class Events(SessionOfTheDay, _Repaired, core.EventImporter):  # type: ignore[misc]
     def prepare_for_db(self, data: dict[str, Any]) -> Any:
         data = super().prepare_for_db(data)
         _name_all(data["participants"], "person_id", "organization_id")

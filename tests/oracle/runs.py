@@ -20,6 +20,9 @@ def import_runs(runs: Sequence[Run], jurisdiction_id: str) -> list[Refused]:
         files = [file for run in runs for file in run.files]
         refused = import_people(files)
         importers = Importers.of(jurisdiction_id, False, alone=True)
+        importers.votes.run_of = {
+            file.id: number for number, run in enumerate(runs) for file in run.files
+        }
         tied = tied_actions()
         import_with(importers, files)
         # Core unlinks the vote events of a changed bill: those without a file keep their actions.

@@ -106,6 +106,7 @@ def import_people(files: Iterable[ScrapedFile]) -> list[Refused]:
 
 def import_with(importers: Importers, files: Sequence[ScrapedFile]) -> None:
     """Import all types but people, as core's update command does."""
+    importers.votes.order_of = {file.id: file.order for file in files}
     for object_type, importer in (
         ("jurisdiction", importers.jurisdictions),
         ("bill", importers.bills),
@@ -128,6 +129,8 @@ def _import(
         importers = Importers.of(jurisdiction_id, postimport, alone)
         # Always: the postimport of bills only links related bills and deletes nothing.
         importers.bills.do_postimport = True
+        for before in earlier:
+            importers.votes.orders.update(before.orders)
         import_with(importers, files)
         refused += importers.refused()
         if postimport and not all(file.unresolved for file in refused):

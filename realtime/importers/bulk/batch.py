@@ -16,17 +16,27 @@ from realtime.importers.bulk.tables import NeedsCore, Row, Table, table
 class Record:
     """One row of the importer's model. `values` are by column name, as they would be read."""
 
-    __slots__ = ("changed", "id", "keys", "new", "of_jurisdiction", "touched", "values")
+    __slots__ = ("_batch", "changed", "id", "keys", "new", "touched", "values")
 
-    def __init__(self, core_id: str, values: dict[str, Any], *, new: bool) -> None:
+    def __init__(self, batch: "Batch", core_id: str, values: dict[str, Any], *, new: bool) -> None:
+        self._batch = batch
         self.id = core_id
         self.values = values
         self.new = new
         self.touched = new
-        # Whether it is known to be of a session of the jurisdiction.
-        self.of_jurisdiction = new
         self.changed: set[str] = set()
         self.keys: Sequence[Any] = ()
+
+    def value(self, column: str) -> Any:
+        """The row's value of a column."""
+        return self.values[column]
+
+    def related(self, name: str) -> list[dict[str, Any]]:
+        """The columns of its related rows of that name, as the batch has left them."""
+        branch = next(branch for branch in self._batch.tree if branch.name == name)
+        names = [column.name for column in branch.table.columns]
+        rows = self._batch.rows.of(branch, self.id)
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 class Batch:
@@ -67,7 +77,7 @@ class Batch:
         for name, value in data.items():
             column, plain = self._column(name, value)
             values[column] = self.table.column[column].stored(plain)
-        record = Record(values[self.table.pk.name], values, new=True)
+        record = Record(self, values[self.table.pk.name], values, new=True)
         self.records[record.id] = record
         for branch in self.tree:
             self._add(self.rows.grow(branch, related[branch.name], record.id))

@@ -110,7 +110,7 @@ class SetExecutor:
     def _import_set(self, items: Sequence[Item]) -> list[_Part]:
         """Import all or none; returns what is left to import, the last part first."""
         batch = Batch(self._spec.model, self._tree, keep_links=self._rules.keep_links)
-        matching = Matching(self._spec, self._importer.jurisdiction_id, batch)
+        matching = Matching(self._spec, self._rules, batch)
         try:
             with transaction.atomic():
                 matching.load(items)
@@ -146,7 +146,7 @@ class SetExecutor:
                 if record is None:
                     self._rules.not_found(item)
                 elif not record.new:  # else a row of this batch, which is in scrape order
-                    self._rules.found(item, record.id)
+                    self._rules.found(item, record)
             except NeedsCore:
                 return outcomes
             except Exception as exc:
@@ -161,6 +161,7 @@ class SetExecutor:
                     compute(self._spec.object_type, batch, changed)
                     matching.changed(changed)
                     self._rules.entered(changed.id, changed.values)
+                self._rules.applied(item, outcome.core_id)
             except Exception:
                 # Half applied: it is left out of another attempt, and core says what is wrong.
                 return outcomes

@@ -12,13 +12,14 @@ from realtime.domain.text import is_storable
 from realtime.importers.bulk.described import Described
 from realtime.importers.bulk.event_locations import Locations
 from realtime.importers.bulk.organizations import Organizations
-from realtime.importers.bulk.persons import Persons
 from realtime.importers.core.hooked import Hooked
 from realtime.importers.core.importers import Bills, Events, VoteEvents
 from realtime.importers.items import Item
+from realtime.importers.lookups import Committee
+from realtime.importers.persons import Persons
 from realtime.importers.pseudo_ids import spec_of
 from realtime.importers.specs.bill import as_stored
-from realtime.importers.specs.event import session_on
+from realtime.importers.specs.event import sessions_on
 from realtime.importers.specs.spec import Mentions, Spec
 
 # Raised by what an unchecked object is taken for; resolving it will say what is wrong.
@@ -78,14 +79,17 @@ class BatchLookups:
             )
         return self._sessions.get(identifier)
 
+    def committee(self, core_id: str) -> Committee | None:
+        return self._organizations.kind(core_id)
+
     def people(
-        self, pseudo_id: str, start: Any, end: Any, chamber: str | None
+        self, pseudo_id: str, start: Any, end: Any, chamber: str | None, organization_id: str = ""
     ) -> tuple[set[str], set[str]] | None:
         named = self._persons.described(pseudo_id)
         # Core can make nothing of a chamber that is said twice.
-        if named is None or (named.says_chamber and chamber is not None):
+        if named is None or (named.says_chamber and (chamber is not None or organization_id)):
             return None
-        return self._persons.find(named.name, start, end, chamber or named.chamber)
+        return self._persons.find(named.name, start, end, chamber or named.chamber, organization_id)
 
     def described(self, spec: Spec, pseudo_id: str) -> Sequence[str] | None:
         described = self._described.get(spec.object_type)
@@ -150,9 +154,10 @@ def _on_agenda(importer: Events, mentions: Mentions) -> set[_Call]:
             continue
         query = spec_of(pseudo_id)
         try:
-            session = session_on(date, importer.get_all_sessions())
-            if query and session and is_storable(query["identifier"]):
-                called.add((session.id, as_stored(query["identifier"])))
+            if query and is_storable(query["identifier"]):
+                identifier = as_stored(query["identifier"])
+                for session in sessions_on(date, importer.get_all_sessions()):
+                    called.add((session.id, identifier))
         except _MALFORMED:
             continue
     return called

@@ -5,23 +5,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.db import connection
-from openstates.data.models import LegislativeSession
 
 from realtime.domain.text import is_storable
 from realtime.importers.bulk.batch import Batch, Record
 from realtime.importers.bulk.tables import NeedsCore
 from realtime.importers.items import Item
+from realtime.importers.rules import Rules
 from realtime.importers.specs.spec import Spec
-
-_SESSIONS = LegislativeSession._meta.db_table
 
 
 class Matching:
     """Reads the rows that a batch's objects may be, and finds them as the batch has left them."""
 
-    def __init__(self, spec: Spec, jurisdiction_id: str, batch: Batch) -> None:
+    def __init__(self, spec: Spec, rules: Rules, batch: Batch) -> None:
         self._spec = spec
-        self._jurisdiction_id = jurisdiction_id
+        self._rules = rules
         self._batch = batch
         self._ways = {way.name: way for way in spec.ways}
         self._by_key: dict[Any, list[Record]] = defaultdict(list)
@@ -29,15 +27,15 @@ class Matching:
     def load(self, items: Sequence[Item]) -> None:
         """Read the rows that these resolved objects may be: a statement for each set of columns
         that the ways to look them up are read by."""
-        wanted: dict[Any, list[tuple[Any, ...]]] = defaultdict(list)
+        wanted: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
         for item in items:
             if item.key is not None:
                 way = self._ways[item.key[0]]
                 columns = way.read_by or way.columns
                 values = tuple(map(item.data.__getitem__, columns))
-                wanted[columns, way.of_jurisdiction].append(values)
-        for (columns, of_jurisdiction), rows in wanted.items():
-            self._read(columns, rows, of_jurisdiction)
+                wanted[columns].append(values)
+        for columns, rows in wanted.items():
+            self._read(columns, rows)
         if known := [(item.core_id,) for item in items if item.core_id]:
             self._read((self._batch.table.pk.name,), known)
         for record in self._batch.records.values():
@@ -45,63 +43,52 @@ class Matching:
 
     def candidates(self, item: Item) -> Sequence[Record]:
         """The rows that the object may turn out to be."""
-        # Where it was before, if that still is there, whatever other rows would fit by now.
         known = self._batch.records.get(item.core_id)
-        return [known] if known else self._by_key.get(item.key, [])
+        found = self._by_key.get(item.key, [])
+        return [*found, known] if known else found
 
     def row(self, item: Item) -> Record | None:
-        """The row that the object is; None for a new one. Raises NeedsCore when only core can say,
-        or refuse it: where several fit."""
-        candidates = self.candidates(item)
-        if len(candidates) > 1 or (item.key is None and not candidates):
+        """The row that the object is; None for a new one. Raises NeedsCore when only core can find
+        it, MultipleObjectsReturned when several fit."""
+        # Where it was before, if that still is there, whatever other rows would fit by now.
+        known = self._batch.records.get(item.core_id)
+        if known and self._rules.keeps(item, known):
+            return known
+        if item.key is None:
             raise NeedsCore
-        return candidates[0] if candidates else None
+        row = self._rules.choose(item, self._by_key.get(item.key, []))
+        return self._batch.records[row.id] if row else None
 
     def changed(self, record: Record) -> None:
         """From here on, find a row that the batch has made or changed by what it is now."""
-        record.of_jurisdiction = True
         self._index(record)
 
     def _index(self, record: Record) -> None:
         for key in record.keys:
             self._by_key[key].remove(record)
-        record.keys = self._spec.keys(record.values, of_jurisdiction=record.of_jurisdiction)
+        record.keys = self._spec.keys(record.values)
         for key in record.keys:
             self._by_key[key].append(record)
 
-    def _read(
-        self,
-        columns: Sequence[str],
-        values: Sequence[tuple[Any, ...]],
-        of_jurisdiction: bool = False,
-    ) -> None:
+    def _read(self, columns: Sequence[str], values: Sequence[tuple[Any, ...]]) -> None:
         """Read, in one statement, the rows of which each of these columns has any of the values;
-        what has been read stays as it is. `of_jurisdiction`: only those of its sessions."""
+        what has been read stays as it is."""
         batch, table = self._batch, self._batch.table
         asked = [row for row in values if all(map(_may_be_asked, row))]
         if not asked:
             return
-        conditions = [f"t.{table.column[name].sql} = ANY(%s)" for name in columns]
-        params: list[Any] = [list(set(some)) for some in zip(*asked, strict=True)]
-        joins = ""
-        if of_jurisdiction:
-            joins = f" JOIN {_SESSIONS} s ON s.id = t.legislative_session_id"
-            conditions.append("s.jurisdiction_id = %s")
-            params.append(self._jurisdiction_id)
+        conditions = [f"{table.column[name].sql} = ANY(%s)" for name in columns]
         with connection.cursor() as cursor:
             cursor.execute(
-                f"SELECT {table.select_list()} FROM {table.sql} t{joins}"
-                f" WHERE {' AND '.join(conditions)}",
-                params,
+                f"SELECT {table.select_list()} FROM {table.sql} t WHERE {' AND '.join(conditions)}",
+                [list(set(some)) for some in zip(*asked, strict=True)],
             )
             rows = table.read(cursor.fetchall())
         names = [column.name for column in table.columns]
         for row in rows:
             if row[0] not in batch.records:
-                columns_of_row = dict(zip(names, row, strict=True))
-                batch.records[row[0]] = Record(row[0], columns_of_row, new=False)
-            if of_jurisdiction:
-                batch.records[row[0]].of_jurisdiction = True
+                values_of_row = dict(zip(names, row, strict=True))
+                batch.records[row[0]] = Record(batch, row[0], values_of_row, new=False)
 
 
 def _may_be_asked(value: Any) -> bool:

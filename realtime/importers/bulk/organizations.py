@@ -7,10 +7,11 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q
 from openstates.data.models import Organization
-from openstates.importers import OrganizationImporter as CoreOrganizations
 from openstates.importers import organizations as core
 
 from realtime.domain.text import is_storable
+from realtime.importers.core import lookups
+from realtime.importers.lookups import Committee
 
 # Core normalizes names since 6.25.6. An older core compares them in ways of the database's own,
 # which memory cannot repeat.
@@ -64,7 +65,7 @@ class _Model:
 _Model.__name__ = Organization.__name__
 
 
-class Organizations(CoreOrganizations):  # type: ignore[misc]
+class Organizations(lookups.Organizations):
     """Core's organization importer, resolving from memory. Call `refresh` for each batch.
 
     Those made from an `other` share the rows read, but each has core's cache of pseudo ids for
@@ -77,6 +78,13 @@ class Organizations(CoreOrganizations):  # type: ignore[misc]
     def __init__(self, jurisdiction_id: str, other: "Organizations | None" = None) -> None:
         super().__init__(jurisdiction_id)
         self._memory: _Memory = other._memory if other else _Memory()
+
+    def kind(self, core_id: str) -> Committee | None:
+        """What kind of organization this is; None when it was not read."""
+        for known in self._memory.known:
+            if known.id == core_id:
+                return Committee(known.classification, known.parent_classification)
+        return None
 
     def refresh(self) -> None:
         """Read the rows again for the next pseudo id that those in memory do not resolve."""

@@ -10,8 +10,9 @@ from openstates.exceptions import UnresolvedIdError
 from openstates.utils import _make_pseudo_id
 
 from realtime.importers.core.hooked import Hooked
+from realtime.importers.persons import CHAMBERS
 from realtime.importers.specs.bill import BillSpec, as_stored
-from realtime.importers.specs.event import EventSpec, session_on
+from realtime.importers.specs.event import EventSpec, sessions_on
 from realtime.importers.specs.jurisdiction import JurisdictionSpec
 from realtime.importers.specs.vote_event import VoteEventSpec
 
@@ -40,12 +41,44 @@ class Bills(Hooked, core.BillImporter):  # type: ignore[misc]
 
     spec = BillSpec()
 
-    def any_described(self, described: dict[str, Any]) -> bool:
-        """Whether a bill answers to the query of a pseudo id."""
-        found = self.lookups.described(self.spec, _make_pseudo_id(**described))
+    def columns_of(self, data: dict[str, Any]) -> dict[str, Any]:
+        """As core's, but an action's committee that does not resolve is null, where core gives the
+        bill up unless something before it asked for the same committee. Identifiers of related
+        bills are written as bills' own."""
+        said = data["legislative_session"]
+        entities = [action["related_entities"] for action in data["actions"]]
+        for action in data["actions"]:
+            action["related_entities"] = []
+        columns = super().columns_of(data)
+        session = self.get_session(said)
+        for action, of_action in zip(columns["actions"], entities, strict=True):
+            for entity in of_action:
+                self._resolve_entity(entity, session)
+            action["related_entities"] = of_action
+        for related in columns["related_bills"]:
+            related["identifier"] = as_stored(related["identifier"])
+        return columns
+
+    def _resolve_entity(self, entity: dict[str, Any], session: LegislativeSession) -> None:
+        if "organization_id" in entity:
+            try:
+                entity["organization_id"] = self.org_importer.resolve_json_id(
+                    entity["organization_id"], allow_no_match=True
+                )
+            except UnresolvedIdError:
+                entity["organization_id"] = None
+        elif "person_id" in entity:
+            entity["person_id"] = self.resolve_person(
+                entity["person_id"], session.start_date, session.end_date
+            )
+
+    def described(self, query: dict[str, Any]) -> Sequence[str]:
+        """The rows of the bills that answer to the query of a pseudo id, two at the most."""
+        found = self.lookups.described(self.spec, _make_pseudo_id(**query))
         if found is not None:
-            return bool(found)
-        return bool(self.model_class.objects.filter(**self.limit_spec(dict(described))).exists())
+            return found[:2]
+        bills = self.model_class.objects.filter(**self.limit_spec(dict(query)))
+        return list(bills.values_list("id", flat=True).distinct()[:2])
 
 
 class VoteEvents(Hooked, core.VoteEventImporter):  # type: ignore[misc]
@@ -60,11 +93,14 @@ class VoteEvents(Hooked, core.VoteEventImporter):  # type: ignore[misc]
         columns = super().columns_of(data)
         if votes:
             session = self.get_session(said)
-            chamber = json.loads(organization[1:]).get("classification")
-            for vote in votes:
-                vote["voter_id"] = self.resolve_person(
-                    vote["voter_id"], session.start_date, session.end_date, chamber
-                )
+            dates = session.start_date, session.end_date
+            committee, chamber = columns["organization_id"], _classification(organization)
+            if chamber not in CHAMBERS and self.kind_of(committee).classification not in CHAMBERS:
+                for vote in votes:
+                    vote["voter_id"] = self.resolve_member(vote["voter_id"], *dates, committee)
+            else:
+                for vote in votes:
+                    vote["voter_id"] = self.resolve_person(vote["voter_id"], *dates, chamber)
         columns["votes"] = votes
         return columns
 
@@ -78,12 +114,17 @@ class VoteEvents(Hooked, core.VoteEventImporter):  # type: ignore[misc]
     def bills_called(self, session: LegislativeSession, identifier: str) -> Sequence[str]:
         return self.lookups.bills(session.id, identifier)
 
-    def any_bill(self, described: dict[str, Any]) -> bool:
-        found: bool = self.bill_importer.any_described(described)
+    def bills_described(self, described: dict[str, Any]) -> Sequence[str]:
+        found: Sequence[str] = self.bill_importer.described(described)
         return found
 
     def take_for_bill(self, scrape_id: str, core_id: str) -> None:
         self.bill_importer.json_to_db_id[scrape_id] = core_id
+
+
+def _classification(organization: str) -> str | None:
+    found: str | None = json.loads(organization[1:]).get("classification")
+    return found
 
 
 class Events(Hooked, core.EventImporter):  # type: ignore[misc]
@@ -97,8 +138,11 @@ class Events(Hooked, core.EventImporter):  # type: ignore[misc]
 
     def resolve_bill(self, bill_id: str, *, date: str) -> str | None:
         identifier = as_stored(bill_id)
-        session = session_on(date, self.get_all_sessions())
-        found = set(self.lookups.bills(session.id, identifier)) if session else set()
+        found = {
+            bill
+            for session in sessions_on(date, self.get_all_sessions())
+            for bill in self.lookups.bills(session.id, identifier)
+        }
         if len(found) == 1:
             return next(iter(found))
         self.error(f"could not resolve bill id {identifier}, {date}, {len(found)} matches")

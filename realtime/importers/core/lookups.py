@@ -3,10 +3,28 @@
 from collections.abc import Sequence
 from typing import Any
 
-from openstates.data.models import Bill, EventLocation, LegislativeSession
+from openstates.data.models import Bill, EventLocation, LegislativeSession, Organization
+from openstates.exceptions import UnresolvedIdError
 from openstates.importers import OrganizationImporter
 
+from realtime.importers.lookups import Committee
+from realtime.importers.persons import Persons
+from realtime.importers.pseudo_ids import require_plain
 from realtime.importers.specs.spec import Spec
+
+
+class Organizations(OrganizationImporter):  # type: ignore[misc]
+    """Core's, but what one object looked up in vain does not decide for the next."""
+
+    def resolve_json_id(self, json_id: str, allow_no_match: bool = False) -> str | None:
+        """As core's. Raises UnresolvedIdError unless `allow_no_match`, which core forgets to do
+        once the same pseudo id has been asked for with it."""
+        if json_id and json_id.startswith("~") and json_id not in self.pseudo_id_cache:
+            require_plain(json_id, Organization)
+        found: str | None = super().resolve_json_id(json_id, allow_no_match)
+        if found is None and json_id and not allow_no_match:
+            raise UnresolvedIdError(f"cannot resolve pseudo id to Organization: {json_id}")
+        return found
 
 
 class CoreLookups:
@@ -14,17 +32,26 @@ class CoreLookups:
 
     def __init__(self, jurisdiction_id: str) -> None:
         self._jurisdiction_id = jurisdiction_id
+        self._persons = Persons(jurisdiction_id)
 
     def organizations(self) -> OrganizationImporter:
-        return OrganizationImporter(self._jurisdiction_id)
+        return Organizations(self._jurisdiction_id)
+
+    def committee(self, core_id: str) -> Committee | None:
+        return None
 
     def session(self, identifier: Any) -> LegislativeSession | None:
         return None
 
     def people(
-        self, pseudo_id: str, start: Any, end: Any, chamber: str | None
+        self, pseudo_id: str, start: Any, end: Any, chamber: str | None, organization_id: str = ""
     ) -> tuple[set[str], set[str]] | None:
-        return None
+        described = self._persons.described(pseudo_id)
+        # Core can ask for the members of any committee, but not of one.
+        if not organization_id or described is None or described.says_chamber:
+            return None
+        self._persons.load([pseudo_id])
+        return self._persons.find(described.name, start, end, None, organization_id)
 
     def described(self, spec: Spec, pseudo_id: str) -> Sequence[str] | None:
         return None

@@ -47,18 +47,14 @@ class EventSpec(Spec):
         item.about = about_event(item.data)
 
 
-def session_on(date: str, sessions: Sequence[LegislativeSession]) -> LegislativeSession | None:
-    """The session whose bill an agenda of that day means, of `sessions`, the newest first.
+def sessions_on(date: str, sessions: Sequence[LegislativeSession]) -> list[LegislativeSession]:
+    """The sessions of which an agenda of that day may mean a bill, of all `sessions`.
 
-    Core's rule (`BaseImporter.resolve_bill`): the only one that was on, else the newest; None
-    where there is none.
+    Those that were on that day, else what last began before it: core takes the newest session
+    where it is not sure, even one that begins later.
     """
     day = datetime.fromisoformat(date).strftime("%Y-%m-%d")
-    on = [
-        session
-        for session in sessions
-        if session.start_date <= day and (not session.end_date or day <= session.end_date)
-    ]
-    if len(on) == 1:
-        return on[0]
-    return sessions[0] if sessions else None
+    begun = [session for session in sessions if session.start_date <= day]
+    on = [one for one in begun if not one.end_date or day <= one.end_date]
+    last = max((session.start_date for session in begun), default="")
+    return on or [session for session in begun if session.start_date == last]

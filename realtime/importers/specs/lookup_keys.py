@@ -1,7 +1,9 @@
-"""Lookup keys with which a row would be found, as digests for the ledger."""
+"""Lookup keys with which a row would be found, and a vote event's content, as digests for the
+ledger."""
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from realtime.domain.results import LookupKeys
@@ -15,8 +17,8 @@ def about_vote(data: dict[str, Any], action: str) -> LookupKeys:
     if data["identifier"]:
         keys.insert(0, _key("identifier", session, bill, data["identifier"]))
     if data.get("dedupe_key"):
-        keys.insert(0, _key("dedupe", data["dedupe_key"]))
-    return LookupKeys(bill, tuple(keys), action, date, organization)
+        keys.insert(0, _key("dedupe", session, bill, data["dedupe_key"]))
+    return LookupKeys(bill, tuple(keys), action, date, organization, _content(data))
 
 
 def about_event(data: dict[str, Any]) -> LookupKeys:
@@ -28,7 +30,34 @@ def about_event(data: dict[str, Any]) -> LookupKeys:
     return LookupKeys(keys=tuple(keys))
 
 
+def sources_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The sources of an object or a row, in an order of their own, to compare them."""
+    return _sorted(rows, "url", "note")
+
+
+def counts_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The counts of a vote event, likewise."""
+    return _sorted(rows, "option", "value")
+
+
+def _content(data: dict[str, Any]) -> str:
+    """What tells two votes of one motion apart: sources, counts and roll. Empty for a vote event
+    with neither counts nor roll."""
+    counts, roll = data["counts"], data["votes"]
+    if not counts and not roll:
+        return ""
+    parts = sources_of(data["sources"]), counts_of(counts), _sorted(roll, "option", "voter_name")
+    return _digest("\1".join("\0".join(part) for part in parts))
+
+
+def _sorted(rows: Iterable[Mapping[str, Any]], first: str, second: str) -> list[str]:
+    return sorted([f"{row.get(first)}\0{row.get(second)}" for row in rows])
+
+
 def _key(kind: str, *parts: Any) -> str:
     # Digests, since motions and descriptions can be pages long.
-    digest = hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:24]
-    return f"{kind}:{digest}"
+    return f"{kind}:{_digest(json.dumps(parts, default=str))}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:24]

@@ -1,16 +1,19 @@
 """What both importers must know of a type."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
 from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
+from django.core.exceptions import MultipleObjectsReturned
 from django.db.models import Model
 from openstates.data.models import LegislativeSession
 
 from realtime.domain.errors import PoisonMessage, Unresolved, WaitingFor
+from realtime.domain.results import Claim
+from realtime.domain.scraped_object import ScrapeOrder
 from realtime.importers.history import History
 from realtime.importers.items import Item
 
@@ -21,14 +24,13 @@ class Way:
 
     It serves objects, and finds rows, that have something in each of the columns `needs`. Rows of
     a whole batch are read by `read_by` (default: all `columns`), each column having any of the
-    batch's values. With `of_jurisdiction`, only rows of a session of the jurisdiction count.
+    batch's values; those are never null.
     """
 
     name: str
     columns: tuple[str, ...]
     needs: tuple[str, ...] = ()
     read_by: tuple[str, ...] = ()
-    of_jurisdiction: bool = False
 
     @cached_property
     def _values(self) -> Any:
@@ -42,12 +44,33 @@ class Way:
         """What equals for objects and rows that this way takes for one."""
         return self.name, self._values(data)
 
-    def conditions(self, data: Any, jurisdiction_id: str) -> dict[str, Any]:
+    def conditions(self, data: Any) -> dict[str, Any]:
         """The same as conditions of a Django query."""
-        found = {name: data[name] for name in self.columns}
-        if self.of_jurisdiction:
-            found["legislative_session__jurisdiction_id"] = jurisdiction_id
-        return found
+        return {name: data[name] for name in self.columns}
+
+
+class StoredRow(Protocol):
+    """A row of core's that an object may be, with what the objects before it have changed."""
+
+    @property
+    def id(self) -> str:
+        """Core's id."""
+
+    def value(self, column: str) -> Any:
+        """The row's value of a column."""
+
+    def related(self, name: str) -> Sequence[Mapping[str, Any]]:
+        """The columns of its related rows of that name."""
+
+
+class Claims(Protocol):
+    """What the rules of identity ask about the files that are in."""
+
+    def newest(self, core_id: str) -> ScrapeOrder | None:
+        """The scrape order of the file last applied to a row; None when none is known."""
+
+    def claim(self, core_id: str, run_id: UUID | None) -> Claim | None:
+        """What this run's files say of that row; None when none of them is the row."""
 
 
 @dataclass
@@ -80,8 +103,8 @@ class References(Protocol):
     def bills_called(self, session: LegislativeSession, identifier: str) -> Sequence[str]:
         """The rows of the bills of a session with an identifier, written as core stores it."""
 
-    def any_bill(self, described: dict[str, Any]) -> bool:
-        """Whether a bill answers to the query of a pseudo id."""
+    def bills_described(self, described: dict[str, Any]) -> Sequence[str]:
+        """The rows of the bills that answer to the query of a pseudo id, two at the most."""
 
     def take_for_bill(self, scrape_id: str, core_id: str) -> None:
         """Resolve this scrape `_id` to this bill from now on."""
@@ -99,6 +122,8 @@ class Spec:
     model: ClassVar[type[Model]]
     ways: ClassVar[tuple[Way, ...]]
     described_by: ClassVar[tuple[str, ...]] = ()
+    # Whether files of one run may compete for one row, so that their contents matter.
+    competes: ClassVar[bool] = False
     # Related rows that core reads with a row, to compare them: its own choice.
     prefetched: ClassVar[tuple[str, ...]] = ()
     not_imported: ClassVar[tuple[str, ...]] = ("_id", "jurisdiction", "scraped_at")
@@ -117,13 +142,20 @@ class Spec:
         plain = all(value is None or isinstance(value, str | UUID) for value in values)
         return key if plain else None
 
-    def keys(self, values: Any, *, of_jurisdiction: bool) -> list[tuple[Any, ...]]:
+    def keys(self, values: Any) -> list[tuple[Any, ...]]:
         """All keys by which objects find a row with these columns."""
-        return [
-            way.key(values)
-            for way in self.ways
-            if way.serves(values) and (of_jurisdiction or not way.of_jurisdiction)
-        ]
+        return [way.key(values) for way in self.ways if way.serves(values)]
+
+    def keeps(self, item: Item, row: StoredRow, claims: Claims) -> bool:
+        """Whether the row that the object was applied to before may still be its row."""
+        return True
+
+    def choose(self, item: Item, rows: Sequence[StoredRow], claims: Claims) -> StoredRow | None:
+        """Which of the rows that its lookup finds the object is; None for a new row.
+
+        Raises MultipleObjectsReturned, as core does, where several are left.
+        """
+        return only_one(rows)
 
     # -- references ---------------------------------------------------------------------------
 
@@ -143,6 +175,13 @@ class Spec:
 
     def require_new(self, item: Item, jurisdiction_id: str, history: History) -> None:
         """Raises Superseded or PoisonMessage when the object may not make a new row."""
+
+
+def only_one(rows: Sequence[StoredRow]) -> StoredRow | None:
+    """The one row, or None where there is none. Raises MultipleObjectsReturned."""
+    if len(rows) > 1:
+        raise MultipleObjectsReturned(f"{len(rows)} rows are found by the same key")
+    return rows[0] if rows else None
 
 
 def require_session(identifier: Any, references: References) -> LegislativeSession:

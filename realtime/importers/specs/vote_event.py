@@ -1,44 +1,72 @@
 """Vote events: whose they are, what they wait for, and which row is theirs."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 from openstates.data.models import LegislativeSession, VoteEvent
 from openstates.exceptions import InvalidVoteEventError
-from openstates.utils import get_pseudo_id
+from openstates.utils import _make_pseudo_id, get_pseudo_id
 
 from realtime.domain.errors import PoisonMessage, Superseded, Unresolved, WaitingFor
+from realtime.domain.results import Claim, LookupKeys
 from realtime.domain.text import is_storable
 from realtime.importers.history import History
-from realtime.importers.items import Item
+from realtime.importers.items import FIRST, Item
+from realtime.importers.pseudo_ids import spec_of
 from realtime.importers.specs.bill import as_stored
-from realtime.importers.specs.lookup_keys import about_vote
-from realtime.importers.specs.spec import Mentions, References, Spec, Way, require_session
+from realtime.importers.specs.lookup_keys import about_vote, counts_of, sources_of
+from realtime.importers.specs.spec import (
+    Claims,
+    Mentions,
+    References,
+    Spec,
+    StoredRow,
+    Way,
+    require_session,
+)
 
+_Row = TypeVar("_Row", str, int)
+_SESSION = "legislative_session"
 _OF_BILL = ("bill_id", "legislative_session_id")
 
 
 class VoteEventSpec(Spec):
     """A vote event waits for its legislative session and its bill.
 
-    Core's lookup: by dedupe key, else by identifier, else by motion, date and organization. Core
-    looks a dedupe key up over all jurisdictions, and real keys collide: here it is the
-    jurisdiction's.
+    Core's lookup: by dedupe key, else by identifier, else by motion, date and organization. But
+    only among the vote events of its own bill and session, or, without a bill, among those without
+    one of its session: core looks a dedupe key up everywhere, and real keys collide.
+
+    Files of one run that this finds to be one row are two vote events all the same when they
+    differ in sources, counts or roll (`alike`).
     """
 
     object_type = "vote_event"
     model = VoteEvent
     ways = (
-        Way("dedupe key", ("dedupe_key",), needs=("dedupe_key",), of_jurisdiction=True),
         Way(
-            "identifier of the bill",
+            "dedupe key",
+            (*_OF_BILL, "dedupe_key"),
+            needs=("dedupe_key", "bill_id"),
+            read_by=("bill_id",),
+        ),
+        Way(
+            "dedupe key without a bill",
+            (*_OF_BILL, "dedupe_key"),
+            needs=("dedupe_key",),
+            read_by=("legislative_session_id", "dedupe_key"),
+        ),
+        Way(
+            "identifier",
             (*_OF_BILL, "identifier"),
             needs=("identifier", "bill_id"),
             read_by=("bill_id",),
         ),
         Way(
-            "identifier of the session",
-            ("legislative_session_id", "identifier"),
+            "identifier without a bill",
+            (*_OF_BILL, "identifier"),
             needs=("identifier",),
+            read_by=("legislative_session_id", "identifier"),
         ),
         Way(
             "motion",
@@ -48,6 +76,7 @@ class VoteEventSpec(Spec):
         ),
     )
     described_by = ("identifier",)
+    competes = True
     not_imported = (*Spec.not_imported, "bill_identifier")
 
     def way(self, data: dict[str, Any]) -> Way:
@@ -57,8 +86,36 @@ class VoteEventSpec(Spec):
             )
         return super().way(data)
 
+    def keeps(self, item: Item, row: StoredRow, claims: Claims) -> bool:
+        """Whether the row is of the vote event's bill, or holds what this very file brought: then
+        it moves to the bill that the file is now known to mean."""
+        own = all(row.value(name) == item.data[name] for name in _OF_BILL)
+        return own or claims.newest(row.id) == item.order
+
+    def choose(self, item: Item, rows: Sequence[StoredRow], claims: Claims) -> StoredRow | None:
+        """The row that holds the same vote of this run, else one that the run has not used: by
+        sources, then counts, then scrape order; None where each holds another vote of the run."""
+        claimed = {row.id: claims.claim(row.id, item.run_id) for row in rows}
+        taken = {core_id: claim for core_id, claim in claimed.items() if claim is not None}
+        if (core_id := alike(item.about.content, taken)) is not None:
+            return next(row for row in rows if row.id == core_id)
+        free = [row for row in rows if row.id not in taken]
+        if len(free) < 2:
+            return free[0] if free else None
+        sources, counts = sources_of(item.data["sources"]), counts_of(item.data["counts"])
+
+        def distance(row: StoredRow) -> Any:
+            return (
+                sources_of(row.related("sources")) != sources,
+                counts_of(row.related("counts")) != counts,
+                claims.newest(row.id) or FIRST,
+                row.id,
+            )
+
+        return min(free, key=distance)
+
     def mention(self, data: dict[str, Any], mentions: Mentions) -> None:
-        session, bill = data.get("legislative_session"), data.get("bill")
+        session, bill = data.get("legislative_session"), described_bill(data)
         mentions.sessions.add(session)
         mentions.bills.add(bill)
         mentions.named_bills.add((bill, data.get("bill_identifier"), session))
@@ -67,18 +124,13 @@ class VoteEventSpec(Spec):
     # -- what it waits for --------------------------------------------------------------------
 
     def require(self, item: Item, references: References) -> None:
-        item.action = take_action(item.data)
-        if "legislative_session" not in item.data:
-            return  # core says that it is missing
-        session = require_session(item.data["legislative_session"], references)
-        named = item.data.get("bill")
-        if not named:
-            return
-        if named.startswith("~"):
-            _require_described(named, item, references)
-        elif references.bill_of(named) is None:
-            row = _bill_by_identifier(named, session, item, references)
-            references.take_for_bill(named, row)
+        item.data["bill"] = described_bill(item.data)
+        try:
+            if "legislative_session" in item.data:  # else core says that it is missing
+                _require_bill(item, references)
+        finally:
+            # A wrong one is told at once: to wait for the bill would only put the failure off.
+            item.action = take_action(item.data)
 
     def resolved(self, item: Item, history: History) -> None:
         item.about = about_vote(item.data, item.action)
@@ -88,6 +140,27 @@ class VoteEventSpec(Spec):
         bill, and did not have this one."""
         if history.covered(item.data["bill_id"], item.order):
             raise Superseded("")
+
+
+def alike(content: str, taken: Mapping[_Row, Claim]) -> _Row | None:
+    """Which of the rows that files of the same run have taken holds the same vote as a file of
+    this content.
+
+    The same vote: sources, counts and roll are the same, or one has neither counts nor roll. Of
+    several rows, one of just that content; of those, the last in scrape order.
+    """
+    same = [row for row, claim in taken.items() if not content or claim.content in ("", content)]
+    return max(same, key=lambda row: (taken[row].content == content, taken[row].last), default=None)
+
+
+def described_bill(data: dict[str, Any]) -> Any:
+    """What a vote event calls its bill; a description means a bill of the vote event's session
+    unless it says another."""
+    named = data.get("bill")
+    if (query := spec_of(named)) is None or any(name.startswith(_SESSION) for name in query):
+        return named
+    query[f"{_SESSION}__identifier"] = data.get("legislative_session")
+    return _make_pseudo_id(**query)
 
 
 def take_action(data: dict[str, Any]) -> str:
@@ -106,14 +179,36 @@ def take_action(data: dict[str, Any]) -> str:
     return str(action)
 
 
-def _require_described(named: str, item: Item, references: References) -> None:
-    described = get_pseudo_id(named)
-    if not isinstance(described.get("identifier"), str):
-        return  # core knows best what to make of a description without an identifier
-    described["identifier"] = as_stored(described["identifier"])
-    if not references.any_bill(described):
-        session = described.get("legislative_session__identifier", item.data["legislative_session"])
-        raise Unresolved(WaitingFor(str(session), bill_identifier=described["identifier"]))
+def _require_bill(item: Item, references: References) -> None:
+    session = require_session(item.data["legislative_session"], references)
+    if named := item.data["bill"]:
+        row = _bill_of(named, session, item, references)
+        # The ledger knows whose vote event the file has, even if it fails from here on.
+        item.about = LookupKeys(bill_id=row or "")
+
+
+def _bill_of(
+    named: str, session: LegislativeSession, item: Item, references: References
+) -> str | None:
+    """The row of the bill that a vote event means; None when only core can tell.
+
+    Raises Unresolved when it has not arrived.
+    """
+    if named.startswith("~"):
+        described = get_pseudo_id(named)
+        if not isinstance(described.get("identifier"), str):
+            return None  # core knows best what to make of a description without an identifier
+        described["identifier"] = as_stored(described["identifier"])
+        rows = references.bills_described(described)
+        if rows:
+            return rows[0] if len(rows) == 1 else None
+        said = described.get(f"{_SESSION}__identifier", item.data["legislative_session"])
+        raise Unresolved(WaitingFor(str(said), bill_identifier=described["identifier"]))
+    row = references.bill_of(named)
+    if row is None:
+        row = _bill_by_identifier(named, session, item, references)
+        references.take_for_bill(named, row)
+    return row
 
 
 def _bill_by_identifier(

@@ -29,6 +29,7 @@ from realtime.importers import BillImporter, VoteEventImporter
 from realtime.importers.bulk import organizations
 from realtime.importers.items import Applied, Item, Refused
 from realtime.importers.rules import Rules
+from realtime.importers.specs.spec import StoredRow
 from tests import rows, scrapes
 from tests.integration.importers.executing import import_batch, whats
 from tests.integration.importers.test_same_as_core import CORE, JURISDICTION, OURS
@@ -157,7 +158,7 @@ def test_import_data__an_object_has_no_id__those_before_are_in() -> None:
 def test_import_data__database_refuses_what_one_names__raises_as_core() -> None:
     def act(classes: Any) -> None:
         some = bills(3)
-        some[1]["from_organization"] = '~{"name__regex": "("}'
+        some[1]["from_organization"] = r'~{"extras": {"a": "\u0000"}}'
         with transaction.atomic():
             classes[0](JURISDICTION).import_data(some)
 
@@ -255,7 +256,7 @@ def test_import_batch__event_about_what_is_named_too_deeply__costs_itself_alone(
 
 def test_import_batch__interrupted_when_a_row_is_found__raises() -> None:
     class Interrupted(Rules):
-        def found(self, item: Item, core_id: str) -> None:
+        def found(self, item: Item, row: StoredRow) -> None:
             raise OperationalError("terminating connection")
 
     BillImporter(JURISDICTION).import_data(bills(1))
@@ -587,7 +588,9 @@ def test_votes__seats_that_begin_and_end_around_the_session__are_resolved_as_by_
 
 
 @pytest.mark.parametrize("on_and_on", [False, True])
-def test_events__on_days_around_a_session__about_the_bill_that_core_means(on_and_on: bool) -> None:
+def test_events__on_days_around_a_session__about_the_bill_of_the_session_then(
+    on_and_on: bool,
+) -> None:
     EventLocation.objects.create(name="Room 1", jurisdiction_id=ELSEWHERE)
     dates = [("2029", "2029-01-10", "2029-03-10"), ("2032", "2032-01-10", "2032-03-10")]
     if on_and_on:
@@ -619,7 +622,7 @@ def test_events__on_days_around_a_session__about_the_bill_that_core_means(on_and
     expected, got = both(act)
     assert got == expected
     assert got[0][1] == scrapes.SESSION
-    assert got[0][0] == "2032", "the newest, where none was on"
+    assert got[0][0] == "2029", "what last began, where none was on"
 
 
 @pytest.mark.parametrize(

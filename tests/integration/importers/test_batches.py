@@ -25,6 +25,7 @@ from realtime.importers import BillImporter, EventImporter, JurisdictionImporter
 from realtime.importers.bulk import known_cores
 from realtime.importers.items import Item, Refused
 from realtime.importers.rules import Rules
+from realtime.importers.specs.spec import StoredRow
 from tests import scrapes
 from tests.integration.importers.executing import import_batch, whats
 
@@ -217,9 +218,9 @@ def test_import_batch__foreign_key_to_nothing__costs_itself_alone(session: None)
 
 def test_import_batch__refused_once_its_row_is_known__others_are_in(session: None) -> None:
     class Refusing(Rules):
-        def found(self, item: Item, core_id: str) -> None:
+        def found(self, item: Item, row: StoredRow) -> None:
             if item is batch[0]:
-                raise Superseded(core_id)
+                raise Superseded(row.id)
 
     BillImporter(JURISDICTION).import_data([scrapes.bill("HB 1"), scrapes.bill("HB 2")])
     batch = items(scrapes.bill("HB 1", "new"), scrapes.bill("HB 2", "new"))

@@ -15,21 +15,27 @@ from openstates.data.models import Bill, Event, Membership, Organization, Person
 from realtime import importers as ours
 from tests import rows, scrapes
 from tests.integration.importers import generated
-from tests.oracle.importers import OneCachePerChamber
+from tests.oracle.importers import (
+    NullCommittees,
+    OneCachePerChamber,
+    OwnBill,
+    OwnCommittee,
+    SessionOfTheDay,
+)
 
 JURISDICTION = scrapes.WYOMING.jurisdiction_id
 MODELS = (Bill, VoteEvent, Event)
 
 
-class CoreBills(OneCachePerChamber, core.BillImporter):  # type: ignore[misc]
+class CoreBills(NullCommittees, OneCachePerChamber, core.BillImporter):  # type: ignore[misc]
     pass
 
 
-class CoreVotes(OneCachePerChamber, core.VoteEventImporter):  # type: ignore[misc]
+class CoreVotes(OwnBill, OwnCommittee, OneCachePerChamber, core.VoteEventImporter):  # type: ignore[misc]
     pass
 
 
-class CoreEvents(OneCachePerChamber, core.EventImporter):  # type: ignore[misc]
+class CoreEvents(SessionOfTheDay, OneCachePerChamber, core.EventImporter):  # type: ignore[misc]
     pass
 
 

@@ -10,13 +10,13 @@ from django.db import connection
 from realtime.domain.text import is_storable
 from realtime.importers.pseudo_ids import spec_of
 
-_CHAMBERS = ("upper", "lower", "legislature")
+CHAMBERS = ("upper", "lower", "legislature")
 # Everyone who ever sat in the jurisdiction, then who of them bears one of the names.
 _QUERY = """
 WITH wanted AS (
     SELECT name, UPPER(name) AS upper FROM UNNEST(%s::text[]) AS name
 ), seat AS (
-    SELECT m.person_id, m.start_date, m.end_date, o.classification
+    SELECT m.person_id, m.start_date, m.end_date, o.classification, o.id AS organization_id
     FROM opencivicdata_membership m JOIN opencivicdata_organization o ON o.id = m.organization_id
     WHERE o.jurisdiction_id = %s AND m.person_id IS NOT NULL
 ), person AS (
@@ -28,7 +28,8 @@ WITH wanted AS (
     UNION SELECT n.person_id, UPPER(n.name::text)
     FROM opencivicdata_personname n WHERE n.person_id IN (SELECT id FROM person)
 )
-SELECT wanted.name, person.id, person.active, seat.classification, seat.start_date, seat.end_date
+SELECT wanted.name, person.id, person.active, seat.classification, seat.start_date, seat.end_date,
+       seat.organization_id
 FROM wanted
 JOIN called USING (upper)
 JOIN person ON person.id = called.id
@@ -71,22 +72,22 @@ class Persons:
         return self._names[pseudo_id]
 
     def find(
-        self, name: str, start: Any, end: Any, chamber: str | None
+        self, name: str, start: Any, end: Any, chamber: str | None, organization_id: str = ""
     ) -> tuple[set[str], set[str]] | None:
         """The ids of the people called so, and of those of them in office; None when the name was
         not loaded.
 
         `start` and `end` are the session's dates: who left before it or came after it is left out.
-        Without a `chamber`, any chamber counts.
+        With an `organization_id`, only its members count; else those of the `chamber`, or of any.
         """
         seats = self._seats.get(name)
         if seats is None:
             return None
-        chambers = (chamber,) if chamber else _CHAMBERS
+        chambers = (chamber,) if chamber else CHAMBERS
         meant = [
             (person, active)
-            for person, active, classification, since, until in seats
-            if classification in chambers
+            for person, active, classification, since, until, organization in seats
+            if (organization == organization_id if organization_id else classification in chambers)
             and (not start or until == "" or until > start)
             and (not end or since == "" or since < end)
         ]
