@@ -21,6 +21,9 @@ class History(Newest, Protocol):
     def preload_newest(self, core_ids: Collection[str]) -> None:
         """Make `newest` know these rows, in one query."""
 
+    def sole(self, core_id: str, order: ScrapeOrder) -> bool:
+        """Whether the file of this place in the scrape order is the only one known of a row."""
+
     def claims(
         self, core_ids: Collection[str], run_ids: Collection[UUID]
     ) -> dict[tuple[str, UUID], Claim | None]:

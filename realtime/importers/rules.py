@@ -121,6 +121,9 @@ class InPieces(Rules):
     def newest(self, core_id: str) -> ScrapeOrder | None:
         return self._history.newest(core_id)
 
+    def sole(self, core_id: str, order: ScrapeOrder) -> bool:
+        return self._history.sole(core_id, order)
+
     def claim(self, core_id: str, run_id: UUID | None) -> Claim | None:
         if run_id is None:
             return None

@@ -116,6 +116,11 @@ class LedgerHistory:
             for core_id, *order in cursor.fetchall():
                 self._newest[core_id] = ScrapeOrder(*order)
 
+    def sole(self, core_id: str, order: ScrapeOrder) -> bool:
+        files = File.objects.filter(core_id=core_id).exclude(core_id="")
+        known = files.values_list("order_ticks", "scrape_id", "order_stamp").distinct()[:2]
+        return [ScrapeOrder(*one) for one in known] == [order]
+
     def claims(
         self, core_ids: Collection[str], run_ids: Collection[UUID]
     ) -> dict[tuple[str, UUID], Claim | None]:

@@ -110,10 +110,10 @@ def test_identity__one_dedupe_key_on_two_bills__each_bill_has_its_vote(
     mail: Mail, order: tuple[int, ...]
 ) -> None:
     one, other = scrapes.bill("HB 1"), scrapes.bill("HB 2")
-    votes = [vote(one, yes=1, dedupe_key="roll 29"), vote(other, yes=2, dedupe_key="roll 29")]
+    votes = [vote(bill, dedupe_key="roll 29") for bill in (one, other)]
     files = [scrapes.jurisdiction(), one, other, *(votes[n] for n in order)]
     assert_final(scrape(mail, files, at_once=False))
-    assert yeses() == [("HB 1", 1), ("HB 2", 2)]
+    assert yeses() == [("HB 1", 1), ("HB 2", 1)]
 
 
 def test_identity__key_comes_back_in_the_next_session__both_votes_stay(mail: Mail) -> None:
@@ -182,6 +182,18 @@ def test_identity__one_of_two_roll_calls_alike_is_gone__its_row_goes_and_the_oth
     assert VoteEvent.objects.get() == kept
 
 
+@in_any_order(2)
+def test_identity__scrape_repeats_a_vote_without_its_roll__one_row_the_newer_wins(
+    mail: Mail, order: tuple[int, ...]
+) -> None:
+    bill = scrapes.bill()
+    bare = {**scrapes.vote_event(bill), "counts": [], "votes": []}
+    calls = [bare, vote(bill, yes=20)]
+    files = [scrapes.jurisdiction(), bill, *(calls[n] for n in order)]
+    assert_final(scrape(mail, files, at_once=False))
+    assert yeses() == [("HB 1", 20)]
+
+
 @in_any_order(4)
 def test_identity__scrape_repeats_a_vote_with_and_without_its_roll__as_in_scrape_order(
     mail: Mail, tmp_path: Path, order: tuple[int, ...]
@@ -225,6 +237,16 @@ def test_identity__vote_whose_bill_came_after_its_namesake__is_that_bills(
     found = VoteEvent.objects.values_list("bill__legislative_session__identifier", flat=True)
     assert sorted(found) == [scrapes.SESSION, "2033"]
     assert list(rows.differences(told, rows.dump())) == []
+
+
+def test_identity__vote_taken_for_one_of_an_earlier_scrape__that_one_stays(mail: Mail) -> None:
+    sessions = with_sessions(session("2033", "2033-01-10", "2033-03-10"))
+    ours, later = scrapes.bill(), {**scrapes.bill(), "legislative_session": "2033"}
+    scrape(mail, [sessions, ours, vote(ours, identifier="2")])
+    before = VoteEvent.objects.get()
+    assert_final(scrape(mail, [vote(later, identifier="2"), later], at_once=False))
+    assert VoteEvent.objects.get(bill__legislative_session__identifier=scrapes.SESSION) == before
+    assert VoteEvent.objects.filter(bill__legislative_session__identifier="2033").count() == 1
 
 
 def test_identity__bill_named_by_identifier_alone__that_of_the_votes_session(mail: Mail) -> None:

@@ -69,6 +69,9 @@ class Claims(Protocol):
     def newest(self, core_id: str) -> ScrapeOrder | None:
         """The scrape order of the file last applied to a row; None when none is known."""
 
+    def sole(self, core_id: str, order: ScrapeOrder) -> bool:
+        """Whether the file of this place in the scrape order is the only one known of a row."""
+
     def claim(self, core_id: str, run_id: UUID | None) -> Claim | None:
         """What this run's files say of that row; None when none of them is the row."""
 

@@ -87,10 +87,10 @@ class VoteEventSpec(Spec):
         return super().way(data)
 
     def keeps(self, item: Item, row: StoredRow, claims: Claims) -> bool:
-        """Whether the row is of the vote event's bill, or holds what this very file brought: then
-        it moves to the bill that the file is now known to mean."""
+        """Whether the row is of the vote event's bill, or nobody's but this file's: then it moves
+        to the bill that the file is now known to mean."""
         own = all(row.value(name) == item.data[name] for name in _OF_BILL)
-        return own or claims.newest(row.id) == item.order
+        return own or claims.sole(row.id, item.order)
 
     def choose(self, item: Item, rows: Sequence[StoredRow], claims: Claims) -> StoredRow | None:
         """The row that holds the same vote of this run, else one that the run has not used: by
