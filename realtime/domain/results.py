@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal, NamedTuple, Self
 
 from realtime.domain.errors import PoisonMessage, WaitingFor
+from realtime.domain.flags import Flag
 from realtime.domain.scraped_object import ScrapedObject, ScrapeOrder
 
 
@@ -107,12 +108,13 @@ Change = Literal["inserted", "updated", "unchanged"]
 @dataclass(frozen=True)
 class Imported:
     """The file was applied to the row `core_id`. `bill_identifier` is a bill's, as core stores
-    it."""
+    it; `flags` are what a person should look at."""
 
     core_id: str
     change: Change
     bill_identifier: str = ""
     lookup: LookupKeys = NO_LOOKUP
+    flags: tuple[Flag, ...] = ()
 
     @property
     def word(self) -> str:
@@ -127,6 +129,7 @@ class Superseded:
 
     core_id: str
     lookup: LookupKeys = NO_LOOKUP
+    flags: tuple[Flag, ...] = ()
     word: ClassVar[str] = "superseded"
 
 

@@ -9,6 +9,7 @@ from openstates.data.models import Jurisdiction
 from openstates.exceptions import UnresolvedIdError
 
 from realtime.domain.errors import PoisonMessage, Superseded
+from realtime.domain.flags import Flag, of_row
 from realtime.domain.results import FetchedFile, LookupKeys
 from realtime.importers.history import History
 from realtime.importers.items import Applied, Item, Outcome
@@ -20,7 +21,7 @@ class Attempt:
     there was none, in which case nothing of the file is in the database.
 
     `core_id` is the row it was applied to, or, with Superseded, the row that is newer (empty when
-    there is none).
+    there is none). `flags` are those of a file with a row.
     """
 
     file: FetchedFile
@@ -29,6 +30,7 @@ class Attempt:
     error: Exception | None = None
     bill_identifier: str = ""
     about: LookupKeys = field(default_factory=LookupKeys)
+    flags: tuple[Flag, ...] = ()
 
 
 class Applier(Protocol):
@@ -49,13 +51,19 @@ def attempt_of(file: FetchedFile, item: Item, outcome: Outcome, history: History
         history.applied(file, outcome.core_id)
         identifier = item.data["identifier"] if file.content.object_type == "bill" else ""
         return Attempt(
-            file, outcome.core_id, outcome.what, bill_identifier=identifier, about=item.about
+            file,
+            outcome.core_id,
+            outcome.what,
+            bill_identifier=identifier,
+            about=item.about,
+            flags=of_row(item.flags, file.content.object_type, outcome.core_id),
         )
     error = _classified(outcome.error)
     if isinstance(error, Superseded):
         if error.core_id:
             history.identified(file, error.core_id)
-        return Attempt(file, error.core_id, error=error, about=item.about)
+        flags = of_row(item.flags, file.content.object_type, error.core_id)
+        return Attempt(file, error.core_id, error=error, about=item.about, flags=flags)
     return Attempt(file, error=error, about=item.about)
 
 

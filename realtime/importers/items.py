@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from realtime.domain.flags import Flag
 from realtime.domain.results import FetchedFile, LookupKeys
 from realtime.domain.scraped_object import ScrapeOrder
 
@@ -35,7 +36,8 @@ class Item:
     the scrape order, `core_id` the row that it was applied to before (empty: none), `run_id` its
     scrape run. `about`, `action` (the bill action that a vote event names) and `bill_identifier`
     are what its type's rules find out or take off. Once `resolved`, `data` holds columns and `key`
-    says how its row is looked up: None when only core can.
+    says how its row is looked up: None when only core can. Rules append to `flags` what a person
+    should look at; those of an object that is refused are dropped.
     """
 
     json_id: str | None
@@ -50,6 +52,7 @@ class Item:
     unresolved: Exception | None = None
     key: tuple[Any, ...] | None = None
     outcome: Outcome | None = None
+    flags: list[Flag] = field(default_factory=list)
 
 
 def item_of(file: FetchedFile) -> Item:

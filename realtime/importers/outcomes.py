@@ -28,9 +28,9 @@ def outcome_of(attempt: Attempt) -> FileOutcome:
     match attempt.error:
         case None:
             change = _CHANGES[attempt.what]
-            return Imported(attempt.core_id, change, attempt.bill_identifier, lookup)
+            return Imported(attempt.core_id, change, attempt.bill_identifier, lookup, attempt.flags)
         case errors.Superseded():
-            return Superseded(attempt.core_id, lookup)
+            return Superseded(attempt.core_id, lookup, attempt.flags)
         case Unresolved(waiting_for=waiting_for) if file.last_chance:
             problem = PoisonMessage("unresolved", f"never came: {waiting_for}")
             return Failed(problem, lookup=lookup)
