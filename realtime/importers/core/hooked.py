@@ -5,16 +5,18 @@ the rules they are given.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from django.db.models import Model
+from django.db.models import Model, prefetch_related_objects
 from openstates.data.models import LegislativeSession
 from openstates.exceptions import UnresolvedIdError
 from openstates.importers.base import BaseImporter
 
+from realtime.domain.changes import NO_DIFFERENCE, Difference
 from realtime.importers.items import Applied, Item
 from realtime.importers.lookups import Lookups
+from realtime.importers.names import AskedOrganizations, Names, NamesFound, subjects
 from realtime.importers.rules import Rules
 from realtime.importers.specs.spec import Spec
 
@@ -33,8 +35,12 @@ class Hooked(BaseImporter):  # type: ignore[misc]
         super().__init__(jurisdiction_id, *others, **more)
         self.lookups = lookups
         self.rules = rules
-        self.org_importer = lookups.organizations()
+        self.org_importer = AskedOrganizations(lookups.organizations(), self._no_organization)
         self.importing: Item | None = None
+        self.error = self._heard
+        self._problem = ""
+        self._names = Names()
+        self._difference = _Difference()
         self._people: dict[str | None, dict[Any, str | None]] = defaultdict(dict)
 
     # -- one object's way ---------------------------------------------------------------------
@@ -67,7 +73,7 @@ class Hooked(BaseImporter):  # type: ignore[misc]
             self.importing = None
         if not core_id:
             raise item.unresolved or UnresolvedIdError("core skipped the object")
-        return Applied(core_id, what)
+        return Applied(core_id, what, self._difference.of(what, self))
 
     def apply_transformers(self, data: Any, transformers: Any = None) -> Any:
         if transformers is None and self.importing is not None and self.importing.resolved:
@@ -107,13 +113,44 @@ class Hooked(BaseImporter):  # type: ignore[misc]
             try:
                 row = rows.get(**conditions)
             except self.model_class.DoesNotExist:
+                self._difference = _Difference(data, self.related_models)
                 self.rules.not_found(item)
                 raise
+        self._difference = _Difference(data, self.related_models, row)
         self.rules.found(item, row.id)
         found: Model = row
         return found
 
+    def _update_related(self, obj: Any, related: dict[str, Any], subfield_dict: Any) -> bool:
+        if obj is not self._difference.row:
+            updated: bool = super()._update_related(obj, related, subfield_dict)
+            return updated
+        for name, items in related.items():
+            if super()._update_related(obj, {name: items}, subfield_dict):
+                self._difference.fields.add(name)
+        return not self._difference.fields.isdisjoint(related)
+
     # -- what objects refer to ------------------------------------------------------------------
+
+    def names_found(self) -> NamesFound:
+        """The names that objects of the batch have had so far."""
+        people = (
+            (pseudo_id, chamber)
+            for chamber, cache in self._people.items()
+            for (pseudo_id, *_), person in cache.items()
+            if person
+        )
+        organizations = ((pseudo_id, None) for pseudo_id in self.org_importer.found())
+        matched = subjects("person", people) | subjects("organization", organizations)
+        return NamesFound(matched, self._names.unmatched())
+
+    def _heard(self, message: str, *arguments: Any) -> None:
+        """Core says only in its log whether nobody or several people have a name."""
+        self._problem = message
+        self.logger.error(message, *arguments)
+
+    def _no_organization(self, pseudo_id: str, problem: str) -> None:
+        self._names.unresolved(self.importing, "organization", pseudo_id, None, problem)
 
     def get_session(self, identifier: Any) -> LegislativeSession:
         if identifier not in self.session_cache:
@@ -132,14 +169,20 @@ class Hooked(BaseImporter):  # type: ignore[misc]
         # Core's cache forgets the chamber, so that the first of two namesakes votes in both.
         cache = self._people[org_classification]
         key = psuedo_person_id, start_date, end_date
+        self._problem = ""
         if key not in cache:
             found = self.lookups.people(*key, org_classification)
             if found is None:
                 self.person_cache = cache
-                person: str | None = super().resolve_person(*key, org_classification)
-                return person
-            cache[key] = self._only(found)
-        return cache[key]
+                super().resolve_person(*key, org_classification)
+            else:
+                cache[key] = self._only(found)
+        person = cache[key]
+        if person is None:
+            self._names.unresolved(
+                self.importing, "person", psuedo_person_id, org_classification, self._problem
+            )
+        return person
 
     def _only(self, found: tuple[set[str], set[str]]) -> str | None:
         for people in found:
@@ -168,3 +211,37 @@ class Hooked(BaseImporter):  # type: ignore[misc]
             raise UnresolvedIdError(problem)
         self.error(problem)
         self.pseudo_id_cache[pseudo_id] = None
+
+
+class _Difference:
+    """What core is about to change in a row, found out while it compares."""
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        related: Collection[str] = (),
+        row: Model | None = None,
+    ) -> None:
+        """`data` is the object as columns, with the `related` kinds; `row` is None for a new
+        one."""
+        self.row = row
+        self.fields: set[str] = set()
+        self._before: dict[str, int] = {}
+        self._after = {name: len(data[name]) for name in related} if data else {}
+        if row is not None and data is not None:
+            # Core reads each kind to compare it; now it finds them read.
+            prefetch_related_objects([row], *related)
+            self._before = {name: len(getattr(row, name).all()) for name in related}
+            self.fields = {
+                name
+                for name, value in data.items()
+                if name not in related and getattr(row, name) != value
+            }
+
+    def of(self, what: str, importer: BaseImporter) -> Difference:
+        """The difference, once core has done what it calls `what`."""
+        if what == "noop":
+            return NO_DIFFERENCE
+        for name in importer.merge_related if self.row is not None else ():
+            self._after[name] = getattr(self.row, name).order_by().count()
+        return Difference.of(self.fields, self._before, self._after)

@@ -13,6 +13,7 @@ from realtime.importers.items import Item
 from realtime.importers.specs.bill import as_stored
 from realtime.importers.specs.lookup_keys import about_vote
 from realtime.importers.specs.spec import Mentions, References, Spec, Way, require_session
+from realtime.importers.specs.suspicious import odd_roll
 
 _OF_BILL = ("bill_id", "legislative_session_id")
 
@@ -82,6 +83,7 @@ class VoteEventSpec(Spec):
 
     def resolved(self, item: Item, history: History) -> None:
         item.about = about_vote(item.data, item.action)
+        item.flags += odd_roll(item.data)
 
     def require_new(self, item: Item, jurisdiction_id: str, history: History) -> None:
         """Raises Superseded for a straggler: a final run that began later scraped the votes of its
