@@ -1,4 +1,4 @@
-"""This project's tables, beside core's: files, scrape runs and suspect messages."""
+"""This project's tables, beside core's: files, scrape runs, flags, changes, pauses, suspects."""
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
@@ -156,6 +156,14 @@ class File(models.Model):
         blank=True, help_text="body of its message, if it failed or was parked"
     )
 
+    # Pauses
+    paused_at = models.DateTimeField(
+        null=True, help_text="since when it is parked because its jurisdiction was paused"
+    )
+    meant_at = models.DateTimeField(
+        null=True, help_text="when an operator said that what tripped the breaker is meant"
+    )
+
     # Retries and discards by operators
     retried_at = models.DateTimeField(null=True, help_text="when it was last retried")
     discarded_at = models.DateTimeField(
@@ -269,3 +277,105 @@ class Suspect(models.Model):
 
     def __str__(self) -> str:
         return f"message {self.message_id} ({self.attempts} attempts)"
+
+
+class RaisedFlag(models.Model):
+    """Something that was imported and that a person should look at.
+
+    One row for each jurisdiction, kind and subject while it is open. It is open until a later file
+    puts it right or a person resolves it.
+    """
+
+    jurisdiction_id = models.TextField()
+    kind = models.TextField()
+    subject = models.TextField(help_text="what it is about: core's id of a row, or a name")
+    object_type = models.TextField(blank=True)
+    core_id = models.TextField(blank=True, help_text="core's id of the row it is about")
+    bill_identifier = models.TextField(blank=True)
+    session = models.TextField(blank=True)
+    file_id = models.BigIntegerField(null=True, help_text="id of the last file that raised it")
+    key = models.TextField(blank=True, help_text="key of that file")
+    other_file_id = models.BigIntegerField(null=True, help_text="id of a file it collides with")
+    other_key = models.TextField(blank=True, help_text="key of that file")
+    detail = models.JSONField(default=dict)
+    count = models.BigIntegerField(default=1, help_text="files that raised it")
+    first_seen = models.DateTimeField()
+    last_seen = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.TextField(blank=True)
+    resolution = models.TextField(blank=True, help_text="why it is resolved")
+
+    class Meta:
+        db_table = "realtime_flag"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["jurisdiction_id", "kind", "subject"],
+                name="realtime_flag_open",
+                condition=models.Q(resolved_at=None),
+            )
+        ]
+        indexes = [models.Index(fields=["resolved_at"], name="realtime_flag_resolved")]
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.subject}"
+
+
+class LoggedChange(models.Model):
+    """One change that an import, or the finalization of a run, made to core's tables.
+
+    Written in the transaction that makes the change. `xid` is that transaction's, as a number:
+    rows in the order of (xid, id), of transactions older than any that is still open, are in the
+    order of a reader who misses none.
+    """
+
+    xid = models.BigIntegerField()
+    at = models.DateTimeField()
+    jurisdiction_id = models.TextField(blank=True)
+    run_id = models.UUIDField(null=True)
+    object_type = models.TextField()
+    change = models.TextField()
+    core_id = models.TextField()
+    bill_identifier = models.TextField(blank=True)
+    session = models.TextField(blank=True)
+    fields = models.JSONField(default=list, help_text="what differs: columns and related kinds")
+    before = models.JSONField(default=dict, help_text="rows of each related kind before")
+    after = models.JSONField(default=dict, help_text="rows of each related kind after")
+    file_id = models.BigIntegerField(null=True, help_text="id of the file that made the change")
+
+    class Meta:
+        db_table = "realtime_change"
+        indexes = [
+            models.Index(fields=["xid", "id"], name="realtime_change_order"),
+            models.Index(fields=["core_id"], name="realtime_change_row"),
+            BrinIndex(fields=["at"], name="realtime_change_at"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.object_type} {self.core_id} {self.change}"
+
+
+class Pause(models.Model):
+    """A time in which the files of a jurisdiction are parked instead of imported.
+
+    `jurisdiction_id` is empty in a pause of all jurisdictions. It lasts until `resumed_at`.
+    """
+
+    jurisdiction_id = models.TextField(blank=True)
+    since = models.DateTimeField()
+    by = models.TextField()
+    reason = models.TextField(blank=True)
+    resumed_at = models.DateTimeField(null=True)
+    resumed_by = models.TextField(blank=True)
+
+    class Meta:
+        db_table = "realtime_pause"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["jurisdiction_id"],
+                name="realtime_pause_open",
+                condition=models.Q(resumed_at=None),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.jurisdiction_id or 'all jurisdictions'} paused by {self.by}"

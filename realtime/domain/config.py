@@ -66,6 +66,17 @@ VARIABLES = (
     Variable(
         "REALTIME_MAX_FILE_BYTES", "25000000", "a larger file fails, and its body is not read"
     ),
+    Variable(
+        "REALTIME_BREAKER_FAILED",
+        "0.5",
+        "share of a jurisdiction's files that may fail for one reason before it is paused; 0: any",
+    ),
+    Variable(
+        "REALTIME_BREAKER_SHRUNK",
+        "0.333",
+        "share of a jurisdiction's updated bills that may shrink before it is paused; 0: any",
+    ),
+    Variable("REALTIME_CHANGES_DAYS", "30", "days that the change log keeps a change"),
     Variable("REALTIME_LOG_FORMAT", "", "json or text; default: text on a terminal, else json"),
     Variable(
         "REALTIME_LOG_LEVEL", "INFO", "level of this project's log; DEBUG adds a line for each file"
@@ -103,7 +114,8 @@ class Secret:
 
 @dataclass(frozen=True)
 class Config:
-    """The settings of one process. Durations are seconds, sizes bytes.
+    """The settings of one process. Durations are seconds unless named otherwise, sizes bytes.
+    Shares are from 0 (turned off) to 1.
 
     With a `database_secret`, `database_url` may be empty or lack the password that the secret
     holds. `stats_enabled`: metrics go to InfluxDB. `in_lambda`: the process runs in AWS Lambda.
@@ -120,6 +132,9 @@ class Config:
     visibility_timeout: int
     max_receives: int
     max_file_bytes: int
+    breaker_failed: float
+    breaker_shrunk: float
+    changes_days: int
     log_format: str
     log_level: str
     core_log_level: str
@@ -211,6 +226,9 @@ def load(environ: Mapping[str, str]) -> Config:
         visibility_timeout=_positive("REALTIME_VISIBILITY_TIMEOUT", values, at_most=43_200),
         max_receives=_positive("REALTIME_MAX_RECEIVES", values),
         max_file_bytes=_positive("REALTIME_MAX_FILE_BYTES", values),
+        breaker_failed=_share("REALTIME_BREAKER_FAILED", values),
+        breaker_shrunk=_share("REALTIME_BREAKER_SHRUNK", values),
+        changes_days=_positive("REALTIME_CHANGES_DAYS", values),
         log_format=_one_of("REALTIME_LOG_FORMAT", values, (logs.JSON, logs.TEXT), str.lower),
         log_level=_one_of("REALTIME_LOG_LEVEL", values, _LOG_LEVELS, str.upper),
         core_log_level=_one_of("OPENSTATES_LOG_LEVEL", values, _LOG_LEVELS, str.upper),
@@ -265,4 +283,14 @@ def _positive(name: str, values: Mapping[str, str], at_most: int | None = None) 
         raise ConfigurationError(
             f"{name} is {values[name]!r}: write a positive whole number{limit}"
         )
+    return number
+
+
+def _share(name: str, values: Mapping[str, str]) -> float:
+    try:
+        number = float(values[name])
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 1:
+        raise ConfigurationError(f"{name} is {values[name]!r}: write a number from 0 to 1")
     return number

@@ -24,8 +24,9 @@ class Flag:
     `core_id` is the row it is about, `object_type` that row's type; where a file raises a flag,
     both may be left empty and are then those of the file's row. `subject` is what it is about
     within its kind and jurisdiction: one flag is kept for each. It is the row, unless it says
-    something else, such as a name. `detail` is a small JSON object for people: files, titles,
-    counts before and after.
+    something else, such as a name. `other_scrape_id` is the scrape `_id` of another file of that
+    type that it is about, such as the one it collides with. `detail` is a small JSON object for
+    people: titles, sources, counts before and after.
     """
 
     kind: Kind
@@ -33,6 +34,7 @@ class Flag:
     core_id: str = ""
     subject: str = ""
     detail: Mapping[str, Any] = field(default_factory=dict)
+    other_scrape_id: str = ""
 
     def of_row(self, object_type: str, core_id: str) -> Self:
         """The flag with what it leaves open filled in, for a file that went to this row."""

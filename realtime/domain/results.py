@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Literal, NamedTuple, Self
 
+from realtime.domain.changes import NO_DIFFERENCE, Difference
 from realtime.domain.errors import PoisonMessage, WaitingFor
 from realtime.domain.flags import Flag
 from realtime.domain.scraped_object import ScrapedObject, ScrapeOrder
@@ -108,13 +109,14 @@ Change = Literal["inserted", "updated", "unchanged"]
 @dataclass(frozen=True)
 class Imported:
     """The file was applied to the row `core_id`. `bill_identifier` is a bill's, as core stores
-    it; `flags` are what a person should look at."""
+    it; `flags` are what a person should look at, `difference` is what it changed."""
 
     core_id: str
     change: Change
     bill_identifier: str = ""
     lookup: LookupKeys = NO_LOOKUP
     flags: tuple[Flag, ...] = ()
+    difference: Difference = NO_DIFFERENCE
 
     @property
     def word(self) -> str:

@@ -7,9 +7,13 @@ from django.db import connection
 from django.db.models import QuerySet
 from openstates.data.models import VoteEvent
 
+from realtime.domain.changes import Difference, RowChange
 from realtime.domain.scraped_object import ticks_of
+from realtime.finalization.deletion import delete_rows
 from realtime.importers.batch_transaction import relink
 from realtime.importers.linking import link_all_related_bills
+from realtime.ledger import changes
+from realtime.ledger.files import database_now
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
 
 PAGE = 300
@@ -29,10 +33,12 @@ _STALE_VOTE_EVENTS = f"""
         SELECT 1 FROM realtime_file AS failed
         WHERE failed.bill_id = core.bill_id AND failed.bill_id <> ''
           AND failed.run_id = %(run)s AND failed.outcome = 'failed')
+    ORDER BY core.id
 """
 _MARK_EVENTS = f"""
     UPDATE opencivicdata_event AS core SET deleted = true
     WHERE core.jurisdiction_id = %(jurisdiction)s AND NOT core.deleted AND {_UNSEEN}
+    RETURNING core.id
 """
 
 
@@ -51,7 +57,7 @@ def delete_stale_vote_events(run: ScrapeRun, bill_ids: Sequence[str]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(_STALE_VOTE_EVENTS, {**_params(run), "bills": list(bill_ids)})
         stale = [row[0] for row in cursor.fetchall()]
-    VoteEvent.objects.filter(id__in=stale).delete()
+    delete_rows(VoteEvent, stale, run.jurisdiction_id, run.run_id)
     return len(stale)
 
 
@@ -73,8 +79,14 @@ def mark_missing_events(run: ScrapeRun) -> int:
         return 0
     with connection.cursor() as cursor:
         cursor.execute(_MARK_EVENTS, {**_params(run), "jurisdiction": run.jurisdiction_id})
-        marked: int = cursor.rowcount
-    return marked
+        marked = [row[0] for row in cursor.fetchall()]
+    deleted = Difference(("deleted",))
+    changes.log(
+        run.jurisdiction_id,
+        [RowChange("event", "marked", id, deleted, run.run_id) for id in sorted(marked)],
+        database_now(),
+    )
+    return len(marked)
 
 
 def resolve_related_bills(run: ScrapeRun) -> None:

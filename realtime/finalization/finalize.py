@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 
 from realtime.backends.postgres.interruptions import interrupted
+from realtime.domain.changes import RowChange
 from realtime.domain.errors import RetryLater, Unavailable
 from realtime.domain.run_context import RunContext
 from realtime.finalization.state_machine import (
@@ -19,7 +20,7 @@ from realtime.finalization.state_machine import (
     Progress,
     no_progress,
 )
-from realtime.ledger import complete_runs
+from realtime.ledger import changes, complete_runs
 from realtime.ledger import files as ledger_files
 from realtime.models import Closed, ScrapeRun
 
@@ -108,9 +109,13 @@ def _give_up(run: ScrapeRun) -> None:
     """Count a finalization that broke; after some, close the run, so that newer ones go on."""
     ScrapeRun.objects.filter(run_id=run.run_id).update(attempts=F("attempts") + 1)
     now = ledger_files.database_now()
-    ScrapeRun.objects.filter(run_id=run.run_id, attempts__gte=ATTEMPTS).update(
-        finalized_at=now, closed=Closed.BROKEN, closed_at=now, step="", cursor=None
-    )
+    broken = ScrapeRun.objects.filter(run_id=run.run_id, attempts__gte=ATTEMPTS)
+    with transaction.atomic():
+        if broken.update(
+            finalized_at=now, closed=Closed.BROKEN, closed_at=now, step="", cursor=None
+        ):
+            closed = RowChange("run", "closed", str(run.run_id), run_id=run.run_id)
+            changes.log(run.jurisdiction_id, [closed], now)
 
 
 def _why_nothing_deleted(run: ScrapeRun) -> str:

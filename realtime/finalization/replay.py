@@ -4,7 +4,6 @@ import logging
 from collections.abc import Collection, Sequence
 from copy import copy
 from dataclasses import dataclass
-from uuid import UUID
 
 from django.db import connection
 from openstates.data.models import Event, VoteEvent
@@ -18,7 +17,13 @@ from realtime.domain.results import (
     Superseded,
     describe,
 )
-from realtime.importers.batch_transaction import bills_named, link_references, remember_actions_of
+from realtime.finalization.deletion import delete_rows
+from realtime.importers.batch_transaction import (
+    bills_named,
+    link_references,
+    note_outcomes,
+    remember_actions_of,
+)
 from realtime.importers.choose_importer import applier
 from realtime.importers.outcomes import outcome_of
 from realtime.ledger import files as ledger_files
@@ -124,13 +129,17 @@ def apply_again(
     history = LedgerHistory(jurisdiction_id)
     history.preload("bill", bills_named(found))
     remember_actions_of(jurisdiction_id, found)
+    again = applier(importer, jurisdiction_id, history)
     results = [
         Result.of(attempt.file, outcome_of(attempt))
-        for attempt in applier(importer, jurisdiction_id, history).apply(found, lambda: False)
+        for attempt in again.apply(found, lambda: False)
     ]
     pairs = [(by_identity[result.identity], result) for result in results]
     _correct(pairs)
-    link_references(jurisdiction_id, results, ledger_files.database_now())
+    now = ledger_files.database_now()
+    link_references(jurisdiction_id, results, now)
+    recorded = [(result, row.id) for row, result in pairs]
+    note_outcomes(jurisdiction_id, recorded, again.names_found(), now, again=True)
     applied = [r.outcome for r in results if isinstance(r.outcome, Imported)]
     return sum(outcome.change != "unchanged" for outcome in applied)
 
@@ -188,14 +197,15 @@ def vacate(object_type: str, rows: Sequence[File]) -> None:
 
     Rows that others have written too stay, for the files to find again.
     """
-    withdraw(object_type, [row.core_id for row in rows], rows[0].run_id)
+    withdraw(object_type, [row.core_id for row in rows], rows[0])
     for row in rows:
         row.core_id = ""
     ledger_files.correct(rows)
 
 
-def withdraw(object_type: str, core_ids: Collection[str], run_id: UUID | None) -> None:
-    """Delete those of core's rows that only this run has written."""
+def withdraw(object_type: str, core_ids: Collection[str], of: File) -> None:
+    """Delete those of core's rows that only the run of this file has written."""
+    run_id = of.run_id
     # The partial index on core_id is used only if empty ones are excluded here too.
     written = File.objects.filter(core_id__in=core_ids, outcome__in=APPLIED).exclude(core_id="")
     made = written.filter(run_id=run_id, outcome=Outcome.INSERTED)
@@ -203,4 +213,4 @@ def withdraw(object_type: str, core_ids: Collection[str], run_id: UUID | None) -
     only_ours = set(made.values_list("core_id", flat=True)) - set(
         others.values_list("core_id", flat=True)
     )
-    _MODELS[object_type].objects.filter(id__in=only_ours).delete()
+    delete_rows(_MODELS[object_type], sorted(only_ours), of.jurisdiction_id, run_id)

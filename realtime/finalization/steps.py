@@ -10,11 +10,13 @@ from typing import Any
 from django.db import transaction
 
 from realtime.backends.postgres.interruptions import interrupted
+from realtime.domain.changes import RowChange, Verb
 from realtime.domain.errors import RealtimeError
 from realtime.domain.results import FetchedFile
 from realtime.domain.run_context import RunContext
 from realtime.files.refetch import read_again
 from realtime.finalization import cleanup, plan_report, replay, row_matching
+from realtime.ledger import changes
 from realtime.ledger import files as ledger_files
 from realtime.models import Closed, File, ScrapeRun
 
@@ -166,6 +168,9 @@ class Steps:
         final = _is_final(closed)
         if final and self._run.finalized_at is None and self._run.finished_at is not None:
             plan_report.save(self._run)
+        verb: Verb = "closed" if closed else "finalized"
+        ended = RowChange("run", verb, str(self._run.run_id), run_id=self._run.run_id)
+        changes.log(self._run.jurisdiction_id, [ended], now)
         ScrapeRun.objects.filter(run_id=self._run.run_id).update(
             finalized_at=now if final else None,
             closed=closed,

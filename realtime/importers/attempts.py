@@ -8,11 +8,13 @@ from django.core.exceptions import MultipleObjectsReturned
 from openstates.data.models import Jurisdiction
 from openstates.exceptions import UnresolvedIdError
 
+from realtime.domain.changes import NO_DIFFERENCE, Difference, shrunk
 from realtime.domain.errors import PoisonMessage, Superseded
 from realtime.domain.flags import Flag, of_row
 from realtime.domain.results import FetchedFile, LookupKeys
 from realtime.importers.history import History
 from realtime.importers.items import Applied, Item, Outcome
+from realtime.importers.names import NamesFound
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Attempt:
     there was none, in which case nothing of the file is in the database.
 
     `core_id` is the row it was applied to, or, with Superseded, the row that is newer (empty when
-    there is none). `flags` are those of a file with a row.
+    there is none). `flags` are those of a file with a row, `difference` what it changed.
     """
 
     file: FetchedFile
@@ -31,6 +33,7 @@ class Attempt:
     bill_identifier: str = ""
     about: LookupKeys = field(default_factory=LookupKeys)
     flags: tuple[Flag, ...] = ()
+    difference: Difference = NO_DIFFERENCE
 
 
 class Applier(Protocol):
@@ -44,11 +47,16 @@ class Applier(Protocol):
         One bad file leaves no trace and does not keep its neighbours out.
         """
 
+    def names_found(self) -> NamesFound:
+        """The names of people and committees in the files applied so far."""
+
 
 def attempt_of(file: FetchedFile, item: Item, outcome: Outcome, history: History) -> Attempt:
     """The attempt that an object's outcome comes to; tells `history` which row it names."""
     if isinstance(outcome, Applied):
         history.applied(file, outcome.core_id)
+        if loss := shrunk(outcome.difference):
+            item.flags.append(Flag("shrunk", detail=loss))
         identifier = item.data["identifier"] if file.content.object_type == "bill" else ""
         return Attempt(
             file,
@@ -57,6 +65,7 @@ def attempt_of(file: FetchedFile, item: Item, outcome: Outcome, history: History
             bill_identifier=identifier,
             about=item.about,
             flags=of_row(item.flags, file.content.object_type, outcome.core_id),
+            difference=outcome.difference,
         )
     error = _classified(outcome.error)
     if isinstance(error, Superseded):

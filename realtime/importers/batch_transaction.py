@@ -1,6 +1,7 @@
 """One jurisdiction's batch: imported and recorded in one transaction."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from openstates.data.models import Jurisdiction
 
 from realtime.backends.postgres.interruptions import READ_ONLY, error_code, interrupted
 from realtime.backends.postgres.locks import lock_jurisdiction
+from realtime.domain.changes import RowChange
 from realtime.domain.errors import RetryLater, Unavailable
 from realtime.domain.in_flight import InFlightFile
 from realtime.domain.results import (
@@ -26,10 +28,11 @@ from realtime.domain.scraped_object import IGNORED_TYPES
 from realtime.domain.text import is_storable
 from realtime.importers.choose_importer import applier
 from realtime.importers.linking import bills_of_tied_votes, link_related_bills, link_votes
+from realtime.importers.names import NamesFound
 from realtime.importers.outcomes import failure, outcome_of
 from realtime.importers.specs.bill import as_stored
+from realtime.ledger import changes, flags, locations
 from realtime.ledger import files as ledger_files
-from realtime.ledger import locations
 from realtime.ledger.history import LedgerHistory, authoritative_runs, named_actions
 from realtime.ledger.remembered_actions import remember_actions
 from realtime.models import File, Outcome
@@ -95,6 +98,7 @@ class _Batch:
         history.preload("bill", bills_named([file.ready() for file in files]))
         self._applier = applier(importer, jurisdiction_id, history)
         self.ledger_ids: dict[FileIdentity, int] = {}
+        self.raised = Counter[str]()
 
     def run(self, must_stop: Callable[[], bool]) -> list[tuple[InFlightFile, FileOutcome]]:
         """Import and record; returns the outcome of each file that was tried."""
@@ -108,6 +112,9 @@ class _Batch:
         done = [(file, outcome) for file, outcome in done if file.identity in self.ledger_ids]
         results = [file.result(outcome) for file, outcome in done]
         link_references(self._jurisdiction_id, results, self._now)
+        recorded = [(result, self.ledger_ids[result.identity]) for result in results]
+        names = self._applier.names_found()
+        self.raised = note_outcomes(self._jurisdiction_id, recorded, names, self._now)
         return done
 
     def _sort(
@@ -163,6 +170,47 @@ def remember_actions_of(jurisdiction_id: str, files: Sequence[FetchedFile]) -> N
             sessions.add(str(session))
             bills.add(str(bill))
     remember_actions(jurisdiction_id, sessions, bills)
+
+
+def note_outcomes(
+    jurisdiction_id: str,
+    results: Sequence[tuple[Result, int]],
+    names: NamesFound,
+    now: datetime,
+    *,
+    again: bool = False,
+) -> Counter[str]:
+    """Log what files changed and raise and resolve flags; returns how many were raised, by kind.
+
+    Each file comes with its id in the ledger; the rows must be written. `again`: the files were
+    imported before.
+    """
+    changes.log(
+        jurisdiction_id,
+        [
+            RowChange(
+                result.object_type,
+                result.outcome.change,
+                result.outcome.core_id,
+                result.outcome.difference,
+                result.delivery.run_id,
+                file_id,
+            )
+            for result, file_id in results
+            if isinstance(result.outcome, Imported) and result.outcome.change != "unchanged"
+        ],
+        now,
+    )
+    by_order = {
+        result.file.content.order: result for result, _ in results if result.file is not None
+    }
+    unmatched = [
+        (flag, len(orders), by_order[max(orders)])
+        for flag, orders in names.unmatched.values()
+        if max(orders) in by_order
+    ]
+    named = flags.Names(names.matched, unmatched)
+    return flags.record(jurisdiction_id, results, named, now, again=again)
 
 
 def link_references(jurisdiction_id: str, results: Sequence[Result], now: datetime) -> None:

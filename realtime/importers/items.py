@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from realtime.domain.changes import NO_DIFFERENCE, Difference
 from realtime.domain.flags import Flag
 from realtime.domain.results import FetchedFile, LookupKeys
 from realtime.domain.scraped_object import ScrapeOrder
@@ -15,6 +16,7 @@ class Applied:
 
     core_id: str
     what: str
+    difference: Difference = NO_DIFFERENCE
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,14 @@ def outcome_of(attempt: Attempt) -> FileOutcome:
     match attempt.error:
         case None:
             change = _CHANGES[attempt.what]
-            return Imported(attempt.core_id, change, attempt.bill_identifier, lookup, attempt.flags)
+            return Imported(
+                attempt.core_id,
+                change,
+                attempt.bill_identifier,
+                lookup,
+                attempt.flags,
+                attempt.difference,
+            )
         case errors.Superseded():
             return Superseded(attempt.core_id, lookup, attempt.flags)
         case Unresolved(waiting_for=waiting_for) if file.last_chance:

@@ -47,6 +47,12 @@ _OUTDATED_ACTIONS = """
         SELECT 1 FROM opencivicdata_voteevent AS vote WHERE vote.id = known.vote_event_id)
 """
 _OLD_SUSPECTS = "DELETE FROM realtime_suspect WHERE attempted_at < %(before)s"
+_OLD_FLAGS = "DELETE FROM realtime_flag WHERE resolved_at < %(before)s"
+_OLD_PAUSES = "DELETE FROM realtime_pause WHERE resumed_at < %(before)s"
+_OLD_CHANGES = """
+    DELETE FROM realtime_change WHERE id IN (
+      SELECT id FROM realtime_change WHERE at < %(before)s LIMIT %(batch)s)
+"""
 
 
 def prune(before: datetime, must_stop: Callable[[], bool] = lambda: False) -> Counter[str]:
@@ -57,6 +63,7 @@ def prune(before: datetime, must_stop: Callable[[], bool] = lambda: False) -> Co
     and the newest finalized run of each jurisdiction and the newest one that was not closed, with
     their files, which decide whether a late file is stale. Failed files are deleted too, and can
     then not be retried. Remembered actions go once their vote event has a file, or is deleted.
+    Flags go that were resolved before then, and pauses that ended; open ones stay.
 
     Each transaction looks at 5,000 rows. If the process is killed, the next call continues.
     """
@@ -73,4 +80,20 @@ def prune(before: datetime, must_stop: Callable[[], bool] = lambda: False) -> Co
         counts["runs"] += cursor.rowcount
         cursor.execute(_OLD_SUSPECTS, {"before": before})
         counts["messages"] += cursor.rowcount
+        cursor.execute(_OLD_FLAGS, {"before": before})
+        counts["flags"] += cursor.rowcount
+        cursor.execute(_OLD_PAUSES, {"before": before})
     return counts
+
+
+def prune_changes(before: datetime, must_stop: Callable[[], bool] = lambda: False) -> int:
+    """Delete from the change log what is older than `before` (aware UTC), 5,000 rows at a time;
+    returns how many."""
+    total = 0
+    with connection.cursor() as cursor:
+        while not must_stop():
+            cursor.execute(_OLD_CHANGES, {"before": before, "batch": BATCH})
+            total += cursor.rowcount
+            if cursor.rowcount < BATCH:
+                break
+    return total

@@ -13,6 +13,7 @@ from realtime.importers.bulk.lookups import BatchLookups
 from realtime.importers.core.one_by_one import OneByOne, importers_in_pieces
 from realtime.importers.history import History
 from realtime.importers.items import Item, item_of
+from realtime.importers.names import NamesFound
 
 _IN_SETS = ("bill", "vote_event", "event")
 
@@ -29,6 +30,7 @@ class InBulk:
         self._one_by_one = OneByOne(jurisdiction_id, history)
         lookups = BatchLookups(jurisdiction_id)
         importers = importers_in_pieces(jurisdiction_id, history, lookups)
+        self._in_sets = [importers[name] for name in _IN_SETS]
         self._executors = {name: SetExecutor(importers[name], lookups) for name in _IN_SETS}
 
     def apply(
@@ -41,6 +43,12 @@ class InBulk:
                 return
             else:
                 yield from self._set(self._executors[object_type], list(group))
+
+    def names_found(self) -> NamesFound:
+        found = self._one_by_one.names_found()
+        for importer in self._in_sets:
+            found.add(importer.names_found())
+        return found
 
     def _set(self, executor: SetExecutor, files: Sequence[FetchedFile]) -> list[Attempt]:
         try:

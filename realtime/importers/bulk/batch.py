@@ -7,6 +7,7 @@ from typing import Any
 from django.db import connection, models
 from django.utils import timezone
 
+from realtime.domain.changes import NO_DIFFERENCE, Difference
 from realtime.importers.bulk import copy_rows, deleting, sql_statements
 from realtime.importers.bulk.branches import Branch, walk
 from realtime.importers.bulk.related_rows import Item, Rows
@@ -83,13 +84,13 @@ class Batch:
             self._add(self.rows.grow(branch, related[branch.name], record.id))
         return record
 
-    def update(self, record: Record, data: Item, related: Mapping[str, list[Item]]) -> bool:
-        """Change what differs, by core's rules; returns whether anything did.
+    def update(self, record: Record, data: Item, related: Mapping[str, list[Item]]) -> Difference:
+        """Change what differs, by core's rules; returns what did.
 
         Raises NeedsCore, also when what an object of this batch brought might not be storable and,
         overwritten, would never be tried.
         """
-        changed = False
+        fields = set[str]()
         for name, value in data.items():
             column, plain = self._column(name, value)
             if record.values[column] != plain:
@@ -97,13 +98,16 @@ class Batch:
                     raise NeedsCore
                 record.values[column] = self.table.column[column].stored(plain)
                 record.changed.add(column)
-                changed = True
+                fields.add(name)
+        before = {branch.name: len(self.rows.of(branch, record.id)) for branch in self.tree}
         for branch in self.tree:
             if self.rows.differs(branch, related[branch.name], record.id):
                 self._replace(branch, related[branch.name], record.id)
-                changed = True
-        record.touched = record.touched or changed
-        return changed
+                fields.add(branch.name)
+        if not fields:
+            return NO_DIFFERENCE
+        record.touched = True
+        return Difference.of(fields, before, {name: len(items) for name, items in related.items()})
 
     def _column(self, name: str, value: Any) -> tuple[str, Any]:
         if name in self.table.relations:

@@ -11,6 +11,7 @@ from openstates.exceptions import UnresolvedIdError
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE, TRANSACTION_STATUS_INTRANS
 
 from realtime.backends.postgres.interruptions import chain, raise_if_interrupted
+from realtime.domain.changes import Difference
 from realtime.importers.bulk import sql_statements
 from realtime.importers.bulk.batch import Batch, Record
 from realtime.importers.bulk.branches import branches
@@ -177,13 +178,15 @@ class SetExecutor:
         data = {name: value for name, value in item.data.items() if name not in related}
         if record is None:
             record = batch.insert(data, related)
-            return Applied(record.id, "insert"), record
+            counts = {name: len(items) for name, items in related.items()}
+            return Applied(record.id, "insert", Difference.of(set(), {}, counts)), record
         if record.id in imported:
             if not self._allow_duplicates:
                 raise NeedsCore
             self._importer.warning(f"Ignored a DuplicateItemError for {record.id}")
-        changed = batch.update(record, data, related)
-        return Applied(record.id, "update" if changed else "noop"), record
+        difference = batch.update(record, data, related)
+        what = "update" if difference.fields else "noop"
+        return Applied(record.id, what, difference), record
 
     def _signal(self, outcomes: Sequence[Outcome]) -> int | None:
         """Send the `post_save` that core sends for each object; returns the place of the first

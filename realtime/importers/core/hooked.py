@@ -5,19 +5,21 @@ the rules they are given.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import MultipleObjectsReturned
-from django.db.models import Model, Q
+from django.db.models import Model, Q, prefetch_related_objects
 from openstates.data.models import LegislativeSession, Organization, Person
 from openstates.exceptions import UnresolvedIdError
 from openstates.importers.base import BaseImporter
 from openstates.utils import _make_pseudo_id
 
+from realtime.domain.changes import NO_DIFFERENCE, Difference
 from realtime.importers.items import Applied, Item
 from realtime.importers.lookups import Committee, Lookups
+from realtime.importers.names import AskedOrganizations, Names, NamesFound, subjects
 from realtime.importers.pseudo_ids import require_plain, spec_of
 from realtime.importers.rules import Rules
 from realtime.importers.specs.spec import Spec, StoredRow
@@ -55,10 +57,14 @@ class Hooked(BaseImporter):  # type: ignore[misc]
         super().__init__(jurisdiction_id, *others, **more)
         self.lookups = lookups
         self.rules = rules
-        self.org_importer = lookups.organizations()
+        self.org_importer = AskedOrganizations(lookups.organizations(), self._no_organization)
         self.importing: Item | None = None
-        # By chamber or committee.
+        self.error = self._heard
+        self._problem = ""
+        self._names = Names()
+        self._difference = _Difference()
         self._people: dict[str | None, dict[Any, str | None]] = defaultdict(dict)
+        self._members: dict[str, dict[Any, str | None]] = defaultdict(dict)
         self._kinds: dict[str, Committee] = {}
 
     # -- one object's way ---------------------------------------------------------------------
@@ -92,7 +98,7 @@ class Hooked(BaseImporter):  # type: ignore[misc]
         if not core_id:
             raise item.unresolved or UnresolvedIdError("core skipped the object")
         self.rules.applied(item, core_id)
-        return Applied(core_id, what)
+        return Applied(core_id, what, self._difference.of(what, self))
 
     def apply_transformers(self, data: Any, transformers: Any = None) -> Any:
         if transformers is None and self.importing is not None and self.importing.resolved:
@@ -135,13 +141,45 @@ class Hooked(BaseImporter):  # type: ignore[misc]
             except MultipleObjectsReturned as exc:
                 raise self.model_class.MultipleObjectsReturned(*exc.args) from exc
         if row is None:
+            self._difference = _Difference(data, self.related_models)
             self.rules.not_found(item)
             raise self.model_class.DoesNotExist
-        self.rules.found(item, row)
         assert isinstance(row, _Stored)
+        self._difference = _Difference(data, self.related_models, row.model)
+        self.rules.found(item, row)
         return row.model
 
+    def _update_related(self, obj: Any, related: dict[str, Any], subfield_dict: Any) -> bool:
+        if obj is not self._difference.row:
+            updated: bool = super()._update_related(obj, related, subfield_dict)
+            return updated
+        for name, items in related.items():
+            if super()._update_related(obj, {name: items}, subfield_dict):
+                self._difference.fields.add(name)
+        return not self._difference.fields.isdisjoint(related)
+
     # -- what objects refer to ------------------------------------------------------------------
+
+    def names_found(self) -> NamesFound:
+        """The names that objects of the batch have had so far."""
+        members = ((self._chamber_of(one), cache) for one, cache in self._members.items())
+        people = (
+            (pseudo_id, chamber)
+            for chamber, cache in (*self._people.items(), *members)
+            for (pseudo_id, *_), person in cache.items()
+            if person
+        )
+        organizations = ((pseudo_id, None) for pseudo_id in self.org_importer.found())
+        matched = subjects("person", people) | subjects("organization", organizations)
+        return NamesFound(matched, self._names.unmatched())
+
+    def _heard(self, message: str, *arguments: Any) -> None:
+        """Core says only in its log whether nobody or several people have a name."""
+        self._problem = message
+        self.logger.error(message, *arguments)
+
+    def _no_organization(self, pseudo_id: str, problem: str) -> None:
+        self._names.unresolved(self.importing, "organization", pseudo_id, None, problem)
 
     def get_session(self, identifier: Any) -> LegislativeSession:
         if identifier not in self.session_cache:
@@ -160,11 +198,38 @@ class Hooked(BaseImporter):  # type: ignore[misc]
         # Core's cache forgets the chamber, so that the first of two namesakes votes in both.
         cache = self._people[org_classification]
         key = psuedo_person_id, start_date, end_date
+        self._problem = ""
         if key not in cache:
-            cache[key] = self._resolve_person(*key, org_classification)
-        return cache[key]
+            cache[key] = self._ask_for_person(*key, org_classification)
+        return self._noted(cache[key], psuedo_person_id, org_classification)
 
-    def _resolve_person(
+    def resolve_member(
+        self, pseudo_id: str, start: str | None, end: str | None, committee_id: str
+    ) -> str | None:
+        """Who of a committee is meant: a member, else the only one called so in its chamber, else
+        in the legislature. Core takes members of any committee."""
+        key = pseudo_id, start, end
+        cache, chamber = self._members[committee_id], self._chamber_of(committee_id)
+        self._problem = ""
+        if key not in cache:
+            found = self.lookups.people(*key, None, committee_id)
+            if found and found[0]:
+                cache[key] = self._only(found)
+            else:
+                person = self._ask_for_person(*key, chamber) if chamber else None
+                cache[key] = person or self._ask_for_person(*key, None)
+        return self._noted(cache[key], pseudo_id, chamber)
+
+    def _chamber_of(self, committee_id: str) -> str | None:
+        parent = self.kind_of(committee_id).parent
+        return parent if parent in ("upper", "lower") else None
+
+    def _noted(self, person: str | None, pseudo_id: str, chamber: str | None) -> str | None:
+        if person is None:
+            self._names.unresolved(self.importing, "person", pseudo_id, chamber, self._problem)
+        return person
+
+    def _ask_for_person(
         self, pseudo_id: str, start: str | None, end: str | None, chamber: str | None
     ) -> str | None:
         found = self.lookups.people(pseudo_id, start, end, chamber)
@@ -176,7 +241,7 @@ class Hooked(BaseImporter):  # type: ignore[misc]
             if len(by_id) == 1:
                 return by_id[0]
             # The scraper's own id of someone is not always known here; the name may be enough.
-            return self.resolve_person(_make_pseudo_id(**query), start, end, chamber)
+            return self._ask_for_person(_make_pseudo_id(**query), start, end, chamber)
         require_plain(pseudo_id, Person)
         self.person_cache.clear()
         person: str | None = super().resolve_person(pseudo_id, start, end, chamber)
@@ -199,24 +264,6 @@ class Hooked(BaseImporter):  # type: ignore[misc]
             memberships__organization__jurisdiction_id=self.jurisdiction_id,
         )
         return list(people.values_list("id", flat=True).distinct()[:2])
-
-    def resolve_member(
-        self, pseudo_id: str, start: str | None, end: str | None, committee_id: str
-    ) -> str | None:
-        """Who of a committee is meant: a member, else the only one called so in its chamber, else
-        in the legislature. Core takes members of any committee."""
-        key = pseudo_id, start, end
-        cache = self._people[committee_id]
-        if key not in cache:
-            found = self.lookups.people(*key, None, committee_id)
-            if found and found[0]:
-                cache[key] = self._only(found)
-            else:
-                kind = self.kind_of(committee_id)
-                of_chamber = kind.parent in ("upper", "lower")
-                person = self.resolve_person(*key, kind.parent) if of_chamber else None
-                cache[key] = person or self.resolve_person(*key)
-        return cache[key]
 
     def _only(self, found: tuple[set[str], set[str]]) -> str | None:
         for people in found:
@@ -246,3 +293,37 @@ class Hooked(BaseImporter):  # type: ignore[misc]
             raise UnresolvedIdError(problem)
         self.error(problem)
         self.pseudo_id_cache[pseudo_id] = None
+
+
+class _Difference:
+    """What core is about to change in a row, found out while it compares."""
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        related: Collection[str] = (),
+        row: Model | None = None,
+    ) -> None:
+        """`data` is the object as columns, with the `related` kinds; `row` is None for a new
+        one."""
+        self.row = row
+        self.fields: set[str] = set()
+        self._before: dict[str, int] = {}
+        self._after = {name: len(data[name]) for name in related} if data else {}
+        if row is not None and data is not None:
+            # Core reads each kind to compare it; now it finds them read.
+            prefetch_related_objects([row], *related)
+            self._before = {name: len(getattr(row, name).all()) for name in related}
+            self.fields = {
+                name
+                for name, value in data.items()
+                if name not in related and getattr(row, name) != value
+            }
+
+    def of(self, what: str, importer: BaseImporter) -> Difference:
+        """The difference, once core has done what it calls `what`."""
+        if what == "noop":
+            return NO_DIFFERENCE
+        for name in importer.merge_related if self.row is not None else ():
+            self._after[name] = getattr(self.row, name).order_by().count()
+        return Difference.of(self.fields, self._before, self._after)

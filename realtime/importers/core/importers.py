@@ -65,7 +65,8 @@ class Bills(Hooked, core.BillImporter):  # type: ignore[misc]
                 entity["organization_id"] = self.org_importer.resolve_json_id(
                     entity["organization_id"], allow_no_match=True
                 )
-            except UnresolvedIdError:
+            except UnresolvedIdError as exc:
+                self.org_importer.tell(entity["organization_id"], str(exc))
                 entity["organization_id"] = None
         elif "person_id" in entity:
             entity["person_id"] = self.resolve_person(

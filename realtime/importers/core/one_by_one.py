@@ -14,6 +14,7 @@ from realtime.importers.core.lookups import CoreLookups
 from realtime.importers.history import History
 from realtime.importers.items import Applied, Item, Refused, item_of
 from realtime.importers.lookups import Lookups
+from realtime.importers.names import NamesFound
 from realtime.importers.rules import InPieces
 
 
@@ -49,6 +50,12 @@ class OneByOne:
             if must_stop():
                 return
             yield self._one(file)
+
+    def names_found(self) -> NamesFound:
+        found = NamesFound()
+        for importer in self._importers.values():
+            found.add(importer.names_found())
+        return found
 
     def _one(self, file: FetchedFile) -> Attempt:
         try:

@@ -16,6 +16,7 @@ from realtime.importers.specs.spec import (
     name_all,
     require_session,
 )
+from realtime.importers.specs.suspicious import odd_identifier
 
 
 def as_stored(identifier: Any) -> Any:
@@ -50,5 +51,6 @@ class BillSpec(Spec):
             require_session(item.data["legislative_session"], references)
 
     def resolved(self, item: Item, history: History) -> None:
+        item.flags += odd_identifier(item.data["identifier"])
         for action in item.data["actions"]:
             name_all(action["related_entities"], MEMBERS)

@@ -24,6 +24,7 @@ from realtime.importers.specs.spec import (
     Way,
     require_session,
 )
+from realtime.importers.specs.suspicious import odd_roll
 
 _Row = TypeVar("_Row", str, int)
 _SESSION = "legislative_session"
@@ -134,6 +135,7 @@ class VoteEventSpec(Spec):
 
     def resolved(self, item: Item, history: History) -> None:
         item.about = about_vote(item.data, item.action)
+        item.flags += odd_roll(item.data)
 
     def require_new(self, item: Item, jurisdiction_id: str, history: History) -> None:
         """Raises Superseded for a straggler: a final run that began later scraped the votes of its

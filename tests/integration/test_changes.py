@@ -1,0 +1,196 @@
+"""The change log: what imports and finalizations did, in an order that never changes."""
+
+import io
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg2
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import override_settings
+from openstates.data.models import Bill, Event, VoteEvent
+
+from realtime.devstack import DevStack
+from realtime.devstack.database import using_database
+from realtime.ledger import changes, retention
+from realtime.ledger import files as ledger_files
+from realtime.ledger.changes import Cursor, Logged
+from realtime.models import LoggedChange, RaisedFlag
+from tests import scrapes
+from tests.full_scrapes import full_bill, full_event, full_jurisdiction, full_vote_event
+from tests.scrape_runs import Run
+from tests.scrapes import Mail
+from tests.support import Aws
+
+
+@pytest.fixture(params=["bulk", "core"])
+def mail(request: Any, aws: Aws, database: str) -> Mail:
+    mail = Mail(aws, database)
+    mail.importer = request.param
+    mail.publish(scrapes.jurisdiction())
+    mail.run()
+    LoggedChange.objects.all().delete()
+    return mail
+
+
+def logged(**only: Any) -> list[Logged]:
+    found = changes.read(Cursor())
+    return [one for one in found if all(getattr(one, n) == v for n, v in only.items())]
+
+
+def told(mail: Mail, *arguments: str) -> str:
+    output = io.StringIO()
+    with override_settings(REALTIME=mail.config):
+        call_command("changes_realtime", *arguments, stdout=output)
+    return output.getvalue()
+
+
+def test_changes__bill_in_three_versions__what_differed_each_time(mail: Mail) -> None:
+    for bill in (
+        scrapes.bill(actions=2),
+        scrapes.bill(actions=2),
+        scrapes.bill(title="Of roads", actions=5),
+    ):
+        mail.publish(bill)
+        mail.run()
+    inserted, updated = logged()
+    assert (inserted.verb, inserted.fields, inserted.before) == ("inserted", [], {})
+    kinds = ("actions", "other_identifiers", "sources", "sponsorships", "versions")
+    assert inserted.after == {**dict.fromkeys(kinds, 1), "actions": 2}
+    assert (updated.verb, updated.fields) == ("updated", ["actions", "title"])
+    assert (updated.before["actions"], updated.after["actions"]) == (2, 5)
+    assert updated.core_id == inserted.core_id == Bill.objects.get().id
+    assert (updated.bill_identifier, updated.session) == ("HB 1", scrapes.SESSION)
+
+
+def test_changes__run_that_deletes_and_marks__each_row_and_the_run(mail: Mail) -> None:
+    first, bill = Run(mail), scrapes.bill()
+    old, kept = (scrapes.vote_event(bill, motion) for motion in ("old", "kept"))
+    first.publish(bill, old, kept, scrapes.event("Gone"), scrapes.event("Stays"))
+    first.end()
+    mail.run()
+    gone = VoteEvent.objects.get(motion_text="old").id
+    second, bill = Run(mail), scrapes.bill()
+    second.publish(bill, scrapes.vote_event(bill, "kept"), scrapes.event("Stays"))
+    second.end()
+    mail.run()
+    (deleted,) = logged(verb="deleted")
+    assert (deleted.core_id, deleted.object_type, str(deleted.run_id)) == (
+        gone, "vote_event", second.id,
+    )  # fmt: skip
+    assert deleted.before == {"counts": 2, "sources": 1, "votes": 2}
+    assert (deleted.bill_identifier, deleted.session) == ("HB 1", scrapes.SESSION)
+    (marked,) = logged(verb="marked")
+    assert marked.core_id == Event.objects.get(name="Gone").id
+    assert [one.core_id for one in logged(object_type="run")] == [first.id, second.id]
+    assert not RaisedFlag.objects.filter(subject=gone, resolved_at=None).exists()
+
+
+def test_changes__transaction_still_open__not_passed_by(mail: Mail) -> None:
+    other = psycopg2.connect(mail.config.database_url)
+    with other.cursor() as cursor:
+        # It has its number, and will commit a row that comes before those of others.
+        cursor.execute("SELECT pg_current_xact_id()")
+        mail.publish(scrapes.bill("HB 1"))
+        mail.run()
+        assert logged() == []
+        cursor.execute(
+            "INSERT INTO realtime_change (xid, at, jurisdiction_id, object_type, change, core_id,"
+            " bill_identifier, session, fields, before, after)"
+            " VALUES (pg_current_xact_id()::text::bigint, now(), '', 'person', 'merged', 'early',"
+            " '', '', '[]', '{}', '{}')"
+        )
+    other.commit()
+    other.close()
+    assert [one.object_type for one in logged()] == ["person", "bill"]
+
+
+def test_changes_realtime__since_a_cursor__the_rest_as_cloud_events(mail: Mail) -> None:
+    mail.publish(scrapes.bill("HB 1"), scrapes.bill("HB 2"), scrapes.bill("HB 3"))
+    mail.run()
+    events = [json.loads(line) for line in told(mail, "--json").splitlines()]
+    assert [event["data"]["bill_identifier"] for event in events] == ["HB 1", "HB 2", "HB 3"]
+    first = events[0]
+    assert first["specversion"] == "1.0"
+    assert first["type"] == "org.openstates.realtime.bill.inserted"
+    assert first["source"] == scrapes.WYOMING.jurisdiction_id
+    assert first["data"]["id"] == Bill.objects.get(identifier="HB 1").id
+    rest = told(mail, "--json", "--since", first["id"], "--jurisdiction", "wy").splitlines()
+    assert [json.loads(line)["id"] for line in rest] == [event["id"] for event in events[1:]]
+    assert told(mail, "--jurisdiction", "dc") == ""
+    assert "bill inserted" in told(mail).splitlines()[0]
+    with pytest.raises(CommandError, match="'yesterday' is no cursor"):
+        told(mail, "--since", "yesterday")
+
+
+def test_prune_changes__older_than_asked__gone(mail: Mail) -> None:
+    mail.publish(scrapes.bill())
+    mail.run()
+    now = ledger_files.database_now()
+    LoggedChange.objects.update(at="2031-01-01T00:00:00Z")
+    assert retention.prune_changes(now) == 0
+    LoggedChange.objects.update(at="2020-01-01T00:00:00Z")
+    assert retention.prune_changes(now) == 1
+    assert logged() == []
+
+
+# -- both importers ------------------------------------------------------------------------------
+
+
+def versions() -> Iterator[list[dict[str, Any]]]:
+    """Successive scrapes: all is new, the same, much of it changed, all of it poorer."""
+    rng = random.Random(5)
+    bills = [full_bill(f"HB {n}") for n in range(1, 5)]
+    votes = [full_vote_event(bill, f"vote of {bill['identifier']}") for bill in bills]
+    events = [full_event("Hearing"), full_event("Markup")]
+    yield [full_jurisdiction(), *bills, *votes, *events]
+    for poorer in (False, True):
+        again = []
+        for data in (*bills, *votes, *events):
+            data = {**json.loads(json.dumps(data)), "_id": scrapes.fresh_id()}
+            for name, value in data.items():
+                if isinstance(value, list) and (poorer or rng.random() < 0.2):
+                    data[name] = value[: len(value) // 2]
+            if rng.random() < 0.5:
+                data["extras"] = {"again": rng.random()}
+            again.append(data)
+        names = {old["_id"]: new["_id"] for old, new in zip(bills, again, strict=False)}
+        for data in again:
+            if "bill" in data:
+                data["bill"] = names[data["bill"]]
+        yield again
+
+
+def noted() -> tuple[list[Any], list[Any]]:
+    """The log and the flags, without generated ids and times."""
+    names = ("object_type", "change", "bill_identifier", "session", "fields", "before", "after")
+    log = LoggedChange.objects.order_by("xid", "id").values_list(*names)
+    flags = RaisedFlag.objects.order_by("kind", "subject", "id").values_list(
+        "kind", "object_type", "bill_identifier", "detail", "count", "resolved_by"
+    )
+    return sorted(log, key=str), sorted(flags, key=str)
+
+
+def test_changes_and_flags__of_both_importers__are_equal(
+    stack: DevStack, seeded_template: str, aws: Aws, database: str
+) -> None:
+    scraped = list(versions())
+    found = []
+    for importer in ("bulk", "core"):
+        url = stack.postgres.create_database(f"noted_{importer}", template=seeded_template)
+        with using_database(url):
+            mail = Mail(aws, url)
+            mail.importer = importer
+            for files in scraped:
+                run = Run(mail)
+                run.publish(*files)
+                run.end()
+                assert not mail.run().outcomes["failed"]
+            found.append(noted())
+        stack.postgres.drop_database(f"noted_{importer}")
+    assert found[0] == found[1]
+    log, flags = found[0]
+    assert {one[1] for one in log} >= {"inserted", "updated", "finalized"}
+    assert {one[0] for one in flags} >= {"shrunk", "unmatched"}
