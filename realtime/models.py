@@ -120,7 +120,7 @@ class File(models.Model):
     )
     bill_id = models.TextField(blank=True, help_text="core's id of the bill of a vote event")
     identity = models.JSONField(
-        null=True, help_text="of a vote event or event: the keys by which core finds its row"
+        null=True, help_text="the keys by which core finds its row, and a digest of its content"
     )
 
     # Outcome

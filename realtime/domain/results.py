@@ -65,7 +65,8 @@ class LookupKeys:
 
     `keys` are these, the one that core tries first at the front. `bill_id` is the row of a vote
     event's bill; `action`, `date` and `organization_id` name a vote event's action. `content` is a
-    digest of its sources, counts and roll, empty when it has neither counts nor roll.
+    digest of its sources, counts and roll, empty when it has neither counts nor roll; for a bill
+    one of its title and sources.
     """
 
     bill_id: str = ""
@@ -81,15 +82,20 @@ NO_LOOKUP = LookupKeys()
 
 
 class Claim(NamedTuple):
-    """What files of one run say of a row that they are: the content of one that has some, else
-    empty, and the place of the last in the scrape order."""
+    """What files of one run say of a row that they are: their contents, and the place of the last
+    in the scrape order. A content that is empty, for a vote event with neither counts nor roll, is
+    left out."""
 
-    content: str
+    contents: frozenset[str]
     last: ScrapeOrder
 
-    def and_also(self, content: str, order: ScrapeOrder) -> Self:
-        """The claim once another file of the run is that row."""
-        return type(self)(self.content or content, max(self.last, order))
+    @classmethod
+    def of(cls, content: str, order: ScrapeOrder) -> Self:
+        """The claim of one file."""
+        return cls(frozenset(filter(None, [content])), order)
+
+    def __or__(self, other: "Claim") -> "Claim":
+        return Claim(self.contents | other.contents, max(self.last, other.last))
 
 
 class NamedAction(NamedTuple):

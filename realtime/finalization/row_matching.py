@@ -97,8 +97,8 @@ def in_order(files: Iterable[MatchedFile], competes: bool) -> list[int | None]:
         else:
             found = next(iter(matches), None)
         row = len(keys_of) if found is None else found
-        order = ScrapeOrder(place, "", 0)
-        claims[row] = claims.get(row, Claim("", order)).and_also(file.content, order)
+        claim = Claim.of(file.content, ScrapeOrder(place, "", 0))
+        claims[row] = claims[row] | claim if row in claims else claim
         if row == len(keys_of):
             keys_of.append(())
         for key in keys_of[row]:

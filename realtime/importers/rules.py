@@ -38,13 +38,12 @@ class Rules:
     def deciding(self, item: Item) -> None:
         """Its row is looked up next; the objects before it are in, or in memory."""
 
-    def keeps(self, item: Item, row: StoredRow) -> bool:
-        """Whether the row that the object was applied to before may still be its row."""
-        return True
-
-    def choose(self, item: Item, rows: Sequence[StoredRow]) -> StoredRow | None:
-        """Which of the rows that its lookup finds the object is; None for a new one."""
-        return only_one(rows)
+    def choose(
+        self, item: Item, known: StoredRow | None, rows: Sequence[StoredRow]
+    ) -> StoredRow | None:
+        """Which row the object is; None for a new one. `known` is the one that it was applied to
+        before, `rows` are those that its lookup finds."""
+        return known or only_one(rows)
 
     def found(self, item: Item, row: StoredRow) -> None:
         """The object is this row, which an earlier batch or the database brought."""
@@ -92,11 +91,10 @@ class InPieces(Rules):
             runs = {item.run_id for item in items if item.run_id is not None}
             self._claims.update(self._history.claims(records or (), runs))
 
-    def keeps(self, item: Item, row: StoredRow) -> bool:
-        return self._spec.keeps(item, row, self)
-
-    def choose(self, item: Item, rows: Sequence[StoredRow]) -> StoredRow | None:
-        return self._spec.choose(item, rows, self)
+    def choose(
+        self, item: Item, known: StoredRow | None, rows: Sequence[StoredRow]
+    ) -> StoredRow | None:
+        return self._spec.choose(item, known, rows, self)
 
     def found(self, item: Item, row: StoredRow) -> None:
         self._spec.require_own(row.id, self._jurisdiction_id)
@@ -133,5 +131,8 @@ class InPieces(Rules):
 
     def _claim(self, item: Item, core_id: str) -> None:
         if item.run_id is not None and self._spec.competes:
-            before = self.claim(core_id, item.run_id) or Claim("", item.order)
-            self._claims[core_id, item.run_id] = before.and_also(item.about.content, item.order)
+            claim, before = (
+                Claim.of(item.about.content, item.order),
+                self.claim(core_id, item.run_id),
+            )
+            self._claims[core_id, item.run_id] = claim | before if before else claim

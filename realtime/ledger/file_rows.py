@@ -100,8 +100,8 @@ def describe_again(row: File, outcome: FileOutcome) -> None:
 
 
 def identity_of(lookup: LookupKeys) -> dict[str, Any] | None:
-    """The value of the column `identity` for these keys."""
-    if not lookup.keys:
+    """The value of the column `identity` for these keys and this content."""
+    if not lookup.keys and not lookup.content:
         return None
     return {
         "keys": list(lookup.keys),

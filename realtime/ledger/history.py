@@ -133,9 +133,8 @@ class LedgerHistory:
         with connection.cursor() as cursor:
             cursor.execute(_CLAIMS, [list(core_ids), list(run_ids), outcomes])
             for core_id, run_id, content, *order in cursor.fetchall():
-                last = ScrapeOrder(*order)
-                before = found[core_id, run_id] or Claim("", last)
-                found[core_id, run_id] = before.and_also(content, last)
+                claim, before = Claim.of(content, ScrapeOrder(*order)), found[core_id, run_id]
+                found[core_id, run_id] = claim | before if before else claim
         found.update((one, self._claimed[one]) for one in found.keys() & self._claimed.keys())
         return found
 

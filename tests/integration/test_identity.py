@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import pytest
 from django.db import transaction
-from openstates.data.models import Event, Organization, Person, VoteEvent
+from openstates.data.models import Bill, Event, Organization, Person, VoteEvent
 
 from realtime.domain.config import BULK, CORE
-from realtime.models import File
+from realtime.models import File, RaisedFlag
 from tests import oracle, rows, scrapes
 from tests.scrape_runs import Run
 from tests.scrapes import Mail
@@ -152,6 +152,9 @@ def test_identity__roll_calls_alike_but_for_sources_and_rolls__each_has_its_row(
     run = scrape(mail, files, at_once=False)
     assert_final(run)
     assert yeses() == [("HB 1", 5), ("HB 1", 11), ("HB 1", 20)]
+    flag = RaisedFlag.objects.get(kind="collision", resolved_at=None)
+    assert (flag.object_type, flag.bill_identifier) == ("vote_event", "HB 1")
+    assert flag.key != flag.other_key != ""
 
 
 def test_identity__roll_calls_alike_scraped_again__each_finds_its_row(mail: Mail) -> None:
@@ -217,6 +220,29 @@ def test_identity__vote_corrected_by_the_next_scrape__one_row(mail: Mail) -> Non
     again = scrapes.bill()
     scrape(mail, [again, vote(again, yes=21)])
     assert yeses() == [("HB 1", 21)]
+
+
+@in_any_order(2)
+def test_identity__two_measures_under_one_identifier__newer_wins_and_both_are_named(
+    mail: Mail, order: tuple[int, ...]
+) -> None:
+    measures = [scrapes.bill(title=title) for title in ("Of bridges", "Of roads")]
+    for number, data in enumerate(measures):
+        data["sources"] = [{"url": f"https://example.com/{number}", "note": ""}]
+    run = scrape(mail, [scrapes.jurisdiction(), *(measures[n] for n in order)], at_once=False)
+    assert_final(run)
+    assert Bill.objects.get().title == "Of roads"
+    flag = RaisedFlag.objects.get(kind="collision", resolved_at=None)
+    assert sorted(flag.detail["titles"]) == ["Of bridges", "Of roads"]
+    assert len({*map(str, flag.detail["sources"])}) == 2
+    keys = set(File.objects.filter(object_type="bill").values_list("key", flat=True))
+    assert {flag.key, flag.other_key} == keys
+
+
+def test_identity__bill_that_changes_from_scrape_to_scrape__no_collision(mail: Mail) -> None:
+    scrape(mail, [scrapes.jurisdiction(), scrapes.bill(title="Of bridges")])
+    scrape(mail, [scrapes.bill(title="Of roads"), scrapes.bill(title="Of roads")])
+    assert not RaisedFlag.objects.filter(kind="collision").exists()
 
 
 # -- whose vote -------------------------------------------------------------------------------
@@ -345,6 +371,7 @@ def test_agenda__two_sessions_of_the_day_have_the_bill__linked_to_neither(mail: 
     hearing = {**scrapes.event(about="HB 1"), "start_date": "2031-01-12T09:00:00+00:00"}
     assert_final(scrape(mail, [data, *bills, hearing]))
     assert Event.objects.get().agenda.get().related_entities.get().bill is None
+    assert RaisedFlag.objects.get(kind="ambiguous").detail["bill"] == "HB 1"
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["one batch", "one by one"])

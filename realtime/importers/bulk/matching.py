@@ -52,11 +52,9 @@ class Matching:
         it, MultipleObjectsReturned when several fit."""
         # Where it was before, if that still is there, whatever other rows would fit by now.
         known = self._batch.records.get(item.core_id)
-        if known and self._rules.keeps(item, known):
-            return known
-        if item.key is None:
+        if item.key is None and known is None:
             raise NeedsCore
-        row = self._rules.choose(item, self._by_key.get(item.key, []))
+        row = self._rules.choose(item, known, self._by_key.get(item.key, []))
         return self._batch.records[row.id] if row else None
 
     def changed(self, record: Record) -> None:

@@ -22,7 +22,7 @@ from realtime.importers.lookups import Committee, Lookups
 from realtime.importers.names import AskedOrganizations, Names, NamesFound, subjects
 from realtime.importers.pseudo_ids import require_plain, spec_of
 from realtime.importers.rules import Rules
-from realtime.importers.specs.spec import Spec, StoredRow
+from realtime.importers.specs.spec import Spec
 
 
 @dataclass(frozen=True)
@@ -133,13 +133,11 @@ class Hooked(BaseImporter):  # type: ignore[misc]
         rows = self.model_class.objects.prefetch_related(*self.spec.prefetched)
         # Where it was before, if that still is there, whatever other rows would fit by now.
         known = rows.filter(id=item.core_id).first() if item.core_id else None
-        row: StoredRow | None = _Stored(known) if known else None
-        if row is None or not self.rules.keeps(item, row):
-            found = rows.filter(**self.spec.way(data).conditions(data))
-            try:
-                row = self.rules.choose(item, [_Stored(one) for one in found])
-            except MultipleObjectsReturned as exc:
-                raise self.model_class.MultipleObjectsReturned(*exc.args) from exc
+        found = rows.filter(**self.spec.way(data).conditions(data))
+        try:
+            row = self.rules.choose(item, known and _Stored(known), [_Stored(one) for one in found])
+        except MultipleObjectsReturned as exc:
+            raise self.model_class.MultipleObjectsReturned(*exc.args) from exc
         if row is None:
             self._difference = _Difference(data, self.related_models)
             self.rules.not_found(item)

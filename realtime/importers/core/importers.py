@@ -9,6 +9,7 @@ from openstates.data.models import LegislativeSession
 from openstates.exceptions import UnresolvedIdError
 from openstates.utils import _make_pseudo_id
 
+from realtime.domain.flags import Flag
 from realtime.importers.core.hooked import Hooked
 from realtime.importers.persons import CHAMBERS
 from realtime.importers.specs.bill import BillSpec, as_stored
@@ -146,5 +147,9 @@ class Events(Hooked, core.EventImporter):  # type: ignore[misc]
         }
         if len(found) == 1:
             return next(iter(found))
+        if found and self.importing is not None:
+            self.importing.flags.append(
+                Flag("ambiguous", detail={"bill": identifier, "date": date, "rows": sorted(found)})
+            )
         self.error(f"could not resolve bill id {identifier}, {date}, {len(found)} matches")
         return None

@@ -21,6 +21,11 @@ def about_vote(data: dict[str, Any], action: str) -> LookupKeys:
     return LookupKeys(bill, tuple(keys), action, date, organization, _content(data))
 
 
+def about_bill(title: Any, sources: Iterable[Mapping[str, Any]]) -> LookupKeys:
+    """What the ledger keeps of a bill: what tells two measures under one identifier apart."""
+    return LookupKeys(content=_digest("\1".join([str(title), *sources_of(sources)])))
+
+
 def about_event(data: dict[str, Any]) -> LookupKeys:
     """What the ledger keeps of a resolved event."""
     fields = ("name", "description", "start_date", "end_date")

@@ -149,16 +149,16 @@ class Spec:
         """All keys by which objects find a row with these columns."""
         return [way.key(values) for way in self.ways if way.serves(values)]
 
-    def keeps(self, item: Item, row: StoredRow, claims: Claims) -> bool:
-        """Whether the row that the object was applied to before may still be its row."""
-        return True
+    def choose(
+        self, item: Item, known: StoredRow | None, rows: Sequence[StoredRow], claims: Claims
+    ) -> StoredRow | None:
+        """Which row the object is; None for a new one. May flag the item.
 
-    def choose(self, item: Item, rows: Sequence[StoredRow], claims: Claims) -> StoredRow | None:
-        """Which of the rows that its lookup finds the object is; None for a new row.
-
-        Raises MultipleObjectsReturned, as core does, where several are left.
+        `known` is the row that it was applied to before, if that is still there; `rows` are those
+        that its lookup finds. Raises MultipleObjectsReturned, as core does, where it may be any of
+        several.
         """
-        return only_one(rows)
+        return known or only_one(rows)
 
     # -- references ---------------------------------------------------------------------------
 
@@ -178,6 +178,11 @@ class Spec:
 
     def require_new(self, item: Item, jurisdiction_id: str, history: History) -> None:
         """Raises Superseded or PoisonMessage when the object may not make a new row."""
+
+
+def urls_of(sources: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """The addresses of an object's sources, for people to look at; ten at the most."""
+    return [source.get("url") for source in sources[:10]]
 
 
 def only_one(rows: Sequence[StoredRow]) -> StoredRow | None:

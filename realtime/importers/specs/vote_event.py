@@ -8,6 +8,7 @@ from openstates.exceptions import InvalidVoteEventError
 from openstates.utils import _make_pseudo_id, get_pseudo_id
 
 from realtime.domain.errors import PoisonMessage, Superseded, Unresolved, WaitingFor
+from realtime.domain.flags import Flag
 from realtime.domain.results import Claim, LookupKeys
 from realtime.domain.text import is_storable
 from realtime.importers.history import History
@@ -23,6 +24,7 @@ from realtime.importers.specs.spec import (
     StoredRow,
     Way,
     require_session,
+    urls_of,
 )
 from realtime.importers.specs.suspicious import odd_roll
 
@@ -87,15 +89,29 @@ class VoteEventSpec(Spec):
             )
         return super().way(data)
 
-    def keeps(self, item: Item, row: StoredRow, claims: Claims) -> bool:
-        """Whether the row is of the vote event's bill, or nobody's but this file's: then it moves
-        to the bill that the file is now known to mean."""
-        own = all(row.value(name) == item.data[name] for name in _OF_BILL)
-        return own or claims.sole(row.id, item.order)
-
-    def choose(self, item: Item, rows: Sequence[StoredRow], claims: Claims) -> StoredRow | None:
+    def choose(
+        self, item: Item, known: StoredRow | None, rows: Sequence[StoredRow], claims: Claims
+    ) -> StoredRow | None:
         """The row that holds the same vote of this run, else one that the run has not used: by
-        sources, then counts, then scrape order; None where each holds another vote of the run."""
+        sources, then counts, then scrape order; None where each holds another vote of the run.
+
+        The row that it was applied to before stays its row, if that is of the vote event's bill.
+        One that is nobody's but this file's moves to the bill that the file is now known to mean.
+        """
+        row = None
+        if known and (self._own(item, known) or claims.sole(known.id, item.order)):
+            row = known
+        elif rows:
+            row = self._choose(item, rows, claims)
+        others = [one for one in rows if row is None or one.id != row.id]
+        if others:
+            item.flags.append(_shared_key(item, others[0], claims))
+        return row
+
+    def _own(self, item: Item, row: StoredRow) -> bool:
+        return all(row.value(name) == item.data[name] for name in _OF_BILL)
+
+    def _choose(self, item: Item, rows: Sequence[StoredRow], claims: Claims) -> StoredRow | None:
         claimed = {row.id: claims.claim(row.id, item.run_id) for row in rows}
         taken = {core_id: claim for core_id, claim in claimed.items() if claim is not None}
         if (core_id := alike(item.about.content, taken)) is not None:
@@ -144,6 +160,20 @@ class VoteEventSpec(Spec):
             raise Superseded("")
 
 
+def _shared_key(item: Item, other: StoredRow, claims: Claims) -> Flag:
+    """That another vote event has the same key: one flag a key."""
+    last = claims.newest(other.id)
+    return Flag(
+        "collision",
+        subject=item.about.keys[0],
+        other_scrape_id=last.scrape_id if last else "",
+        detail={
+            "motions": [other.value("motion_text"), item.data["motion_text"]],
+            "sources": [urls_of(other.related("sources")), urls_of(item.data["sources"])],
+        },
+    )
+
+
 def alike(content: str, taken: Mapping[_Row, Claim]) -> _Row | None:
     """Which of the rows that files of the same run have taken holds the same vote as a file of
     this content.
@@ -151,8 +181,10 @@ def alike(content: str, taken: Mapping[_Row, Claim]) -> _Row | None:
     The same vote: sources, counts and roll are the same, or one has neither counts nor roll. Of
     several rows, one of just that content; of those, the last in scrape order.
     """
-    same = [row for row, claim in taken.items() if not content or claim.content in ("", content)]
-    return max(same, key=lambda row: (taken[row].content == content, taken[row].last), default=None)
+    same = [row for row, claim in taken.items() if not content or claim.contents <= {content}]
+    return max(
+        same, key=lambda row: (content in taken[row].contents, taken[row].last), default=None
+    )
 
 
 def described_bill(data: dict[str, Any]) -> Any:
