@@ -22,7 +22,7 @@ from realtime.importers.batch_transaction import bills_named, link_references, r
 from realtime.importers.choose_importer import applier
 from realtime.importers.outcomes import outcome_of
 from realtime.ledger import files as ledger_files
-from realtime.ledger.file_rows import describe_again
+from realtime.ledger.file_rows import describe_again, kept
 from realtime.ledger.history import LedgerHistory
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
 
@@ -165,7 +165,7 @@ def _fail(row: File, problem: PoisonMessage) -> None:
         withdraw(row.object_type, [row.core_id], row.run_id)
         row.core_id = ""
     row.outcome = Outcome.FAILED
-    row.reason, row.field, row.detail = problem.reason, problem.field, problem.detail
+    row.reason, row.field, row.detail = problem.reason, problem.field, kept(problem.detail)
 
 
 def vacate(object_type: str, rows: Sequence[File]) -> None:

@@ -1,9 +1,11 @@
 """Received files in the ledger: which are known, and what became of each."""
 
+import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 
 from realtime.domain.results import FileIdentity, Result
@@ -56,8 +58,7 @@ def record(results: Sequence[Result], now: datetime) -> dict[FileIdentity, int]:
             changed.append(row)
     created = File.objects.bulk_create(new)
     note_runs(results, now)
-    fields = [f.name for f in File._meta.concrete_fields if not f.primary_key]
-    File.objects.bulk_update(changed, fields)
+    _update(changed, [f.attname for f in File._meta.concrete_fields if not f.primary_key])
     return {FileIdentity(row.bucket, row.key, row.version): row.id for row in [*created, *changed]}
 
 
@@ -74,7 +75,33 @@ def corrected_fields(row: File) -> list[Any]:
 
 def correct(rows: Collection[File]) -> None:
     """Save rows whose files were imported again."""
-    File.objects.bulk_update(rows, _CORRECTED)
+    _update(rows, _CORRECTED)
+
+
+def _update(rows: Collection[File], names: Sequence[str]) -> None:
+    """Save these fields of the rows, in one statement that costs about what an INSERT does.
+    (Django's bulk_update evaluates a CASE of all rows for each field of each row.)"""
+    if not rows:
+        return
+    columns = {name: File._meta.get_field(name).column for name in names}
+    values = [
+        {"id": row.id, **{column: getattr(row, name) for name, column in columns.items()}}
+        for row in rows
+    ]
+    settings = ", ".join(f'"{column}" = new."{column}"' for column in columns.values())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE realtime_file AS file SET {settings}"
+            " FROM jsonb_populate_recordset(NULL::realtime_file, %s) AS new"
+            " WHERE file.id = new.id",
+            [json.dumps(values, cls=_Encoder)],
+        )
+
+
+class _Encoder(DjangoJSONEncoder):
+    def default(self, value: Any) -> Any:
+        # Django's own cuts microseconds off.
+        return value.isoformat() if isinstance(value, datetime) else super().default(value)
 
 
 def record_unread(results: Sequence[Result], now: datetime) -> dict[FileIdentity, int]:
