@@ -7,11 +7,12 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
+from django.db.models import Q
 
 from realtime.domain.results import FileIdentity, Result
 from realtime.ledger.file_rows import row_of
 from realtime.ledger.run_notices import note_runs
-from realtime.models import File
+from realtime.models import File, Outcome
 
 
 def database_now() -> datetime:
@@ -62,6 +63,12 @@ def record(results: Sequence[Result], now: datetime) -> dict[FileIdentity, int]:
     return {FileIdentity(row.bucket, row.key, row.version): row.id for row in [*created, *changed]}
 
 
+# A file under retry is parked and keeps the reason of its failure until it has an outcome. So a
+# call can find the files of an earlier one that was killed before it sent their messages.
+UNDER_RETRY = Q(outcome=Outcome.DEFERRED) & ~Q(reason="")
+# What a file that cannot be read says of its failure.
+_FAILED = ("outcome", "reason", "field", "detail", "traceback", "tried_at", "imported_at")
+
 _CORRECTED = (
     "outcome", "core_id", "reason", "field", "detail", "traceback",
     "bill_id", "bill_identifier", "bill_action", "identity",
@@ -108,7 +115,7 @@ def record_unread(results: Sequence[Result], now: datetime) -> dict[FileIdentity
     """Record files and messages that could not be read; returns the ids of their rows.
 
     Runs in the caller's transaction. An existing row is left unchanged, so that a bad message
-    about a file cannot undo the outcome of a good one.
+    about a file cannot undo the outcome of a good one; but a file under retry fails again.
     """
     unique = {result.identity: result for result in results}
     existing = known(list(unique))
@@ -116,7 +123,23 @@ def record_unread(results: Sequence[Result], now: datetime) -> dict[FileIdentity
         [row_of(result, now) for identity, result in unique.items() if identity not in existing],
         ignore_conflicts=True,
     )
+    retried = File.objects.select_for_update().filter(
+        UNDER_RETRY, id__in=[row.id for row in existing.values()]
+    )
+    failed = []
+    for row in retried.order_by("id"):
+        why = row_of(unique[FileIdentity(row.bucket, row.key, row.version)], now)
+        for name in _FAILED:
+            setattr(row, name, getattr(why, name))
+        failed.append(row)
+    _update(failed, _FAILED)
     return {identity: row.id for identity, row in known(list(unique)).items()}
+
+
+def under_retry(bucket: str, keys: Collection[str]) -> dict[str, FileIdentity]:
+    """The files under these keys that failed, were sent again, and have no outcome yet."""
+    rows = File.objects.filter(UNDER_RETRY, bucket=bucket, key__in=keys)
+    return {row.key: FileIdentity(row.bucket, row.key, row.version) for row in rows}
 
 
 def acknowledged(ids: Collection[int], now: datetime) -> None:

@@ -103,6 +103,24 @@ def test_retry__cause_not_fixed__fails_again_and_can_be_retried_again(mail: Mail
     assert scrapes.outcomes([key]) == {key: "inserted"}
 
 
+@pytest.mark.parametrize("what", ["not read", "not there"])
+def test_retry__file_fails_again_when_it_is_read__failed_at_once(mail: Mail, what: str) -> None:
+    key = mail.put(b"{}", "wy/bill_1.json")
+    mail.send(mail.message(key))
+    mail.run()
+    assert retry(mail) == {"retried": 1}
+    if what == "not there":
+        mail.aws.s3.delete_object(Bucket=mail.aws.bucket, Key=key)
+    assert mail.run().outcomes["failed"] == 1
+    row = File.objects.get(key=key)
+    assert (row.outcome, row.reason == "gone") == ("failed", what == "not there")
+    assert row.imported_at is not None
+    assert (mail.waiting(), mail.keys("wy/")) == (0, [])
+    assert mail.keys("failed/") == ([f"failed/{key}"] if what == "not read" else [])
+    if what == "not read":
+        assert retry(mail) == {"retried": 1}
+
+
 def person(mail: Mail, name: str, key: str) -> str:
     data = {"id": ADA, "name": name, "party": [{"name": "Republican"}], "roles": []}
     mail.put(json.dumps(data).encode(), key)
