@@ -33,6 +33,7 @@ from realtime.domain.run_context import RunContext
 from realtime.files import archive
 from realtime.finalization.finalize import finalize_complete
 from realtime.finalization.state_machine import OutOfTime
+from realtime.finalization.steps import FAILED
 from realtime.ledger import suspects
 from realtime.monitoring.metrics.emitting import emit
 from realtime.monitoring.report import Report
@@ -102,9 +103,9 @@ def _work(context: RunContext, inbox: Inbox, limits: Limits, report: Report) -> 
         if not messages or not limits.until_empty:
             break
     with context.timed("finalize"):
-        report.finalized += _finalize(context)
+        _finalize(context, report)
     if failed:
-        archive.archive_files(context.store, context.config, failed)
+        archive.archive_files(context.store, context.config, failed, context.must_stop)
 
 
 def _import_messages(
@@ -182,14 +183,13 @@ def _failed(files: Iterable[InFlightFile]) -> Iterator[int]:
             yield file.ledger_id
 
 
-def _finalize(context: RunContext) -> list[str]:
-    """Finalize the scrape runs that are complete, as far as there is time; returns their ids."""
-    finalized = []
+def _finalize(context: RunContext, report: Report) -> None:
+    """Finalize the scrape runs that are complete, as far as there is time."""
     try:
         for one in finalize_complete(context):
-            finalized.append(str(one.run.run_id))
+            report.finalized.append(str(one.run.run_id))
+            report.expired += one.counts.get(FAILED, 0)
     except OutOfTime as exc:
         logger.info(
             "finalization left to the next run", extra={"action": "finalizing", "cause": exc}
         )
-    return finalized

@@ -104,8 +104,9 @@ def apply_again(
     rows: Sequence[File],
     files: Sequence[FetchedFile | None],
     importer: str,
-) -> int:
-    """Import the files of these rows of the ledger once more; returns how many changed anything.
+) -> tuple[int, int]:
+    """Import the files of these rows of the ledger once more; returns how many changed anything,
+    and how many that had been imported fail now.
 
     Part of the caller's transaction, which holds the jurisdiction. The ledger is corrected where
     a file fares differently now. What cannot be read any more (None) stays as it is, as do `rows`
@@ -123,14 +124,16 @@ def apply_again(
         for attempt in applier(importer, jurisdiction_id, history).apply(found, lambda: False)
     ]
     pairs = [(by_identity[result.identity], result) for result in results]
-    _correct(pairs)
+    failed = _correct(pairs)
     link_references(jurisdiction_id, results, ledger_files.database_now())
     applied = [r.outcome for r in results if isinstance(r.outcome, Imported)]
-    return sum(outcome.change != "unchanged" for outcome in applied)
+    return sum(outcome.change != "unchanged" for outcome in applied), failed
 
 
-def _correct(pairs: Sequence[tuple[File, Result]]) -> None:
+def _correct(pairs: Sequence[tuple[File, Result]]) -> int:
+    """Save what has changed of the rows; returns how many of them are failed only now."""
     changed = []
+    failed = 0
     for row, result in pairs:
         before = ledger_files.corrected_fields(row)
         match result.outcome:
@@ -144,7 +147,9 @@ def _correct(pairs: Sequence[tuple[File, Result]]) -> None:
         describe_again(row, result.outcome)
         if ledger_files.corrected_fields(row) != before:
             changed.append(row)
+            failed += row.outcome == Outcome.FAILED and before[0] != Outcome.FAILED
     ledger_files.correct(changed)
+    return failed
 
 
 def _fail(row: File, problem: PoisonMessage) -> None:

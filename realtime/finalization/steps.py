@@ -20,9 +20,10 @@ from realtime.models import Closed, File, ScrapeRun
 
 logger = logging.getLogger(__name__)
 
-# What is counted: files imported once more, those that changed anything, vote events deleted and
-# events marked as deleted.
-REPLAYED, CHANGED, DELETED, MARKED = "replayed", "changed", "deleted", "marked"
+# What is counted: files imported once more, those that changed anything and those that fail now,
+# vote events deleted and events marked as deleted.
+REPLAYED, CHANGED, FAILED = "replayed", "changed", "failed"
+DELETED, MARKED = "deleted", "marked"
 
 Place = dict[str, Any]
 # Done within a transaction; says where the step goes on, or None when it is done.
@@ -91,9 +92,13 @@ class Steps:
         self._apply(rows[half:], files[half:])
 
     def _import(self, rows: Sequence[File], files: Sequence[FetchedFile | None]) -> None:
-        changed = replay.apply_again(self._run.jurisdiction_id, rows, files, self._context.importer)
+        changed, failed = replay.apply_again(
+            self._run.jurisdiction_id, rows, files, self._context.importer
+        )
         self.counts[REPLAYED] += sum(file is not None for file in files)
         self.counts[CHANGED] += changed
+        if failed:
+            self.counts[FAILED] += failed
 
     def _succeeds(self, rows: Sequence[File], act: Callable[[], None]) -> bool:
         """Whether `act` did its work. If it broke, it is rolled back and logged."""

@@ -122,7 +122,9 @@ def test_import__run_complete_but_for_a_parked_vote__vote_fails_as_unresolved(
     session.run()
     assert scrapes.outcomes()[key] == "deferred"
     session.send({**END, "bucket": session.aws.bucket})
-    assert session.run().outcomes["ignored"] == 1
+    report = session.run()
+    assert (report.outcomes["ignored"], report.as_dict()["expired"]) == (1, 1)
+    assert "1 parked files failed" in report.summary()
     row = File.objects.get(key=key)
     assert (row.outcome, row.reason) == ("failed", "unresolved")
     assert "HB 1" in row.detail

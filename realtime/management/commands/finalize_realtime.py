@@ -19,6 +19,8 @@ from realtime.management.ledger_command import EXIT_STATUS, LedgerCommand
 from realtime.management.limits import deadline
 from realtime.models import ScrapeRun
 
+_COUNTS = ("replayed", "changed", "failed", "deleted", "marked")
+
 
 class Command(LedgerCommand):
     help = (
@@ -115,7 +117,7 @@ def _as_dict(one: Finalized) -> dict[str, Any]:
         "run_id": str(one.run.run_id),
         "jurisdiction_id": one.run.jurisdiction_id,
         "closed": one.closed,
-        **{name: one.counts.get(name, 0) for name in ("replayed", "changed", "deleted", "marked")},
+        **{name: one.counts.get(name, 0) for name in _COUNTS},
     }
 
 
