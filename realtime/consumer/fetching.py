@@ -22,13 +22,14 @@ logger = logging.getLogger(__name__)
 
 
 def fetch_files(context: RunContext, files: Sequence[InFlightFile]) -> Unavailable | None:
-    """Read the files. Returns what keeps every one of them from being read, if anything does.
+    """Read the files, as many as may be held at once; the others are left as they are. Returns what
+    keeps every one of them from being read, if anything does.
 
     A missing file that the ledger knows is `ignored`, since it was imported and moved; any other
     missing one, and one that was sent again after a failure, can never be imported.
     """
     with context.timed("fetch"):
-        fetch(files, context.store, context.config.max_file_bytes, context.must_stop)
+        fetch(files, context.store, context.config, context.must_stop)
     outage = _outage(files)
     missing = [file for file in files if isinstance(file.error, Gone)]
     keys = [file.identity.key for file in missing]

@@ -1,6 +1,7 @@
 """The steps of finalizing one run: what each does, in pieces that are one transaction each."""
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,10 +10,11 @@ from typing import Any
 
 from django.db import transaction
 
-from realtime.backends.postgres.interruptions import interrupted
+from realtime.backends.postgres.interruptions import interrupted, timed_out
 from realtime.domain.errors import RealtimeError
 from realtime.domain.results import FetchedFile
 from realtime.domain.run_context import RunContext
+from realtime.files.portion import fitting
 from realtime.files.refetch import read_again
 from realtime.finalization import cleanup, plan_report, replay, row_matching
 from realtime.ledger import files as ledger_files
@@ -72,6 +74,7 @@ class Steps:
 
     def _replay(self, object_type: str, place: Place) -> Piece:
         rows = replay.page(self._run, object_type, replay.Place(**place))
+        rows = rows[: fitting([row.size for row in rows], self._context.config.max_batch_bytes)]
         files = self._read(rows)
 
         def piece() -> Place | None:
@@ -101,12 +104,15 @@ class Steps:
             self.counts[FAILED] += failed
 
     def _succeeds(self, rows: Sequence[File], act: Callable[[], None]) -> bool:
-        """Whether `act` did its work. If it broke, it is rolled back and logged."""
+        """Whether `act` did its work. If it broke, or a statement took too long, it is rolled back
+        and logged."""
+        began = time.monotonic()
         try:
             with transaction.atomic():
                 act()
         except Exception as exc:
-            if isinstance(exc, RealtimeError) or interrupted(exc):
+            hangs = self._hangs(exc, time.monotonic() - began)
+            if not hangs and (isinstance(exc, RealtimeError) or interrupted(exc)):
                 raise
             about = {"action": "not-replayed", "run_id": self._run.run_id, "files": len(rows)}
             told = "files cannot be imported again together"
@@ -116,6 +122,11 @@ class Steps:
             logger.exception(told, extra=about)
             return False
         return True
+
+    def _hangs(self, exc: Exception, seconds: float) -> bool:
+        """Whether a statement of the files took too long, and it is not our time that is up."""
+        limit = self._context.config.statement_timeout
+        return not self._context.must_stop() and timed_out(exc, seconds, limit)
 
     def _replace(self, object_type: str, place: Place) -> Piece:
         # The place is a group's first file: groups that were put right are no longer found.

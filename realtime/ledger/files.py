@@ -90,7 +90,7 @@ def _update(rows: Collection[File], names: Sequence[str]) -> None:
     (Django's bulk_update evaluates a CASE of all rows for each field of each row.)"""
     if not rows:
         return
-    columns = {name: File._meta.get_field(name).column for name in names}
+    columns = {f.attname: f.column for f in File._meta.concrete_fields if f.attname in names}
     values = [
         {"id": row.id, **{column: getattr(row, name) for name, column in columns.items()}}
         for row in rows

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from realtime.backends.postgres.statements import unlimited_statements
 from realtime.ledger.history import authoritative_runs, naming
 
 # Rows looked at in one transaction: small enough not to make others wait.
@@ -96,10 +97,11 @@ def prune(before: datetime, must_stop: Callable[[], bool] = lambda: False) -> Co
     then not be retried. The action that a vote event's forgotten file named is remembered, until
     the vote event has another file, or is deleted.
 
-    Each transaction looks at 5,000 rows. If the process is killed, the next call continues.
+    Each transaction looks at 5,000 rows, and takes as long as it needs. If the process is killed,
+    the next call continues.
     """
     counts: Counter[str] = Counter()
-    with connection.cursor() as cursor:
+    with unlimited_statements(), connection.cursor() as cursor:
         cursor.execute(_OUTDATED_ACTIONS)
         cursor.execute("SELECT coalesce(min(id), 0) - 1, coalesce(max(id), 0) FROM realtime_file")
         after, last = cursor.fetchone()

@@ -20,9 +20,9 @@ def test_run__file_twice_in_a_batch_with_no_time_for_it__both_are_released(
     key = mail.put(scrapes.event())
     mail.send(mail.message(key))
     mail.send(mail.message(key))
-    # Asked before the pass, for each of the three files, before the jurisdiction and its bill:
-    # then there is no time left for the event.
-    answers = iter([False] * 6)
+    # Asked before the pass and its portion, for each of the three files, before the jurisdiction
+    # and its bill: then there is no time left for the event.
+    answers = iter([False] * 7)
     inbox = QueueInbox(mail.queue, mail.config.visibility_timeout)
     limits = Limits(10, False, lambda: next(answers, True))
     report = run(mail.config, inbox, mail.store, limits).as_dict()
