@@ -73,7 +73,7 @@ class FileAdmin(ReadOnly):
     search_help_text = "Full key, file name, or id of a scrape run"
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[File]":
-        return super().get_queryset(request).defer("traceback", "message")
+        return super().get_queryset(request).defer("traceback", "detail", "message")
 
     def search_filter(self, term: str) -> Q:
         return _of_run(term) or Q(bucket=config().bucket.name, key__in=_keys(term))

@@ -1,9 +1,13 @@
 """The Django app, and the settings of every database connection."""
 
+from contextlib import suppress
 from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
+from django.db import DatabaseError, connections
 from django.db.backends.signals import connection_created
+from django.db.models.signals import pre_migrate
 
 # PostgreSQL holds a session's locks and worker slot until it notices that the client's host is
 # gone: after hours by its defaults, after about a minute with these settings. The client's own
@@ -16,20 +20,37 @@ _SETTINGS = {
     "tcp_user_timeout": "60000",
     "idle_in_transaction_session_timeout": "900000",
 }
+# While a statement runs, a server of this version on asks the client's host whether it still wants
+# the answer: a process that was killed keeps its locks for as long as this, not as its statement.
+_ASKS_THE_CLIENT = 140_000
+_ASK = "SET client_connection_check_interval = '2s'"
 
 
 class RealtimeConfig(AppConfig):
-    """The app. The server ends its connections about a minute after their host has vanished."""
+    """The app. The server ends its connections about a minute after their host has vanished, and
+    cancels their statements after REALTIME_STATEMENT_TIMEOUT, but those of migrations."""
 
     name = "realtime"
 
     def ready(self) -> None:
         connection_created.connect(_set_timeouts, dispatch_uid="realtime")
+        pre_migrate.connect(_take_your_time, sender=self, dispatch_uid="realtime")
 
 
 def _set_timeouts(connection: Any, **arguments: Any) -> None:
+    values = {**_SETTINGS, "statement_timeout": f"{settings.REALTIME.statement_timeout}s"}
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {', '.join(['set_config(%s, %s, false)'] * len(_SETTINGS))}",
-            [word for setting in _SETTINGS.items() for word in setting],
+            f"SELECT {', '.join(['set_config(%s, %s, false)'] * len(values))}",
+            [word for setting in values.items() for word in setting],
         )
+        if connection.pg_version >= _ASKS_THE_CLIENT:
+            # On some systems the server cannot ask: then the statement's timeout has to do.
+            with suppress(DatabaseError):
+                cursor.execute(_ASK)
+
+
+def _take_your_time(using: str, **arguments: Any) -> None:
+    """A migration of a large ledger may take long."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("SET statement_timeout = 0")

@@ -242,7 +242,8 @@ class RememberedAction(models.Model):
     """The bill action that a vote event was tied to, for one of which the ledger has no file.
 
     Core imported it before, or its files were pruned. A changed bill gets new action rows; this
-    says which of them the vote event had.
+    says which of them the vote event had, or its newest file named, and that file's place in the
+    scrape order (before all others: no file).
     """
 
     vote_event_id = models.TextField(primary_key=True)
@@ -250,6 +251,9 @@ class RememberedAction(models.Model):
     action = models.TextField(help_text="description of the action")
     date = models.TextField()
     organization_id = models.TextField()
+    order_ticks = models.BigIntegerField(default=-1)
+    scrape_id = models.TextField(blank=True, default="")
+    order_stamp = models.BigIntegerField(default=0)
     remembered_at = models.DateTimeField()
 
     class Meta:
@@ -263,13 +267,13 @@ class RememberedAction(models.Model):
 class Suspect(models.Model):
     """A message received many times without an outcome: importing it may kill the process.
 
-    `attempts` is committed before each attempt. The row is deleted when the process survives the
-    attempt.
+    Each attempt is committed before it is made, and taken back when the process survives it.
     """
 
     message_id = models.TextField(primary_key=True)
     body = models.TextField()
-    attempts = models.IntegerField(default=0)
+    attempts = models.IntegerField(default=0, help_text="attempts to import it alone")
+    together = models.IntegerField(default=1, help_text="messages of the last attempt")
     attempted_at = models.DateTimeField(auto_now=True)
 
     class Meta:

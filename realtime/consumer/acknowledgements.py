@@ -77,6 +77,14 @@ class OpenMessages:
             if ledger_ids:
                 ledger_files.acknowledged(ledger_ids, ledger_files.database_now())
 
+    def files_of(self, message: ReceivedMessage) -> list[InFlightFile]:
+        """The files of one message."""
+        return self._files[message.message_id]
+
+    def is_done(self, message: ReceivedMessage) -> bool:
+        """Whether each of the message's files has its outcome."""
+        return message.message_id not in self._open or self._is_done(message.message_id)
+
     def _is_done(self, message_id: str) -> bool:
         files = self._files[message_id]
         return bool(files) and all(file.outcome is not None for file in files)

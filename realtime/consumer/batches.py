@@ -4,15 +4,19 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 
-from realtime.domain.errors import Busy, RetryLater, Unavailable
+from realtime.backends.postgres.interruptions import timed_out
+from realtime.domain.errors import Busy, PoisonMessage, RetryLater, TimedOut, Unavailable
 from realtime.domain.in_flight import InFlightFile, by_jurisdiction
 from realtime.domain.run_context import RunContext
 from realtime.importers.batch_transaction import fail_alone, import_batch
+from realtime.ledger.suspects import ATTEMPTS, Suspicion
 
 logger = logging.getLogger(__name__)
 
 # Files of one transaction; more only costs memory.
 BATCH_SIZE = 300
+# Why a file fails whose statements exceed their timeout.
+TIMES_OUT = "times-out"
 # Seconds to wait for the jurisdiction lock: short while other work remains, else long.
 HASTY, PATIENT = 0.1, 20.0
 # Seconds of one attempt to get it: no signal is handled while the database keeps us waiting.
@@ -58,9 +62,10 @@ def import_group(
     """Import the files of one jurisdiction, as one batch if possible; yields the finished ones
     after each commit.
 
-    A file that breaks the batch as a whole is found by halving it, and fails alone. Waits up to
-    `patience` seconds for the jurisdiction lock. Raises Busy after that, RetryLater when the
-    database interrupts, Unavailable when the connection is lost.
+    A file that breaks the batch as a whole is found by halving it, and fails alone; so is one whose
+    statements exceed their timeout, but alone it is tried again, in later runs, up to ATTEMPTS
+    times. Waits up to `patience` seconds for the jurisdiction lock. Raises Busy after that,
+    RetryLater when the database interrupts, Unavailable when the connection is lost.
     """
     broken: Exception | None = None
     done: list[InFlightFile] = []
@@ -71,6 +76,13 @@ def import_group(
         if context.connection_lost():
             raise Unavailable(f"the connection to the database was lost: {exc}") from exc
         raise
+    except TimedOut as exc:
+        log_timed_out(jurisdiction_id, group, exc)
+        for file in group:
+            file.timed_out = len(group)
+        if len(group) == 1 and group[0].attempts + 1 < ATTEMPTS:
+            return
+        broken = PoisonMessage(TIMES_OUT, f"{ATTEMPTS} attempts to import it alone: {exc}")
     except Exception as exc:
         logger.exception(
             "batch broke",
@@ -88,6 +100,16 @@ def import_group(
         fail_alone(context, group[0], broken)
         done = [group[0]]
     yield done
+
+
+def suspicion(files: Sequence[InFlightFile], before: Suspicion | None) -> Suspicion | None:
+    """What is known, after an attempt that the process survived, of a message of these files, or of
+    a parked one, some of which have no outcome: as `before`, but for statements that timed out."""
+    ended = [file.timed_out for file in files if file.timed_out and file.outcome is None]
+    if not ended:
+        return before
+    together, attempts = min(ended), before.attempts if before else 0
+    return Suspicion(attempts + 1 if together == 1 else attempts, together)
 
 
 def log_busy(jurisdiction_id: str) -> None:
@@ -108,13 +130,34 @@ def log_released(jurisdiction_id: str, files: int, cause: RetryLater) -> None:
     )
 
 
+def log_timed_out(jurisdiction_id: str, group: Sequence[InFlightFile], cause: TimedOut) -> None:
+    """Nothing of a batch was committed; which of its files is to blame is being found out."""
+    logger.warning(
+        "statement timed out",
+        extra={
+            "action": "timed-out",
+            "jurisdiction_id": jurisdiction_id,
+            "files": len(group),
+            "key": group[0].identity.key if len(group) == 1 else None,
+            "cause": cause,
+        },
+    )
+
+
 def _import_patiently(
     context: RunContext, jurisdiction_id: str, group: Sequence[InFlightFile], patience: float
 ) -> list[InFlightFile]:
     until = time.monotonic() + patience
+    limit = context.config.statement_timeout
     while True:
+        began = time.monotonic()
         try:
             return import_batch(context, jurisdiction_id, group, min(patience, _SLICE))
         except Busy:
             if context.must_stop() or time.monotonic() > until:
                 raise
+        except RetryLater as exc:
+            # Else it was cancelled since the run must end, or by somebody else.
+            if not context.must_stop() and timed_out(exc, time.monotonic() - began, limit):
+                raise TimedOut(f"a statement ran for more than {limit} seconds") from exc
+            raise

@@ -7,8 +7,9 @@ from secrets import token_hex
 
 from django.db import DatabaseError, InterfaceError, ProgrammingError
 
-from realtime.backends.postgres.interruptions import interrupted
-from realtime.domain.errors import Unavailable
+from realtime.backends.postgres.interruptions import interrupted, was_cancelled
+from realtime.domain.errors import RetryLater, Unavailable
+from realtime.domain.run_context import RunContext
 from realtime.monitoring.report import Report
 from realtime.process import logs
 
@@ -44,6 +45,18 @@ def database_needed() -> Iterator[None]:
         reached = getattr(exc.__cause__, "pgcode", None)
         what = "used" if reached else "reached"
         raise Unavailable(f"the database cannot be {what}: {_line(exc)}") from exc
+
+
+@contextmanager
+def stopped_in_time(context: RunContext) -> Iterator[None]:
+    """What raises in the block because its statement was cancelled, when the run must stop, is left
+    to another run."""
+    try:
+        yield
+    except (RetryLater, DatabaseError) as exc:
+        if not (context.must_stop() and was_cancelled(exc)):
+            raise
+        logger.info("statement cancelled", extra={"action": "cancelled", "cause": _line(exc)})
 
 
 def _line(exc: Exception) -> str:

@@ -17,6 +17,7 @@ from realtime.domain.errors import PoisonMessage, RetryLater, Unavailable
 from realtime.domain.in_flight import InFlightFile, import_place
 from realtime.domain.results import Failed, Released
 from realtime.domain.run_context import RunContext
+from realtime.files.portion import fitting
 from realtime.models import File, Outcome
 from realtime.monitoring.report import Report
 from realtime.producer import local_files
@@ -73,7 +74,7 @@ def _run(
     tell: Callable[[Failure], None],
     importer: str,
 ) -> Report:
-    report, slot = Report(), WorkerSlot(config.max_workers)
+    report, slot = Report(), WorkerSlot(config.max_workers, config.statement_timeout)
     context = RunContext(
         config, NoStore(), must_stop, importer, slot.verify, slot.lost, report.stage
     )
@@ -100,8 +101,18 @@ def _imported(
     """The files, finished: those that cannot be read, then the others batch by batch."""
     readable = yield from _in_import_order(context, folder, files)
     with connection.execute_wrapper(report.count_statement):
-        for at in range(0, len(readable), BATCH_SIZE):
-            yield _import(context, folder, readable[at : at + BATCH_SIZE])
+        while readable:
+            sizes = [_size(existing) for existing in readable[:BATCH_SIZE]]
+            count = fitting(sizes, context.config.max_batch_bytes)
+            yield _import(context, folder, readable[:count])
+            readable = readable[count:]
+
+
+def _size(existing: Existing) -> int:
+    try:
+        return existing.path.stat().st_size
+    except OSError:
+        return 0  # reading it will say why
 
 
 def _in_import_order(

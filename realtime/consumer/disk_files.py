@@ -14,6 +14,7 @@ from realtime.domain.in_flight import InFlightFile
 from realtime.domain.interfaces import Gone, ObjectVersion, StoredFile
 from realtime.domain.results import Delivery, Failed, FetchedFile, FileIdentity
 from realtime.files.fetch import whose
+from realtime.ledger.suspects import ATTEMPTS
 from realtime.producer import local_files
 from realtime.producer.local_files import Existing
 
@@ -47,6 +48,8 @@ class Folder:
             object_type=existing.object_type,
             jurisdiction_id=self.jurisdiction_id,
             last_chance=True,
+            # It is the caller who tries it again.
+            attempts=ATTEMPTS - 1,
         )
 
 

@@ -1,10 +1,10 @@
 """Parked files: imported once what they wait for has arrived, failed when it never came."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from realtime.backends.postgres import locks
-from realtime.consumer.batches import BATCH_SIZE, PATIENT, import_group, log_busy
+from realtime.consumer.batches import BATCH_SIZE, PATIENT, import_group, log_busy, suspicion
 from realtime.consumer.fetching import unavailable
 from realtime.domain.errors import (
     Busy,
@@ -20,7 +20,8 @@ from realtime.domain.results import Delivery, Failed, FileIdentity, Waiting
 from realtime.domain.run_context import RunContext
 from realtime.files.fetch import fetch, locate
 from realtime.ledger import files as ledger_files
-from realtime.ledger import parked
+from realtime.ledger import parked, suspects
+from realtime.ledger.suspects import Suspicion
 from realtime.models import File
 
 logger = logging.getLogger(__name__)
@@ -53,8 +54,8 @@ def resume(context: RunContext) -> Iterator[list[InFlightFile]]:
                     rows = parked.wakeable(jurisdiction_id, seen, BATCH_SIZE)
                 else:
                     rows = list(expired.filter(jurisdiction_id=jurisdiction_id)[:BATCH_SIZE])
-            seen.tried.update(row.id for row in rows)
             files = _resume(context, rows, expired is not None)
+        seen.tried.update(file.parked.ledger_id for file in files if file.parked)
         if any(isinstance(file.error, Busy) for file in files):
             # The jurisdiction's other files would only wait as long.
             log_busy(jurisdiction_id)
@@ -73,23 +74,48 @@ def resume(context: RunContext) -> Iterator[list[InFlightFile]]:
 
 
 def _resume(context: RunContext, rows: Sequence[File], last_chance: bool) -> list[InFlightFile]:
-    """The files of these rows, imported as far as they can be now."""
+    """The files of these rows, imported as far as they can be now. Left out are those that there
+    was no room for, or no time."""
     files = [_parked_file(row, last_chance) for row in rows]
+    known = suspects.known([_suspect_id(file) for file in files])
+    for file in files:
+        if _suspect_id(file) in known:
+            file.attempts = known[_suspect_id(file)].attempts
     found = [file for file in files if _is_located(context, file)]
     with context.timed("fetch"):
-        fetch(found, context.store, context.config.max_file_bytes, context.must_stop)
+        fetch(found, context.store, context.config, context.must_stop)
+    untried = {file for file in found if not (file.fetched or file.error)}
     for file in found:
         if file.error:
             _not_fetched(file, file.error)
     fetched = [file for file in found if file.fetched]
     uploads = _by_upload(fetched)
     for jurisdiction_id, group in by_jurisdiction(uploads.values()):
-        _import(context, jurisdiction_id, group)
+        for part in suspects.in_groups(group, _suspect_id, known, BATCH_SIZE):
+            _import(context, jurisdiction_id, part)
+    _settle(fetched, known)
     for file in fetched:
         upload = uploads[file.identity]
         if file.parked and upload is not file and upload.outcome is not None:
             parked.supersede_parked(file.parked.ledger_id)
-    return files
+        file.let_go()
+    return [file for file in files if file not in untried]
+
+
+def _settle(files: Sequence[InFlightFile], known: Mapping[str, Suspicion]) -> None:
+    """Record what is known of parked files whose statements timed out, now or before."""
+    now = {}
+    for file in files:
+        before = known.get(_suspect_id(file))
+        after = None if file.outcome else suspicion([file], before)
+        if after or before:
+            now[_suspect_id(file)] = after
+    suspects.settle({_suspect_id(file): file.delivery.message for file in files}, now)
+
+
+def _suspect_id(file: InFlightFile) -> str:
+    assert file.parked is not None
+    return f"parked:{file.parked.ledger_id}"
 
 
 def _by_upload(files: Sequence[InFlightFile]) -> dict[FileIdentity, InFlightFile]:

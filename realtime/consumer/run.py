@@ -8,16 +8,21 @@ any point.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db import connection
+from django.db import DatabaseError, InterfaceError, connection
 
 from realtime.backends.postgres.locks import WorkerSlot
 from realtime.consumer.acknowledgements import OpenMessages
-from realtime.consumer.batches import import_files
-from realtime.consumer.context import database_needed, log_summary, logged_as_run
+from realtime.consumer.batches import BATCH_SIZE, import_files, suspicion
+from realtime.consumer.context import (
+    database_needed,
+    log_summary,
+    logged_as_run,
+    stopped_in_time,
+)
 from realtime.consumer.fetching import fetch_files
 from realtime.consumer.parse_messages import parse
 from realtime.consumer.resume_parked import resume
@@ -25,7 +30,7 @@ from realtime.consumer.sources import Inbox
 from realtime.consumer.unimportable import fail_unread, record_unimportable
 from realtime.domain.config import BULK, Config
 from realtime.domain.errors import PoisonMessage, Unavailable
-from realtime.domain.in_flight import InFlightFile
+from realtime.domain.in_flight import InFlightFile, by_type
 from realtime.domain.interfaces import Store
 from realtime.domain.messages import ReceivedMessage
 from realtime.domain.results import Failed
@@ -33,7 +38,9 @@ from realtime.domain.run_context import RunContext
 from realtime.files import archive
 from realtime.finalization.finalize import finalize_complete
 from realtime.finalization.state_machine import OutOfTime
+from realtime.finalization.steps import FAILED
 from realtime.ledger import suspects
+from realtime.ledger.suspects import Suspicion
 from realtime.monitoring.metrics.emitting import emit
 from realtime.monitoring.report import Report
 
@@ -67,7 +74,7 @@ def run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: st
 
 
 def _run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: str) -> Report:
-    report, slot = Report(), WorkerSlot(config.max_workers)
+    report, slot = Report(), WorkerSlot(config.max_workers, config.statement_timeout)
     context = RunContext(
         config, store, limits.must_stop, importer, slot.verify, slot.lost, report.stage
     )
@@ -96,15 +103,17 @@ def _work(context: RunContext, inbox: Inbox, limits: Limits, report: Report) -> 
         files = _import_messages(context, inbox, messages)
         report.add_received(files)
         failed += _failed(files)
-        for files in resume(context):
-            report.add_resumed(files)
-            failed += _failed(files)
+        with stopped_in_time(context):
+            for files in resume(context):
+                report.add_resumed(files)
+                failed += _failed(files)
         if not messages or not limits.until_empty:
             break
-    with context.timed("finalize"):
-        report.finalized += _finalize(context)
-    if failed:
-        archive.archive_files(context.store, context.config, failed)
+    with stopped_in_time(context):
+        with context.timed("finalize"):
+            _finalize(context, report)
+        if failed:
+            archive.archive_files(context.store, context.config, failed, context.must_stop)
 
 
 def _import_messages(
@@ -112,25 +121,31 @@ def _import_messages(
 ) -> list[InFlightFile]:
     """Import the files of the messages; returns them, each with its outcome.
 
-    Messages that may have killed earlier runs come last, each alone. Raises Unavailable when the
-    store cannot be reached, after the files that could be read were imported and acknowledged.
+    Messages that may have killed earlier runs come last. Raises Unavailable when the store cannot
+    be reached, after the files that could be read were imported and acknowledged.
     """
-    max_receives = context.config.max_receives
-    suspected = [m for m in messages if m.receive_count > max_receives]
-    others = [m for m in messages if m.receive_count <= max_receives]
-    with OpenMessages(context, inbox, messages) as opened:
-        outage = _import_together(context, opened, others)
-        for message in suspected:
-            if not context.must_stop():
-                alone = _import_alone(context, opened, message)
-                outage = outage or alone
+    max_receives, outage = context.config.max_receives, None
+    with OpenMessages(context, inbox, messages) as opened, stopped_in_time(context):
+        known = suspects.known([message.message_id for message in messages])
+        often = {m.message_id for m in messages if m.receive_count > max_receives}
+        suspected = [m for m in messages if m.message_id in often | known.keys()]
+        others = [m for m in messages if m.message_id not in often | known.keys()]
+        outage = _import_together(context, opened, others, known)
+        _settle(opened, [m for m in others if not opened.is_done(m)], known)
+        for group in suspects.in_groups(suspected, lambda m: m.message_id, known, BATCH_SIZE):
+            if outage or context.must_stop():
+                break
+            outage = _attempt(context, opened, group, known)
     if outage:
         raise outage
     return opened.files
 
 
 def _import_together(
-    context: RunContext, opened: OpenMessages, messages: Sequence[ReceivedMessage]
+    context: RunContext,
+    opened: OpenMessages,
+    messages: Sequence[ReceivedMessage],
+    known: Mapping[str, Suspicion],
 ) -> Unavailable | None:
     """Parse, fetch, import and acknowledge the messages.
 
@@ -141,38 +156,87 @@ def _import_together(
     record_unimportable(context, files)
     opened.acknowledge()
 
-    wanted = [file for file in files if file.is_open]
-    outage = fetch_files(context, wanted)
-    record_unimportable(context, wanted)
-    opened.acknowledge()
-
-    for _batch in import_files(context, [file for file in wanted if file.fetched]):
+    for file in files:
+        if file.message and file.message.message_id in known:
+            file.attempts = known[file.message.message_id].attempts
+    left, outage = by_type([file for file in files if file.is_open]), None
+    while left and not outage and not context.must_stop():
+        outage = fetch_files(context, left)
+        portion = [file for file in left if file.fetched or file.error or file.outcome]
+        left = [file for file in left if not (file.fetched or file.error or file.outcome)]
+        record_unimportable(context, portion)
         opened.acknowledge()
+
+        for _batch in import_files(context, [file for file in portion if file.fetched]):
+            opened.acknowledge()
+        # A jurisdiction that is busy would keep each portion waiting.
+        stuck = {f.jurisdiction_id for f in portion if f.is_open and not f.timed_out}
+        left = [file for file in left if file.jurisdiction_id not in stuck]
+        for file in portion:
+            file.let_go()
     return outage
 
 
-def _import_alone(
-    context: RunContext, opened: OpenMessages, message: ReceivedMessage
+def _attempt(
+    context: RunContext,
+    opened: OpenMessages,
+    messages: Sequence[ReceivedMessage],
+    known: Mapping[str, Suspicion],
 ) -> Unavailable | None:
-    """Import one message that may have killed earlier runs.
+    """Import messages that may have killed earlier runs, together.
 
-    The attempt is recorded in a transaction of its own first. After ATTEMPTS attempts that left no
-    result, the message's files fail without being read.
+    The attempt is recorded in a transaction of its own first, and taken back when the process
+    survives it. After ATTEMPTS attempts alone that left no result, the message's files fail without
+    being read.
     """
-    outage = None
-    if suspects.start_attempt(message.message_id, message.body):
-        outage = _import_together(context, opened, [message])
-    else:
-        problem = PoisonMessage(
-            "kills-the-import",
-            f"{suspects.ATTEMPTS} attempts to import it ended without any result",
-        )
-        files = parse([message], context.config.bucket)
+    spent = suspects.start_attempts({m.message_id: m.body for m in messages})
+    problem = PoisonMessage(
+        "kills-the-import",
+        f"{suspects.ATTEMPTS} attempts to import it alone ended without any result",
+    )
+    try:
+        others = [m for m in messages if m.message_id not in spent]
+        outage = _import_together(context, opened, others, known)
+        files = parse([m for m in messages if m.message_id in spent], context.config.bucket)
         opened.expect(files)
         fail_unread(context, files, problem)
         opened.acknowledge()
-    suspects.end_attempt(message.message_id)
+    except Exception:
+        _take_back(context, opened, messages, known)
+        raise
+    _settle(opened, messages, known)
     return outage
+
+
+def _take_back(
+    context: RunContext,
+    opened: OpenMessages,
+    messages: Sequence[ReceivedMessage],
+    known: Mapping[str, Suspicion],
+) -> None:
+    """Like `_settle`, after an error, with a new connection if the old one is lost."""
+    try:
+        if context.connection_lost():
+            connection.close()
+        _settle(opened, messages, known)
+    except (DatabaseError, InterfaceError) as exc:
+        about = {"action": "suspect", "messages": len(messages), "cause": exc}
+        logger.warning("an attempt that was survived could not be taken back", extra=about)
+
+
+def _settle(
+    opened: OpenMessages,
+    messages: Sequence[ReceivedMessage],
+    known: Mapping[str, Suspicion],
+) -> None:
+    """Record what is known of these messages after the process has survived their import."""
+    now = {
+        m.message_id: None
+        if opened.is_done(m)
+        else suspicion(opened.files_of(m), known.get(m.message_id))
+        for m in messages
+    }
+    suspects.settle({m.message_id: m.body for m in messages}, now)
 
 
 def _failed(files: Iterable[InFlightFile]) -> Iterator[int]:
@@ -182,14 +246,13 @@ def _failed(files: Iterable[InFlightFile]) -> Iterator[int]:
             yield file.ledger_id
 
 
-def _finalize(context: RunContext) -> list[str]:
-    """Finalize the scrape runs that are complete, as far as there is time; returns their ids."""
-    finalized = []
+def _finalize(context: RunContext, report: Report) -> None:
+    """Finalize the scrape runs that are complete, as far as there is time."""
     try:
         for one in finalize_complete(context):
-            finalized.append(str(one.run.run_id))
+            report.finalized.append(str(one.run.run_id))
+            report.expired += one.counts.get(FAILED, 0)
     except OutOfTime as exc:
         logger.info(
             "finalization left to the next run", extra={"action": "finalizing", "cause": exc}
         )
-    return finalized

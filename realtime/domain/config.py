@@ -16,6 +16,9 @@ ONLOOKER_NAME = "openstates-realtime-status"
 # Values of --importer: our set-based importers, or core's own.
 BULK, CORE = "bulk", "core"
 
+# Seconds: longer than the attempts to get a lock that a run may have to give up.
+SHORTEST_STATEMENT_TIMEOUT = 2
+
 DATABASE_SCHEMES = {"postgres", "postgresql", "pgsql", "psql", "postgis"}
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
@@ -77,6 +80,15 @@ VARIABLES = (
         "share of a jurisdiction's updated bills that may shrink before it is paused; 0: any",
     ),
     Variable("REALTIME_CHANGES_DAYS", "30", "days that the change log keeps a change"),
+        "REALTIME_MAX_BATCH_BYTES",
+        "64000000",
+        "most bytes of files that a run holds at once, whatever the number of messages",
+    ),
+    Variable(
+        "REALTIME_STATEMENT_TIMEOUT",
+        "60",
+        "seconds after which the database cancels a statement; its file is then tried again, alone",
+    ),
     Variable("REALTIME_LOG_FORMAT", "", "json or text; default: text on a terminal, else json"),
     Variable(
         "REALTIME_LOG_LEVEL", "INFO", "level of this project's log; DEBUG adds a line for each file"
@@ -135,6 +147,8 @@ class Config:
     breaker_failed: float
     breaker_shrunk: float
     changes_days: int
+    max_batch_bytes: int
+    statement_timeout: int
     log_format: str
     log_level: str
     core_log_level: str
@@ -229,6 +243,10 @@ def load(environ: Mapping[str, str]) -> Config:
         breaker_failed=_share("REALTIME_BREAKER_FAILED", values),
         breaker_shrunk=_share("REALTIME_BREAKER_SHRUNK", values),
         changes_days=_positive("REALTIME_CHANGES_DAYS", values),
+        max_batch_bytes=_positive("REALTIME_MAX_BATCH_BYTES", values),
+        statement_timeout=_positive(
+            "REALTIME_STATEMENT_TIMEOUT", values, at_least=SHORTEST_STATEMENT_TIMEOUT
+        ),
         log_format=_one_of("REALTIME_LOG_FORMAT", values, (logs.JSON, logs.TEXT), str.lower),
         log_level=_one_of("REALTIME_LOG_LEVEL", values, _LOG_LEVELS, str.upper),
         core_log_level=_one_of("OPENSTATES_LOG_LEVEL", values, _LOG_LEVELS, str.upper),
@@ -273,13 +291,16 @@ def _one_of(
     return value
 
 
-def _positive(name: str, values: Mapping[str, str], at_most: int | None = None) -> int:
+def _positive(
+    name: str, values: Mapping[str, str], at_most: int | None = None, at_least: int = 1
+) -> int:
     try:
         number = int(values[name])
     except ValueError:
         number = 0
-    if number < 1 or (at_most is not None and number > at_most):
+    if number < at_least or (at_most is not None and number > at_most):
         limit = f" of at most {at_most}" if at_most is not None else ""
+        limit += f" of at least {at_least}" if at_least > 1 else ""
         raise ConfigurationError(
             f"{name} is {values[name]!r}: write a positive whole number{limit}"
         )

@@ -23,6 +23,11 @@ class Unavailable(RetryLater):
     """The database or AWS cannot be reached, so that no file can be imported."""
 
 
+class TimedOut(RealtimeError):
+    """A statement ran for longer than it may: an attempt of the files of its batch. Find out which
+    by halving; the file that is alone is tried again, and fails after some attempts."""
+
+
 class Superseded(RealtimeError):
     """A newer scrape of the same object has already been applied to the row `core_id`."""
 

@@ -46,6 +46,9 @@ class InFlightFile:
 
     Reading it sets `fetched`, or `error`: a PoisonMessage when the file can never be imported,
     Gone, or a RetryLater. Neither when it was not tried. `finish` sets the rest.
+
+    `attempts` are earlier ones to import it alone that left no result. `timed_out` is the number of
+    files of the smallest batch of this run that a statement's timeout has ended.
     """
 
     identity: FileIdentity
@@ -57,6 +60,8 @@ class InFlightFile:
     object_type: str = UNKNOWN
     jurisdiction_id: str = ""
     last_chance: bool = False
+    attempts: int = 0
+    timed_out: int = 0
     fetched: FetchedFile | None = None
     error: RealtimeError | None = None
     outcome: FileOutcome | None = None
@@ -96,6 +101,10 @@ class InFlightFile:
         self.fetched = None
         self._log(outcome)
 
+    def let_go(self) -> None:
+        """Let go of the content: the file is not imported now."""
+        self.fetched = None
+
     def _log(self, outcome: FileOutcome) -> None:
         fields = {
             "outcome": outcome.word,
@@ -112,6 +121,13 @@ class InFlightFile:
                 logger.debug("file done", extra={**fields, "waiting_for": waiting_for})
             case _:
                 logger.debug("file done", extra=fields)
+
+
+def by_type(files: Iterable[InFlightFile]) -> list[InFlightFile]:
+    """The files, type by type as their keys say, in the order of an import: what is referred to
+    comes first. They need not have been read."""
+    types = (*IMPORTED_TYPES, *IGNORED_TYPES, UNKNOWN, CONTROL)
+    return sorted(files, key=lambda file: types.index(file.object_type))
 
 
 def by_jurisdiction(files: Iterable[InFlightFile]) -> list[tuple[str, list[InFlightFile]]]:

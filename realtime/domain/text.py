@@ -1,7 +1,10 @@
-"""Which text PostgreSQL and S3 can hold: none with a NUL, none with half of a surrogate pair."""
+"""Text that PostgreSQL and S3 can hold: no NUL, no half of a surrogate pair, and no end of it."""
 
 import json
 from typing import Any
+
+# Characters that the ledger keeps of a traceback or an explanation.
+MOST_KEPT = 20_000
 
 
 def is_storable(value: Any) -> bool:
@@ -28,3 +31,13 @@ def all_storable(value: Any) -> bool:
 def sanitized(text: str) -> str:
     """What PostgreSQL can hold of hostile text: no NUL, no lone surrogates."""
     return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+
+
+def shortened(text: str) -> str:
+    """The text, or the head and the tail of one that is longer than MOST_KEPT characters: a
+    scraper's or a file's own text may be in it, and that has no end."""
+    if len(text) <= MOST_KEPT:
+        return text
+    left_out = f"\n… {len(text) - MOST_KEPT} characters left out …\n"
+    half = (MOST_KEPT - len(left_out)) // 2
+    return text[:half] + left_out + text[-half:]

@@ -35,8 +35,8 @@ def archive(
 
     An import older than twice the visibility timeout counts as acknowledged. Returns how many files
     were archived, moved to failed, deleted, already gone, or left for later.
-    `jurisdiction_ids` limits the files; empty means all. `must_stop` is asked between batches of
-    200 files.
+    `jurisdiction_ids` limits the files; empty means all. `must_stop` is asked before each file is
+    moved; the next call goes on.
 
     Only the version that was imported is deleted, and only after its copy is verified. If the
     process is killed, the next call continues. Raises Unavailable or ConfigurationError when S3
@@ -50,24 +50,37 @@ def archive(
         if not files:
             break
         after = files[-1].id
-        counts += _archive_files(store, config, files)
+        counts += _archive_files(store, config, files, must_stop)
         progress(counts)
     return counts
 
 
-def archive_files(store: Store, config: Config, ledger_ids: Sequence[int]) -> Counter[str]:
-    """Archive the files of these rows. Files that cannot be moved now are left, with a warning, to
-    the next call of `archive`."""
+def archive_files(
+    store: Store,
+    config: Config,
+    ledger_ids: Sequence[int],
+    must_stop: Callable[[], bool] = lambda: False,
+) -> Counter[str]:
+    """Archive the files of these rows, until `must_stop` says so. Files that cannot be moved now
+    are left, with a warning, to the next call of `archive`."""
+    if must_stop():
+        return Counter()
     before = ledger_files.database_now() - timedelta(seconds=2 * config.visibility_timeout)
     try:
-        return _archive_files(store, config, locations.unarchived_of(ledger_ids, before))
+        files = locations.unarchived_of(ledger_ids, before)
+        return _archive_files(store, config, files, must_stop)
     except RealtimeError as exc:
         fields = {"action": LATER, "files": len(ledger_ids), "cause": exc}
         logger.warning("files not archived yet", extra=fields)
         return Counter()
 
 
-def _archive_files(store: Store, config: Config, files: Sequence[File]) -> Counter[str]:
+def _archive_files(
+    store: Store,
+    config: Config,
+    files: Sequence[File],
+    must_stop: Callable[[], bool] = lambda: False,
+) -> Counter[str]:
     stored = [file for file in files if file.bucket == store.bucket and file.version]
     # Rows without an object: bad messages, files of another bucket, files that were never read.
     without_object = {file: "" for file in files if file not in stored}
@@ -77,7 +90,7 @@ def _archive_files(store: Store, config: Config, files: Sequence[File]) -> Count
     causes: dict[str, str] = {}
 
     def move(file: File) -> tuple[File, str]:
-        if outages:
+        if outages or must_stop():
             return file, LATER
         try:
             return file, _move(store, file)
@@ -98,7 +111,7 @@ def _archive_files(store: Store, config: Config, files: Sequence[File]) -> Count
     counts = Counter(result for _, result in moved)
     if outages:
         raise outages[0]
-    if causes and counts[LATER] == len(planned):
+    if causes and counts[LATER] == len(planned) and not must_stop():
         raise Unavailable(f"no file can be moved: {next(iter(causes.values()))}")
     for cause in causes.values():
         logger.warning("files not archived yet", extra={"action": LATER, "cause": cause})

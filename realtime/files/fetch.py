@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from realtime.backends.s3 import THREADS
-from realtime.domain.config import Bucket
+from realtime.domain.config import Bucket, Config
 from realtime.domain.errors import ConfigurationError, PoisonMessage, RealtimeError, Unavailable
 from realtime.domain.in_flight import InFlightFile
 from realtime.domain.interfaces import ObjectVersion, Store, StoredFile
@@ -23,6 +23,7 @@ from realtime.domain.scraped_object import (
     parse_time,
     read,
 )
+from realtime.files.portion import Room
 from realtime.process.threads import Threads
 
 
@@ -58,17 +59,23 @@ def require_ours(name: str, bucket: Bucket) -> None:
 
 
 def fetch(
-    files: Sequence[InFlightFile], store: Store, max_bytes: int, must_stop: Callable[[], bool]
+    files: Sequence[InFlightFile], store: Store, config: Config, must_stop: Callable[[], bool]
 ) -> None:
-    """Read the files, in parallel. Each gets `fetched`, or the `error` that says why it could not
-    be read; neither when it was not tried: there was no time left, or S3 had become unavailable."""
-    unavailable = threading.Event()
+    """Read the files, in parallel, as many as may be held at once (REALTIME_MAX_BATCH_BYTES).
+
+    Each gets `fetched`, or the `error` that says why it could not be read; neither when it was not
+    tried: it did not fit, there was no time left, or S3 had become unavailable. If none of these
+    two, at least one file was tried.
+    """
+    unavailable, room = threading.Event(), Room(config.max_batch_bytes)
 
     def one(file: InFlightFile) -> None:
-        if must_stop() or unavailable.is_set():
+        if must_stop() or unavailable.is_set() or room.full:
             return
         try:
-            _fetch(file, store, max_bytes)
+            stored = _get(file, store, config.max_file_bytes, room)
+            if stored is not None:
+                _fetch(file, stored, config.max_file_bytes)
         except RealtimeError as exc:
             if isinstance(exc, Unavailable | ConfigurationError):
                 unavailable.set()
@@ -81,10 +88,26 @@ def fetch(
         list(threads.map(one, files))
 
 
-def _fetch(file: InFlightFile, store: Store, max_bytes: int) -> None:
+def _get(file: InFlightFile, store: Store, max_bytes: int, room: Room) -> StoredFile | None:
+    """The file with its body, unless it exceeds `max_bytes`; None when there is no room for it."""
+    key, version_id = file.identity.key, file.identity.version_id
+    small = min(room.unknown, max_bytes)
+    if not room.change(0, small):
+        return None
+    stored = store.get(key, small, version_id)
+    size = stored.object.size
+    if stored.body is None and small < size <= max_bytes:
+        # Its size is known only now.
+        if not room.change(small, size):
+            return None
+        return store.get(key, size, version_id)
+    room.change(small, min(size, small))
+    return stored
+
+
+def _fetch(file: InFlightFile, stored: StoredFile, max_bytes: int) -> None:
     claimed = file.delivery.jurisdiction_id
-    stored = store.get(file.identity.key, max_bytes, file.identity.version_id)
-    file.identity = identify(store.bucket, stored.object)
+    file.identity = identify(file.identity.bucket, stored.object)
     file.delivery = replace(
         file.delivery,
         # S3's own notifications claim none, and of a file that cannot be read nothing else says.

@@ -40,6 +40,7 @@ def retry(
     jurisdictions: Mapping[str, str],
     keys: Collection[str],
     tell: Callable[[str], None],
+    counts: Counter[str] | None = None,
 ) -> Counter[str]:
     """Copy failed files back to their keys and send a message for each.
 
@@ -49,13 +50,14 @@ def retry(
 
     The steps of a file: copy it to its key, delete the copy in `failed/`, park it in the ledger,
     send its message. If the process is killed, the next call continues. The copy's metadata carries
-    the file's place in the scrape order. Raises Unavailable when AWS cannot be reached at all.
+    the file's place in the scrape order. Raises Unavailable when AWS cannot be reached at all;
+    `counts` then holds what was done until then.
     """
     # Keys of Congress may begin with either abbreviation.
     abbreviations = {"us", "usa"} if {"us", "usa"} & set(jurisdictions) else set()
     folders = [f"{config.bucket.prefix}{abbr}/" for abbr in abbreviations | set(jurisdictions)]
     batches = failures.retryable(set(jurisdictions.values()), folders, keys)
-    return retry_files(store, queue, config, batches, tell)
+    return retry_files(store, queue, config, batches, tell, counts)
 
 
 def retry_files(
@@ -64,11 +66,18 @@ def retry_files(
     config: Config,
     batches: Iterable[Sequence[File]],
     tell: Callable[[str], None],
+    counts: Counter[str] | None = None,
 ) -> Counter[str]:
     """Like `retry`, for the files in `batches`."""
-    counts: Counter[str] = Counter()
+    counts = Counter() if counts is None else counts
     for batch in batches:
-        counts += _retry(store, queue, config, batch, tell)
+        before = counts.total()
+        try:
+            _retry(store, queue, config, batch, tell, counts)
+        except RealtimeError:
+            # Copied back and parked or not: the next call goes on with them.
+            counts[LATER] += len(batch) - (counts.total() - before)
+            raise
     return counts
 
 
@@ -78,8 +87,8 @@ def _retry(
     config: Config,
     rows: Sequence[File],
     tell: Callable[[str], None],
-) -> Counter[str]:
-    counts: Counter[str] = Counter()
+    counts: Counter[str],
+) -> None:
 
     def problem(row: File, what: str, why: object) -> None:
         counts[what] += 1
@@ -110,7 +119,6 @@ def _retry(
         counts[RETRIED] += len(ids) - len(refused)
         for index in refused:
             problem(by_id[ids[index]], LATER, "the queue refused the message")
-    return counts
 
 
 def _message(config: Config, row: File) -> str:

@@ -33,7 +33,8 @@ ATTEMPTS = 3
 @dataclass(frozen=True)
 class Finalized:
     """What was done for a run: `closed` says why nothing was deleted, `counts` how much else
-    was done (files `replayed`, of which `changed`; vote events `deleted`, events `marked`)."""
+    was done (files `replayed`, of which `changed`, `failed`; vote events `deleted`, events
+    `marked`)."""
 
     run: ScrapeRun
     closed: str = ""

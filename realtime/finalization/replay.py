@@ -27,7 +27,7 @@ from realtime.importers.batch_transaction import (
 from realtime.importers.choose_importer import applier
 from realtime.importers.outcomes import outcome_of
 from realtime.ledger import files as ledger_files
-from realtime.ledger.file_rows import describe_again
+from realtime.ledger.file_rows import describe_again, kept
 from realtime.ledger.history import LedgerHistory
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
 
@@ -115,8 +115,9 @@ def apply_again(
     rows: Sequence[File],
     files: Sequence[FetchedFile | None],
     importer: str,
-) -> int:
-    """Import the files of these rows of the ledger once more; returns how many changed anything.
+) -> tuple[int, int]:
+    """Import the files of these rows of the ledger once more; returns how many changed anything,
+    and how many that had been imported fail now.
 
     Part of the caller's transaction, which holds the jurisdiction. The ledger is corrected where
     a file fares differently now. What cannot be read any more (None) stays as it is, as do `rows`
@@ -135,17 +136,19 @@ def apply_again(
         for attempt in again.apply(found, lambda: False)
     ]
     pairs = [(by_identity[result.identity], result) for result in results]
-    _correct(pairs)
+    failed = _correct(pairs)
     now = ledger_files.database_now()
     link_references(jurisdiction_id, results, now)
     recorded = [(result, row.id) for row, result in pairs]
     note_outcomes(jurisdiction_id, recorded, again.names_found(), now, again=True)
     applied = [r.outcome for r in results if isinstance(r.outcome, Imported)]
-    return sum(outcome.change != "unchanged" for outcome in applied)
+    return sum(outcome.change != "unchanged" for outcome in applied), failed
 
 
-def _correct(pairs: Sequence[tuple[File, Result]]) -> None:
+def _correct(pairs: Sequence[tuple[File, Result]]) -> int:
+    """Save what has changed of the rows; returns how many of them are failed only now."""
     changed = []
+    failed = 0
     for row, result in pairs:
         before = ledger_files.corrected_fields(row)
         match result.outcome:
@@ -159,7 +162,9 @@ def _correct(pairs: Sequence[tuple[File, Result]]) -> None:
         describe_again(row, result.outcome)
         if ledger_files.corrected_fields(row) != before:
             changed.append(row)
+            failed += row.outcome == Outcome.FAILED and before[0] != Outcome.FAILED
     ledger_files.correct(changed)
+    return failed
 
 
 def _fail(row: File, problem: PoisonMessage) -> None:
@@ -178,7 +183,7 @@ def _fail(row: File, problem: PoisonMessage) -> None:
         )
         return
     row.outcome = Outcome.FAILED
-    row.reason, row.field, row.detail = problem.reason, problem.field, problem.detail
+    row.reason, row.field, row.detail = problem.reason, problem.field, kept(problem.detail)
 
 
 class WouldBeLost(Exception):

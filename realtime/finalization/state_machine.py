@@ -63,8 +63,8 @@ class Finalization:
         names = self._steps.names
         step, place = self._run.step or names[0], self._run.cursor or {}
         while step:
-            piece = self._steps.prepare(step, place)
-            going_on = self._patiently(step, place, piece)
+            # No name for the piece: it holds files, and would until the next one has read its own.
+            going_on = self._patiently(step, place, self._steps.prepare(step, place))
             self._progress(step, self._steps.counts)
             if going_on is None:
                 step, place = self._after(step), {}

@@ -1,6 +1,7 @@
 """The steps of finalizing one run: what each does, in pieces that are one transaction each."""
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -9,11 +10,12 @@ from typing import Any
 
 from django.db import transaction
 
-from realtime.backends.postgres.interruptions import interrupted
+from realtime.backends.postgres.interruptions import interrupted, timed_out
 from realtime.domain.changes import RowChange, Verb
 from realtime.domain.errors import RealtimeError
 from realtime.domain.results import FetchedFile
 from realtime.domain.run_context import RunContext
+from realtime.files.portion import fitting
 from realtime.files.refetch import read_again
 from realtime.finalization import cleanup, plan_report, replay, row_matching
 from realtime.ledger import changes
@@ -22,9 +24,10 @@ from realtime.models import Closed, File, ScrapeRun
 
 logger = logging.getLogger(__name__)
 
-# What is counted: files imported once more, those that changed anything, vote events deleted and
-# events marked as deleted.
-REPLAYED, CHANGED, DELETED, MARKED = "replayed", "changed", "deleted", "marked"
+# What is counted: files imported once more, those that changed anything and those that fail now,
+# vote events deleted and events marked as deleted.
+REPLAYED, CHANGED, FAILED = "replayed", "changed", "failed"
+DELETED, MARKED = "deleted", "marked"
 
 Place = dict[str, Any]
 # Done within a transaction; says where the step goes on, or None when it is done.
@@ -73,6 +76,7 @@ class Steps:
 
     def _replay(self, object_type: str, place: Place) -> Piece:
         rows = replay.page(self._run, object_type, replay.Place(**place))
+        rows = rows[: fitting([row.size for row in rows], self._context.config.max_batch_bytes)]
         files = self._read(rows)
 
         def piece() -> Place | None:
@@ -93,17 +97,24 @@ class Steps:
         self._apply(rows[half:], files[half:])
 
     def _import(self, rows: Sequence[File], files: Sequence[FetchedFile | None]) -> None:
-        changed = replay.apply_again(self._run.jurisdiction_id, rows, files, self._context.importer)
+        changed, failed = replay.apply_again(
+            self._run.jurisdiction_id, rows, files, self._context.importer
+        )
         self.counts[REPLAYED] += sum(file is not None for file in files)
         self.counts[CHANGED] += changed
+        if failed:
+            self.counts[FAILED] += failed
 
     def _succeeds(self, rows: Sequence[File], act: Callable[[], None]) -> bool:
-        """Whether `act` did its work. If it broke, it is rolled back and logged."""
+        """Whether `act` did its work. If it broke, or a statement took too long, it is rolled back
+        and logged."""
+        began = time.monotonic()
         try:
             with transaction.atomic():
                 act()
         except Exception as exc:
-            if isinstance(exc, RealtimeError) or interrupted(exc):
+            hangs = self._hangs(exc, time.monotonic() - began)
+            if not hangs and (isinstance(exc, RealtimeError) or interrupted(exc)):
                 raise
             about = {"action": "not-replayed", "run_id": self._run.run_id, "files": len(rows)}
             told = "files cannot be imported again together"
@@ -113,6 +124,11 @@ class Steps:
             logger.exception(told, extra=about)
             return False
         return True
+
+    def _hangs(self, exc: Exception, seconds: float) -> bool:
+        """Whether a statement of the files took too long, and it is not our time that is up."""
+        limit = self._context.config.statement_timeout
+        return not self._context.must_stop() and timed_out(exc, seconds, limit)
 
     def _replace(self, object_type: str, place: Place) -> Piece:
         # The place is a group's first file: groups that were put right are no longer found.

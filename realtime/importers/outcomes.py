@@ -16,6 +16,7 @@ from realtime.domain.results import (
     Superseded,
     Waiting,
 )
+from realtime.domain.text import shortened
 from realtime.importers.attempts import Attempt
 
 # Core's words for what it did.
@@ -56,5 +57,5 @@ def failure(file: FetchedFile, exc: Exception, lookup: LookupKeys = NO_LOOKUP) -
     if isinstance(problem, RetryLater):
         raise problem from exc
     expected = exc is problem
-    text = "" if expected else "".join(traceback.format_exception(exc))
+    text = "" if expected else shortened("".join(traceback.format_exception(exc)))
     return Failed(problem, text, lookup)

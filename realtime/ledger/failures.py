@@ -14,11 +14,7 @@ from realtime.models import File, Outcome, ScrapeRun
 
 BATCH_SIZE = 100
 
-# A file under retry is parked and keeps the reason of its failure until it has an outcome. So a
-# call can find the files of an earlier one that was killed before it sent their messages.
-_RETRYABLE = Q(outcome=Outcome.FAILED, discarded_at=None) | (
-    Q(outcome=Outcome.DEFERRED) & ~Q(reason="")
-)
+_RETRYABLE = Q(outcome=Outcome.FAILED, discarded_at=None) | ledger_files.UNDER_RETRY
 
 
 def retryable(

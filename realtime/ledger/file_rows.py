@@ -16,7 +16,7 @@ from realtime.domain.results import (
     Superseded,
     Waiting,
 )
-from realtime.domain.text import sanitized
+from realtime.domain.text import sanitized, shortened
 from realtime.models import File
 
 
@@ -53,6 +53,11 @@ def row_of(result: Result, now: datetime) -> File:
     return row
 
 
+def kept(text: str) -> str:
+    """What the ledger keeps of a traceback or an explanation."""
+    return sanitized(shortened(text))
+
+
 def _describe_outcome(row: File, outcome: FileOutcome) -> None:
     match outcome:
         case Imported():
@@ -62,10 +67,10 @@ def _describe_outcome(row: File, outcome: FileOutcome) -> None:
         case Failed(problem):
             row.reason = problem.reason
             row.field = sanitized(problem.field)
-            row.detail = sanitized(problem.detail)
-            row.traceback = sanitized(outcome.traceback)
+            row.detail = kept(problem.detail)
+            row.traceback = kept(outcome.traceback)
         case Waiting(waiting_for):
-            row.detail = sanitized(str(waiting_for))
+            row.detail = kept(str(waiting_for))
             row.session = waiting_for.session
             row.bill_scrape_id = waiting_for.bill_scrape_id
             row.bill_identifier = waiting_for.bill_identifier

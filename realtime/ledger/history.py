@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -36,7 +36,7 @@ _AUTHORITATIVE = """
 """
 _NAMED = """
     SELECT known.vote_event_id, known.bill_id, known.action, known.date, known.organization_id,
-           -1 AS order_ticks, '' AS scrape_id, 0 AS order_stamp
+           known.order_ticks, known.scrape_id, known.order_stamp
     FROM realtime_remembered_action AS known
     WHERE known.bill_id = ANY(%(bills)s) AND known.bill_id <> ALL(%(authoritative)s::text[])
       AND NOT EXISTS (
@@ -204,21 +204,23 @@ def authoritative_runs(
 def named_actions(
     bill_ids: Collection[str], authoritative: Mapping[str, Authoritative]
 ) -> list[NamedAction]:
-    """The actions that vote event files of these bills name, in scrape order; before them those
-    remembered of vote events without a file.
+    """The actions that vote event files of these bills name, in scrape order, with those
+    remembered of vote events without a file: before all others where core imported them.
 
     For a bill with an `authoritative` run, only the files of that run and those scraped since its
     start.
     """
     with connection.cursor() as cursor:
-        cursor.execute(
-            _NAMED,
-            {
-                "bills": list(bill_ids),
-                "outcomes": [outcome.value for outcome in (*APPLIED, Outcome.SUPERSEDED)],
-                "authoritative": list(authoritative),
-                "runs": [run.run_id for run in authoritative.values()],
-                "began": [run.began for run in authoritative.values()],
-            },
-        )
+        cursor.execute(_NAMED, {"bills": list(bill_ids), **naming(authoritative)})
         return [NamedAction(*row[:5]) for row in cursor.fetchall()]
+
+
+def naming(authoritative: Mapping[str, Authoritative]) -> dict[str, list[Any]]:
+    """Parameters that say which files name the actions of vote events: their outcomes, and what
+    is authoritative for which bill."""
+    return {
+        "outcomes": [outcome.value for outcome in (*APPLIED, Outcome.SUPERSEDED)],
+        "authoritative": list(authoritative),
+        "runs": [run.run_id for run in authoritative.values()],
+        "began": [run.began for run in authoritative.values()],
+    }

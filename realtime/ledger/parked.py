@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 from realtime.domain.errors import PoisonMessage
 from realtime.domain.text import sanitized
 from realtime.ledger.complete_runs import PATIENCE, arrivals
+from realtime.ledger.file_rows import kept
 from realtime.ledger.files import database_now
 from realtime.models import File, Outcome, ScrapeRun
 
@@ -113,7 +114,9 @@ def fail_parked(ledger_id: int, problem: PoisonMessage) -> None:
         outcome=Outcome.FAILED,
         reason=problem.reason,
         field=sanitized(problem.field),
-        detail=sanitized(problem.detail),
+        detail=kept(problem.detail),
+        # That of an earlier failure, which was retried.
+        traceback="",
         imported_at=database_now(),
     )
 

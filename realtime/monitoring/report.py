@@ -11,7 +11,7 @@ from typing import Any
 
 from realtime.domain.in_flight import InFlightFile
 from realtime.domain.messages import ReceivedMessage
-from realtime.domain.results import Ignored, Imported, Superseded
+from realtime.domain.results import Failed, Ignored, Imported, Superseded
 from realtime.models import Outcome
 
 
@@ -29,7 +29,8 @@ class Report:
     """The figures of a run, filled in while it works.
 
     `received` counts files and equals the sum of all outcomes. `lags` are seconds from scraped to
-    visible; `seconds` are those of each stage; `finalized` are the ids of the scrape runs that
+    visible; `expired` counts files of earlier runs, parked or replayed, that failed in this one;
+    `seconds` are those of each stage; `finalized` are the ids of the scrape runs that
     were finalized or closed. `shares` are those of each jurisdiction, by its id, empty for what
     names none. `oldest_received` is how long ago, in seconds when it was received, the oldest
     message was first sent.
@@ -37,6 +38,7 @@ class Report:
 
     received: int = 0
     resumed: int = 0
+    expired: int = 0
     statements: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     types: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -71,12 +73,14 @@ class Report:
                 self._add_lag(file)
 
     def add_resumed(self, files: Iterable[InFlightFile]) -> None:
-        """Of these files, which were parked, some may have been imported now."""
+        """Of these files, which were parked, some may have been imported now, or have failed."""
         for file in files:
             self._add_lag(file)
             match file.outcome:
                 case Imported() | Superseded() | Ignored(repeated=False):
                     self.count_resumed(file.object_type, file.jurisdiction_id)
+                case Failed():
+                    self.expired += 1
 
     def add_lag(self, seconds: float, jurisdiction_id: str) -> None:
         """An object became visible so long after it was scraped."""
@@ -115,6 +119,7 @@ class Report:
             "received": self.received,
             **{name: self.outcomes[name] for name in names},
             "resumed": self.resumed,
+            "expired": self.expired,
             "types": {
                 object_type: {n: counts[n] for n in ["received", *names, "resumed"] if counts[n]}
                 for object_type, counts in sorted(self.types.items())
@@ -136,6 +141,7 @@ class Report:
             "received": self.received,
             **outcomes,
             "resumed": self.resumed or None,
+            "expired": self.expired or None,
             "finalized": len(self.finalized) or None,
             "seconds": round(self.seconds["total"], 3),
             "lag_p50_seconds": percentile(self.lags, 50),
@@ -152,6 +158,8 @@ class Report:
         parts = [f"{self.outcomes[o]} {o.value}" for o in Outcome if self.outcomes[o]]
         if self.resumed:
             parts.append(f"{self.resumed} resumed")
+        if self.expired:
+            parts.append(f"{self.expired} parked files failed")
         if self.finalized:
             parts.append(f"{len(self.finalized)} scrape runs finalized")
         told = ", ".join(parts) if parts else "nothing to do"

@@ -92,14 +92,13 @@ def _send(request: HttpRequest, file: File, what: str, batches: Iterable[list[Fi
     problem = ""
     try:
         config = services.config()
-        for batch in batches:
-            done += redrive.retry_files(
-                services.store(), services.queue(), config, [batch], warnings.append
-            )
+        redrive.retry_files(
+            services.store(), services.queue(), config, batches, warnings.append, done
+        )
     except RealtimeError as exc:
         problem = f"Some files were not sent again; nothing is lost: {exc}"
     finally:
-        # Also after an unexpected error: earlier batches have been sent.
+        # Also after an error: some may have been sent before it.
         summary = ", ".join(f"{n} {_RESULTS[name]}" for name, n in done.items() if n)
         audit.note(request, file, f"{what}: {summary or 'nothing was sent'}")
     if summary:

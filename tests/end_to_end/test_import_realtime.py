@@ -156,6 +156,56 @@ def test_import__sigterm__commits_what_is_done_and_releases_the_rest(
     assert rows("SELECT count(*) FROM opencivicdata_voteevent") == [(0,)]
 
 
+# The sessions whose statement hangs.
+HANGING = (
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'"
+)
+
+
+@pytest.fixture
+def hang(rows: Callable[[str], list[tuple[Any, ...]]]) -> None:
+    """Whoever adds the bill HB 2 runs a statement that takes very long."""
+    rows(
+        "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$;"
+        "CREATE TRIGGER hang BEFORE INSERT ON opencivicdata_bill FOR EACH ROW"
+        " WHEN (NEW.identifier = 'HB 2') EXECUTE FUNCTION hang()"
+    )
+
+
+@pytest.mark.usefixtures("session", "hang")
+@pytest.mark.parametrize("by", ["time limit", "signal"])
+def test_import__statement_hangs_when_the_run_must_stop__cancelled_and_released(
+    environment: dict[str, str], aws: Aws, rows: Callable[[str], list[tuple[Any, ...]]], by: str
+) -> None:
+    publish(aws, a_bill(2))
+    publish(aws, scrapes.event())
+    options = ("--time-limit", "2") if by == "time limit" else ()
+    with importing(environment, *options) as process:
+        if by == "signal":
+            assert wait_until(lambda: bool(rows(HANGING)), 60)
+            process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=60)
+    report = json.loads(output.splitlines()[-1])
+    assert process.returncode == 0
+    assert (report["received"], report["released"]) == (2, 2)
+    assert rows(HANGING) == []
+
+
+@pytest.mark.usefixtures("session", "hang")
+def test_import__killed_while_its_statement_hangs__locks_free_at_once(
+    environment: dict[str, str], aws: Aws, rows: Callable[[str], list[tuple[Any, ...]]]
+) -> None:
+    publish(aws, a_bill(2))
+    with importing(environment) as process:
+        assert wait_until(lambda: bool(rows(HANGING)), 60)
+        held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    # Not after the timeout of a statement, which is a minute.
+    assert wait_until(lambda: rows(held) == [(0,)], 20)
+
+
 @pytest.mark.usefixtures("session")
 def test_import__more_runs_than_workers__extra_runs_exit_and_nothing_is_doubled(
     environment: dict[str, str], aws: Aws, rows: Callable[[str], list[tuple[Any, ...]]]

@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from tests import page_site, scrapes
+from tests.fault_proxy import AwsProxy, after, on, refusal
 from tests.page_site import (
     JURISDICTION_PATH,
     OPERATOR,
@@ -159,6 +160,28 @@ def test_retry__aws_is_away__says_so_and_loses_nothing(without_aws: Site, site: 
     answer = Browser(site.url).log_in(OPERATOR).post(f"{path}retry/")
     assert "1 sent again" in answer.text
     assert site.run()["failed"] == 1
+
+
+def test_retry_all__queue_lost_half_way__says_and_records_what_was_sent(
+    site: Site, proxy: AwsProxy
+) -> None:
+    for number in range(12):
+        site.publish(untitled(f"HB 6{number}"))
+    assert site.run()["failed"] == 12
+    [(number,)] = site.rows("SELECT max(id) FROM realtime_file WHERE outcome = 'failed'")
+    first = on("SendMessageBatch", fault=after(lambda: None), times=1)
+    lost = on("SendMessageBatch", fault=refusal(403, "AccessDenied"))
+    proxy.rule = lambda request: first(request) or lost(request)
+    environment = {**site.environment, "AWS_ENDPOINT_URL": proxy.endpoint}
+    with page_site.serving(environment, site.aws) as slow:
+        answer = Browser(slow.url).log_in(OPERATOR).post(f"/file/{number}/retry-alike/")
+    done = re.compile("10 sent again, [0-9]+ cannot be retried yet")
+    assert done.search(answer.text)
+    assert "nothing is lost" in answer.text
+    [(recorded,)] = site.rows(
+        "SELECT change_message FROM django_admin_log ORDER BY id DESC LIMIT 1"
+    )
+    assert done.search(recorded)
 
 
 def test_admin__ledger__searched_and_read_but_not_written(site: Site, operator: Browser) -> None:

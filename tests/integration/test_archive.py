@@ -124,8 +124,9 @@ def test_archive__one_file_cannot_be_moved__left_and_those_after_it_moved(
     mail.run()
     stuck = File.objects.filter(archived_at=None).earliest("id").key
     proxy.rule = on("CopyObject", fault=refusal(403, "AccessDenied"), path=stuck)
-    # One more batch than there are, so that this ends if a file is tried again.
-    stops = iter([False] * 3)
+    # One more batch than there are, so that this ends if a file is tried again: asked before each
+    # batch and each file.
+    stops = iter([False] * 7)
     counts = archive.archive(mail.store, mail.config, [], lambda: next(stops, True))
     assert counts == {"archived": 3, "later": 1}
     assert mail.keys("wy/") == [stuck]

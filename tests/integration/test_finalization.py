@@ -364,8 +364,9 @@ def test_finalize__vote_that_fits_no_longer__withdrawn_and_others_of_its_bill_st
     committee.name = "Bridges"
     committee.save()
     second.end()
-    mail.run()
+    report = mail.run()
     assert (second.row.closed, scrapes.outcomes([key])) == ("", {key: "failed"})
+    assert (report.outcomes["failed"], report.as_dict()["expired"]) == (0, 1)
     assert VoteEvent.objects.get().motion_text == "stays", "core would see no vote in this run"
 
 

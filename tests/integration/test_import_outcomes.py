@@ -122,7 +122,9 @@ def test_import__run_complete_but_for_a_parked_vote__vote_fails_as_unresolved(
     session.run()
     assert scrapes.outcomes()[key] == "deferred"
     session.send({**END, "bucket": session.aws.bucket})
-    assert session.run().outcomes["ignored"] == 1
+    report = session.run()
+    assert (report.outcomes["ignored"], report.as_dict()["expired"]) == (1, 1)
+    assert "1 parked files failed" in report.summary()
     row = File.objects.get(key=key)
     assert (row.outcome, row.reason) == ("failed", "unresolved")
     assert "HB 1" in row.detail
@@ -721,12 +723,16 @@ def test_import__message_that_kills_the_process__fails_after_three_attempts(
             raise Killed
         return read(object_type, *more)
 
+    tried = []
     with monkeypatch.context() as patch:
         patch.setattr(fetch, "read", die_of_bills)
-        for attempt in range(1, suspects.ATTEMPTS + 1):
+        for _ in range(1 + suspects.ATTEMPTS):
             with pytest.raises(Killed):
                 mail.run()
-            assert Suspect.objects.get().attempts == attempt
+            tried.append(Suspect.objects.filter(body__contains="bill").values_list()[0][2:4])
+    # With the jurisdiction, which then is imported, and alone.
+    assert tried == [(0, 2), (1, 1), (2, 1), (3, 1)]
+    assert scrapes.outcomes() == {mail.key(scrapes.jurisdiction()): "unchanged"}
     report = mail.run()
     assert report.outcomes["failed"] == 1
     assert File.objects.get(outcome="failed").reason == "kills-the-import"

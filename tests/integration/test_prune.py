@@ -1,6 +1,7 @@
 """What the ledger forgets, and what it must remember."""
 
 import uuid
+from typing import Any
 
 import pytest
 from openstates.data.models import Event, VoteEvent
@@ -101,3 +102,84 @@ def test_prune__remembered_actions__only_of_vote_events_without_a_file_kept(mail
     retention.prune(now)
     assert not File.objects.exists()
     assert [one.vote_event_id for one in RememberedAction.objects.all()] == [cores.id]
+
+
+def bill_with(*actions: str, title: str = "Of bridges") -> dict[str, Any]:
+    bill = scrapes.bill("HB 1", title, actions=len(actions))
+    for action, description in zip(bill["actions"], actions, strict=True):
+        action |= {"description": description, "date": "2031-01-11"}
+    return bill
+
+
+def prune_all(mail: Mail) -> None:
+    """Forget all files: none is of a run."""
+    command(mail, "archive_realtime")
+    retention.prune(ledger_files.database_now())
+    assert not File.objects.exists()
+
+
+def test_prune__vote_names_an_action_that_comes_later__linked_when_it_comes(mail: Mail) -> None:
+    bill = bill_with("introduced")
+    mail.publish(scrapes.jurisdiction(), bill, scrapes.vote_event(bill, action="passed"))
+    mail.run()
+    assert VoteEvent.objects.get().bill_action is None
+    prune_all(mail)
+    mail.publish(bill_with("introduced", "passed"))
+    mail.run()
+    assert VoteEvent.objects.get().bill_action.description == "passed"
+
+
+def test_prune__two_votes_name_one_action__first_in_scrape_order_keeps_it(mail: Mail) -> None:
+    bill = bill_with("introduced", "passed")
+    # The second has the smaller id of core's in half of all runs.
+    votes = [scrapes.vote_event(bill, motion, "passed") for motion in ("first", "second")]
+    mail.publish(scrapes.jurisdiction(), bill, *votes)
+    mail.run()
+    prune_all(mail)
+    VoteEvent.objects.filter(motion_text="first").update(bill_action=None)
+    mail.publish(bill_with("introduced", "passed", title="changed"))
+    assert mail.run().outcomes["updated"] == 1
+    assert VoteEvent.objects.get(bill_action__isnull=False).motion_text == "first"
+
+
+def test_prune__newer_run_named_no_action__older_runs_action_is_not_remembered(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail.publish(scrapes.jurisdiction())
+    for action in ("passed", None):
+        run = Run(mail)
+        bill = bill_with("passed")
+        run.publish(bill, scrapes.vote_event(bill, action=action))
+        run.end()
+        mail.run()
+    assert VoteEvent.objects.get().bill_action is None
+    newest = Run(mail)
+    newest.publish(scrapes.event())
+    newest.end()
+    mail.run()
+    command(mail, "archive_realtime")
+    monkeypatch.setattr(retention, "BATCH", 1)
+    retention.prune(ledger_files.database_now())
+    assert not File.objects.filter(object_type="vote_event").exists()
+    mail.publish(bill_with("passed", title="changed"))
+    assert mail.run().outcomes["updated"] == 1
+    assert VoteEvent.objects.get().bill_action is None
+
+
+def test_prune__changed_bill_without_its_votes__they_keep_their_actions(mail: Mail) -> None:
+    bill = bill_with("passed")
+    for files in ([scrapes.jurisdiction(), bill, scrapes.vote_event(bill, action="passed")],
+                  [scrapes.event()]):  # fmt: skip
+        run = Run(mail)
+        run.publish(*files)
+        run.end()
+        mail.run()
+    command(mail, "archive_realtime")
+    retention.prune(ledger_files.database_now())
+    assert not File.objects.filter(object_type="vote_event").exists()
+    for actions in (["introduced"], ["introduced", "passed"]):
+        run = Run(mail)
+        run.publish(bill_with(*actions))
+        run.end()
+        assert mail.run().outcomes["updated"] == 1
+    assert VoteEvent.objects.get().bill_action.description == "passed"

@@ -1,13 +1,16 @@
 """Failed files sent again, on PostgreSQL, S3 and SQS."""
 
 import copy
+import io
 import json
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
+from django.test import override_settings
 from openstates.data.models import Bill, Person, VoteEvent
 
 from realtime.domain.interfaces import ObjectVersion
@@ -17,7 +20,7 @@ from realtime.ledger import complete_runs, failures, locations
 from realtime.ledger import files as ledger_files
 from realtime.models import File, ScrapeRun
 from tests import scrapes
-from tests.fault_proxy import AwsProxy, after, on, partly
+from tests.fault_proxy import AwsProxy, after, on, partly, refusal
 from tests.scrapes import Mail
 from tests.support import Aws, through
 
@@ -101,6 +104,24 @@ def test_retry__cause_not_fixed__fails_again_and_can_be_retried_again(mail: Mail
     retry(mail)
     mail.run()
     assert scrapes.outcomes([key]) == {key: "inserted"}
+
+
+@pytest.mark.parametrize("what", ["not read", "not there"])
+def test_retry__file_fails_again_when_it_is_read__failed_at_once(mail: Mail, what: str) -> None:
+    key = mail.put(b"{}", "wy/bill_1.json")
+    mail.send(mail.message(key))
+    mail.run()
+    assert retry(mail) == {"retried": 1}
+    if what == "not there":
+        mail.aws.s3.delete_object(Bucket=mail.aws.bucket, Key=key)
+    assert mail.run().outcomes["failed"] == 1
+    row = File.objects.get(key=key)
+    assert (row.outcome, row.reason == "gone") == ("failed", what == "not there")
+    assert row.imported_at is not None
+    assert (mail.waiting(), mail.keys("wy/")) == (0, [])
+    assert mail.keys("failed/") == ([f"failed/{key}"] if what == "not read" else [])
+    if what == "not read":
+        assert retry(mail) == {"retried": 1}
 
 
 def person(mail: Mail, name: str, key: str) -> str:
@@ -224,6 +245,26 @@ def test_retry__queue_refuses_one_message__tells_which(mail: Mail, proxy: AwsPro
     assert len(set(sent)) == 2
     [unsent] = set(keys) - set(sent)
     assert told == [f"{unsent}: the queue refused the message"]
+
+
+def test_retry__queue_lost_half_way__what_was_sent_is_printed_and_the_rest_goes_on(
+    mail: Mail, proxy: AwsProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(12):
+        mail.publish({**scrapes.bill(f"HB {number}"), "title": None})
+    assert mail.run().outcomes["failed"] == 12
+    first = on("SendMessageBatch", fault=after(lambda: None), times=1)
+    lost = on("SendMessageBatch", fault=refusal(403, "AccessDenied"))
+    proxy.rule = lambda request: first(request) or lost(request)
+    for name, value in {**mail.aws.environment, "AWS_ENDPOINT_URL": proxy.endpoint}.items():
+        monkeypatch.setenv(name, value)
+    output = io.StringIO()
+    with override_settings(REALTIME=mail.config), pytest.raises(CommandError, match="SQS"):
+        call_command("retry_realtime", "--json", stdout=output)
+    counts = {"retried": 10, "later": 2, "gone": 0, "refused": 0}
+    assert json.loads(output.getvalue()) == counts
+    assert mail.waiting() == 10
+    assert retry(mail) == {"retried": 12}, "messages that are still there are sent once more"
 
 
 def test_retry__notification_arrives_first__imported_once_and_failed_copy_removed(

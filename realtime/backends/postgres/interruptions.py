@@ -10,6 +10,7 @@ _LIMIT_EXCEEDED = "54"
 # What only an operator can mend: undefined table, column or function, no privilege, read only.
 UNDEFINED_FUNCTION = "42883"
 READ_ONLY = "25006"
+_CANCELLED = "57014"
 _NOT_THE_FILE = {"42P01", "42703", UNDEFINED_FUNCTION, "42501", READ_ONLY}
 
 
@@ -23,6 +24,17 @@ def interrupted(exc: BaseException) -> BaseException | None:
         if operational and not code.startswith(_LIMIT_EXCEEDED):
             return link
     return None
+
+
+def was_cancelled(exc: BaseException) -> bool:
+    """Whether a statement was cancelled: by its timeout, by this process, or by somebody else."""
+    return any(error_code(link) == _CANCELLED for link in chain(exc))
+
+
+def timed_out(exc: BaseException, seconds: float, limit: int) -> bool:
+    """Whether a statement has exceeded its timeout of `limit` seconds, in work that took `seconds`
+    until it raised `exc`. (The server has one code for all that cancels a statement.)"""
+    return seconds >= limit and was_cancelled(exc)
 
 
 def raise_if_interrupted(exc: Exception) -> None:

@@ -20,17 +20,24 @@ PEOPLE = 0x6F737065  # "ospe"
 ARCHIVE = 0x6F736172  # "osar"
 PARKED = 0x6F737061  # "ospa"
 
-_OTHER_LOCKS_TIMEOUT = "30s"
+# 30 seconds, or half of a short statement timeout: who waits for others has not timed out itself.
+_OTHER_LOCKS_TIMEOUT = """
+    SELECT set_config('lock_timeout', CASE WHEN timeout > 0 AND timeout < 60
+                      THEN (timeout * 500)::int::text ELSE '30000' END, true)
+    FROM (SELECT extract(epoch FROM current_setting('statement_timeout')::interval)) AS now(timeout)
+"""
 
 
 class WorkerSlot:
     """One of `slots` worker slots, held by this process's database connection.
 
     The slot is a session lock, so it is free as soon as the connection ends for any reason.
+    Statements of the connection are cancelled after `statement_timeout` seconds.
     """
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, statement_timeout: int) -> None:
         self._slots = slots
+        self._statement_timeout = statement_timeout
         self._slot: int | None = None
         self._session: Any = None
 
@@ -48,7 +55,9 @@ class WorkerSlot:
             if self._slot is not None:
                 with connection.cursor() as cursor:
                     cursor.execute(
-                        "SELECT set_config('application_name', %s, false)", [APPLICATION_NAME]
+                        "SELECT set_config('application_name', %s, false),"
+                        " set_config('statement_timeout', %s, false)",
+                        [APPLICATION_NAME, f"{self._statement_timeout}s"],
                     )
         except OperationalError as exc:
             raise Unavailable(f"the database cannot be reached: {_one_line(exc)}") from exc
@@ -114,7 +123,7 @@ def lock_jurisdiction(jurisdiction_id: str, wait_seconds: float) -> None:
     """Lock this jurisdiction until the transaction ends. Call it first in the transaction.
 
     Raises Busy when another transaction still holds it after `wait_seconds`. Also limits the wait
-    for any later lock of the transaction to 30 seconds.
+    for any later lock of the transaction to 30 seconds, or half of the statement timeout.
     """
     with connection.cursor() as cursor:
         try:
@@ -128,7 +137,7 @@ def lock_jurisdiction(jurisdiction_id: str, wait_seconds: float) -> None:
             if getattr(exc.__cause__, "pgcode", "") == "55P03":
                 raise Busy(f"{jurisdiction_id} is being imported by another worker") from exc
             raise
-        cursor.execute("SELECT set_config('lock_timeout', %s, true)", [_OTHER_LOCKS_TIMEOUT])
+        cursor.execute(_OTHER_LOCKS_TIMEOUT)
 
 
 @contextmanager

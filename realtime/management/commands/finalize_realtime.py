@@ -16,8 +16,10 @@ from realtime.finalization.finalize import Finalized, finalize_anyway, finalize_
 from realtime.finalization.state_machine import OutOfTime
 from realtime.ledger import complete_runs
 from realtime.management.ledger_command import EXIT_STATUS, LedgerCommand
-from realtime.management.limits import deadline
+from realtime.management.limits import stopping
 from realtime.models import ScrapeRun
+
+_COUNTS = ("replayed", "changed", "failed", "deleted", "marked")
 
 
 class Command(LedgerCommand):
@@ -51,10 +53,8 @@ class Command(LedgerCommand):
             raise CommandError("--force needs --run: name the run to finalize")
         done: list[Finalized] = []
         problems: list[str] = []
-        with self.database() as config:
-            context = RunContext(
-                config, S3Store(config.bucket.name), must_stop=deadline(options["time_limit"])
-            )
+        with self.database() as config, stopping(options["time_limit"]) as must_stop:
+            context = RunContext(config, S3Store(config.bucket.name), must_stop=must_stop)
             finalize = partial(
                 finalize_complete, context, progress=self._progress, put_off=problems.append
             )
@@ -115,7 +115,7 @@ def _as_dict(one: Finalized) -> dict[str, Any]:
         "run_id": str(one.run.run_id),
         "jurisdiction_id": one.run.jurisdiction_id,
         "closed": one.closed,
-        **{name: one.counts.get(name, 0) for name in ("replayed", "changed", "deleted", "marked")},
+        **{name: one.counts.get(name, 0) for name in _COUNTS},
     }
 
 

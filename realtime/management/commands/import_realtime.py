@@ -1,10 +1,9 @@
 """`manage.py import_realtime`: one import run."""
 
 import json
-import signal
 import sys
-import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from realtime.consumer.sources import GivenInbox, Inbox, QueueInbox, read_given
 from realtime.domain.config import BULK, CORE, Config
 from realtime.domain.errors import RealtimeError
 from realtime.domain.jurisdictions import jurisdictions
-from realtime.management.limits import deadline, positive
+from realtime.management.limits import positive, statement_seconds, stopping
 from realtime.monitoring.report import Report
 
 
@@ -46,8 +45,8 @@ class Command(BaseCommand):
             "--time-limit",
             type=positive,
             metavar="SECONDS",
-            help="finish within this many seconds: commit what is done and release the other"
-            " messages (default: no limit)",
+            help="finish within this many seconds: commit what is done, cancel the statement that"
+            " still runs, and release the other messages (default: no limit)",
         )
         parser.add_argument(
             "--until-empty",
@@ -90,18 +89,16 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> str | None:
         config: Config = settings.REALTIME
-        stop = threading.Event()
-        out_of_time = deadline(options["time_limit"])
-        previous = _stop_on_signals(stop)
+        limit = options["time_limit"]
+        seconds = statement_seconds(config.statement_timeout, limit)
+        config = replace(config, statement_timeout=seconds)
         do = self._import_directory if options["directory"] else self._import_messages
         try:
             config.require_database()
-            report = do(config, options, lambda: stop.is_set() or out_of_time())
+            with stopping(limit, signals=True) as must_stop:
+                report = do(config, options, must_stop)
         except RealtimeError as exc:
             raise CommandError(str(exc)) from exc
-        finally:
-            for signum, handler in previous.items():
-                signal.signal(signum, handler)
         self._print(report, options["json"])
         return None
 
@@ -163,13 +160,3 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(report.as_dict()))
         else:
             self.stdout.write(report.summary())
-
-
-def _stop_on_signals(stop: threading.Event) -> dict[int, Any]:
-    # Python allows signal handlers only in the main thread; callers may use another.
-    if threading.current_thread() is not threading.main_thread():
-        return {}
-    return {
-        signum: signal.signal(signum, lambda *_: stop.set())
-        for signum in (signal.SIGTERM, signal.SIGINT)
-    }

@@ -1,8 +1,9 @@
 """`manage.py retry_realtime`: sends failed files again."""
 
+from collections import Counter
 from typing import Any
 
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from realtime.backends.s3 import S3Store
 from realtime.backends.sqs import SqsQueue
@@ -18,7 +19,7 @@ class Command(LedgerCommand):
         "Send failed files again, once the cause of their failure is fixed: put them back to their"
         " keys and send their messages. They keep their place in the scrape order, so that an old"
         " file does not replace a newer one. Without options all failed files are sent. Safe to"
-        " kill and to repeat." + EXIT_STATUS
+        " kill and to repeat." + EXIT_STATUS + " What was done until then is printed all the same."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -34,14 +35,24 @@ class Command(LedgerCommand):
         self.add_json(parser)
 
     def handle(self, **options: Any) -> None:
-        with self.database() as config:
-            counts = redrive.retry(
-                S3Store(config.bucket.name),
-                SqsQueue(config.require_queue()),
-                config,
-                jurisdictions(options["jurisdiction"]),
-                options["key"],
-                self.stderr.write,
-            )
+        counts: Counter[str] = Counter()
+        try:
+            with self.database() as config:
+                redrive.retry(
+                    S3Store(config.bucket.name),
+                    SqsQueue(config.require_queue()),
+                    config,
+                    jurisdictions(options["jurisdiction"]),
+                    options["key"],
+                    self.stderr.write,
+                    counts,
+                )
+        except CommandError:
+            if counts:
+                self._print(counts, options["json"])
+            raise
+        self._print(counts, options["json"])
+
+    def _print(self, counts: Counter[str], as_json: bool) -> None:
         figures = {name: counts[name] for name in _NAMES}
-        self.print_counts(figures, options["json"], nothing="no failed files")
+        self.print_counts(figures, as_json, nothing="no failed files")

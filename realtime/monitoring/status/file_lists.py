@@ -4,13 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
+from django.db.models.functions import Left
 
 from realtime.models import File, Outcome
 
 # Unarchived files are counted up to this number, to bound the query's cost.
 AT_MOST = 10_000
 # Large columns that no list shows.
-_LARGE: tuple[str, ...] = ("traceback", "message")
+_LARGE: tuple[str, ...] = ("traceback", "message", "detail", "identity")
+# Characters of a failure's detail that a list shows.
+_TOLD = 300
 
 _PARKED = """
     SELECT jurisdiction_id, object_type, CASE WHEN reason = '' THEN detail ELSE '' END,
@@ -100,7 +103,7 @@ def unarchived(jurisdiction_id: str = "") -> list[Unarchived]:
 def newest(jurisdiction_id: str, limit: int = 50) -> list[File]:
     """A jurisdiction's files by the time of their final outcome, newest first.
 
-    Tracebacks and messages are deferred.
+    Tracebacks, details and messages are deferred.
     """
     files = File.objects.filter(jurisdiction_id=jurisdiction_id, imported_at__isnull=False)
     return list(files.order_by("-imported_at").defer(*_LARGE)[:limit])
@@ -109,12 +112,13 @@ def newest(jurisdiction_id: str, limit: int = 50) -> list[File]:
 def failed(jurisdiction_id: str, reason: str = "", start: int = 0, limit: int = 50) -> list[File]:
     """A jurisdiction's failed files that are not discarded, newest first, from offset `start` on.
 
-    An empty id means files of no jurisdiction; an empty reason means every reason. Tracebacks and
-    messages are deferred.
+    An empty id means files of no jurisdiction; an empty reason means every reason. Each has the
+    beginning of its detail as `told`; tracebacks, details and messages are deferred.
     """
     found = File.objects.filter(
         jurisdiction_id=jurisdiction_id, outcome=Outcome.FAILED, discarded_at=None
     )
     if reason:
         found = found.filter(reason=reason)
-    return list(found.order_by("-imported_at", "-id").defer(*_LARGE)[start : start + limit])
+    found = found.annotate(told=Left("detail", _TOLD)).order_by("-imported_at", "-id")
+    return list(found.defer(*_LARGE)[start : start + limit])
