@@ -1,5 +1,6 @@
 """Publishes existing files: folders scraped by core, people's YAML, and spooled files."""
 
+import json
 import random
 import threading
 from collections import Counter
@@ -29,11 +30,13 @@ GRACE_AFTER_INTERRUPT = 10.0
 
 @dataclass
 class Published:
-    """What was published. `problems` has one sentence for each file or folder that was not."""
+    """What was published. `problems` has one sentence for each file or folder that was not; `busy`
+    are runs that another process is scraping or sending."""
 
     types: Counter[str] = field(default_factory=Counter)
     skipped: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    busy: list[Path] = field(default_factory=list)
     run_id: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -163,16 +166,40 @@ def publish_spool(
     folder: Path,
     report: Published,
     *,
+    whose: Jurisdiction | None = None,
     retry_policy: RetryPolicy | None = None,
 ) -> None:
-    """Publish the files spooled in `folder`, each with its own key and run.
+    """Publish the files spooled in `folder`, each with its own key and run; with `whose`, only the
+    runs of this jurisdiction.
 
     Published files are removed from the folder; the others stay. The end of a run is sent once no
-    file of the run is left.
+    file of the run is left. A run that another process is scraping or sending is left to it.
     """
     for run in spool.runs(folder):
-        _publish_run(store, queue, base, run, report, retry_policy or RetryPolicy())
-    spool.remove_empty(folder)
+        if whose and not _is_of(run, whose):
+            continue
+        try:
+            with spool.locked(run) as is_ours:
+                if is_ours:
+                    notes = [path for path in spool.files(run) if path.is_relative_to(folder)]
+                    _publish_run(store, queue, base, run, notes, report, retry_policy)
+                    spool.remove_if_empty(run)
+                elif run.exists():
+                    report.busy.append(run)
+        except OSError as exc:
+            report.problems.append(f"{run}: {exc}")
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _is_of(run: Path, jurisdiction: Jurisdiction) -> bool:
+    if (run / jurisdiction.abbr).is_dir():
+        return True
+    try:
+        end = spool.read_end(run)
+        return end is not None and json.loads(end).get("jurisdiction_id") == jurisdiction.id
+    except (spool.BadSpool, ValueError):
+        return False
 
 
 def _publish_run(
@@ -180,31 +207,32 @@ def _publish_run(
     queue: Sends,
     base: Bucket,
     run: Path,
+    paths: list[Path],
     report: Published,
-    retry_policy: RetryPolicy,
+    retry_policy: RetryPolicy | None,
 ) -> None:
     lock = threading.Lock()
-    entries: dict[str, spool.Spooled] = {}
+    path_of: dict[str, Path] = {}
 
     def sent(outgoing: Outgoing) -> None:
-        entries[outgoing.key].remove()
         with lock:
             report.types[parse_key(base.strip(outgoing.key) or "").object_type] += 1
+        spool.remove(path_of[outgoing.key])
 
     def unsent(outgoing: Outgoing, reason: Exception) -> None:
         with lock:
-            report.problems.append(f"{entries[outgoing.key].note} was not published: {reason}")
+            report.problems.append(f"{path_of[outgoing.key]} was not published: {reason}")
 
     outbox = Outbox(store, queue, sent=sent, unsent=unsent, retry_policy=retry_policy)
     try:
-        for note in spool.files(run):
+        for path in paths:
             try:
-                entry = spool.read(note)
+                entry = spool.read(path)
                 _check_bucket(base, entry)
             except (spool.BadSpool, PoisonMessage) as exc:
                 report.problems.append(str(exc))
                 continue
-            entries[entry.outgoing.key] = entry
+            path_of[entry.outgoing.key] = path
             outbox.put(entry.outgoing)
     finally:
         outbox.close()
@@ -212,7 +240,7 @@ def _publish_run(
         return
     try:
         if (end := spool.read_end(run)) is not None:
-            send_end(queue, end, retry_policy)
+            send_end(queue, end, retry_policy or RetryPolicy())
             spool.remove_end(run)
     except RealtimeError as exc:
         report.problems.append(f"{run}: the end of the run was not published: {exc}")
@@ -224,5 +252,5 @@ def _check_bucket(base: Bucket, entry: spool.Spooled) -> None:
         bucket = getattr(message, "bucket", "")
         if bucket != base.name or base.strip(key) is None:
             raise spool.BadSpool(
-                f"{entry.note} belongs to s3://{bucket}/{key}, which is not below S3_REALTIME_BASE"
+                f"{entry.path} belongs to s3://{bucket}/{key}, which is not below S3_REALTIME_BASE"
             )

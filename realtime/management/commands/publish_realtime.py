@@ -14,7 +14,7 @@ from realtime.backends.s3 import S3Store
 from realtime.backends.sqs import SqsQueue
 from realtime.domain.errors import RealtimeError
 from realtime.producer import publish_files
-from realtime.producer.producer import SPOOL_FOLDER, Producer
+from realtime.producer.producer import Producer
 
 
 class Command(BaseCommand):
@@ -96,9 +96,7 @@ class Command(BaseCommand):
             publish_files.publish_spool(store, queue, base, folder, report)
         if jurisdiction is None or not selection.files:
             return
-        producer = Producer(
-            store, queue, base, Path(SPOOL_FOLDER).absolute(), uuid.uuid4() if run else None
-        )
+        producer = Producer(store, queue, base, spool=None, run_id=uuid.uuid4() if run else None)
         publish_files.publish(
             producer,
             selection.files,
@@ -112,6 +110,8 @@ class Command(BaseCommand):
     def _print(self, report: publish_files.Published, as_json: bool) -> None:
         for path in report.skipped:
             self.stderr.write(f"{path} skipped: not a scraped file and not a person's YAML")
+        for folder in report.busy:
+            self.stderr.write(f"{folder} left alone: a running scrape, or another call, sends it")
         for problem in report.problems:
             self.stderr.write(problem)
         types = ", ".join(f"{count} {name}" for name, count in sorted(report.types.items()))
