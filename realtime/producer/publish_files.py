@@ -26,18 +26,22 @@ from realtime.producer.producer import Jurisdiction, NotPublished, Producer, sen
 
 # Seconds to go on publishing files in flight after an interruption.
 GRACE_AFTER_INTERRUPT = 10.0
+# The most files that an error message names.
+_MAX_NAMED = 10
 
 
 @dataclass
 class Published:
     """What was published. `problems` has one sentence for each file or folder that was not; `busy`
-    are runs that another process is scraping or sending."""
+    are runs that another process is scraping or sending. `has_no_end`: the end of `run_id` was not
+    sent, because of the problems."""
 
     types: Counter[str] = field(default_factory=Counter)
     skipped: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     busy: list[Path] = field(default_factory=list)
     run_id: str = ""
+    has_no_end: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The report as `--json` prints it."""
@@ -89,6 +93,22 @@ def select(paths: Iterable[Path], report: Published) -> Selection:
     return Selection(files, spools)
 
 
+def refuse_foreign(files: Iterable[Existing], jurisdiction: Jurisdiction) -> None:
+    """Raises NotPublishable, naming up to ten, when files name another jurisdiction as theirs."""
+    owner_of = {file.path: local_files.jurisdiction_id(file) for file in files}
+    foreign = [
+        f"{path} is of {owner}"
+        for path, owner in owner_of.items()
+        if owner and owner != jurisdiction.id
+    ]
+    if foreign:
+        more = f" and {len(foreign) - _MAX_NAMED} more" if len(foreign) > _MAX_NAMED else ""
+        raise NotPublishable(
+            f"nothing was published: --jurisdiction {jurisdiction.abbr} is {jurisdiction.id}, but "
+            f"{', '.join(foreign[:_MAX_NAMED])}{more}"
+        )
+
+
 def publish(
     producer: Producer,
     files: list[Existing],
@@ -118,10 +138,12 @@ def publish(
             began, ended = (time_of(min(ticks)), time_of(max(ticks))) if ticks else (now, now)
             producer.finish(jurisdiction, began, ended)
         else:
+            report.has_no_end = bool(producer.run_id)
             producer.close()
         progress(len(order))
     except NotPublished as exc:
         report.problems.append(str(exc))
+        report.has_no_end = bool(producer.run_id)
     except BaseException:
         # Not raised: the producer has logged which files it spooled, and where.
         with suppress(NotPublished):

@@ -10,8 +10,8 @@ import pytest
 from django.db import connection
 from openstates.data.models import Bill, Event, LegislativeSession, VoteEvent
 
-from realtime.consumer import fetching
 from realtime.domain.scraped_object import SCRAPED_AT_METADATA, ticks_of, time_of
+from realtime.files.fetch import fetch
 from realtime.files.refetch import read_again
 from realtime.models import File
 from tests import scrapes
@@ -87,7 +87,6 @@ def test_read_again__clock_ahead__has_the_place_of_the_ledger_and_is_marked(mail
 def fetched(mail: Mail, datas: Sequence[dict[str, Any]]) -> list[float]:
     """By how much each of the files is marked to be ahead, once it is imported."""
     found: list[float] = []
-    fetch = fetching.fetch
 
     def watched(files: Any, *arguments: Any) -> None:
         fetch(files, *arguments)
@@ -95,7 +94,7 @@ def fetched(mail: Mail, datas: Sequence[dict[str, Any]]) -> list[float]:
 
     mail.publish(*datas)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fetching, "fetch", watched)
+        patch.setattr("realtime.consumer.fetching.fetch", watched)
         mail.run()
     return found
 

@@ -73,6 +73,12 @@ class Command(BaseCommand):
         except RealtimeError as exc:
             raise CommandError(str(exc)) from exc
         self._print(report, json)
+        if report.has_no_end:
+            raise CommandError(
+                f"run {report.run_id} has no end, because of the files above: what was published is"
+                " imported, but nothing is deleted or marked for the run. Repair or remove these"
+                " files and publish all again with --run"
+            )
         if report.problems:
             count = len(report.problems)
             raise CommandError(f"{count} {'problem' if count == 1 else 'problems'}: see above")
@@ -92,6 +98,8 @@ class Command(BaseCommand):
         selection = publish_files.select(paths, report)
         if selection.files and jurisdiction is None:
             raise CommandError("--jurisdiction is missing: the files do not name theirs")
+        if jurisdiction:
+            publish_files.refuse_foreign(selection.files, jurisdiction)
         for folder in selection.spools:
             publish_files.publish_spool(store, queue, base, folder, report)
         if jurisdiction is None or not selection.files:
