@@ -3,9 +3,9 @@
     SCRAPE_OUTPUT_HANDLER=realtime.output_handler os-update --scrape wy bills
 
 needs `S3_REALTIME_BASE`, `SQS_QUEUE_URL` and AWS credentials, but no Django settings and no
-database. Scraped files are not written to disk. Core does not tell a plug-in that a scrape has
-ended, so these files belong to no scrape run; use `os-update-realtime` for one. Pass `--scrape`:
-without it core goes on to import the files on disk, of which there are none.
+database. Core's own files are not written. Core does not tell a plug-in that a scrape has ended, so
+these files belong to no scrape run; use `os-update-realtime` for one. Pass `--scrape`: without it
+core goes on to import the files on disk, of which there are none.
 """
 
 import atexit
@@ -30,6 +30,7 @@ from realtime.backends.sqs import SqsQueue
 from realtime.domain import config
 from realtime.domain.errors import PoisonMessage, RealtimeError
 from realtime.domain.scraped_object import parse_key
+from realtime.producer.leftovers import Leftovers
 from realtime.producer.producer import SPOOL_FOLDER, File, Jurisdiction, Producer
 
 VARIABLE = "SCRAPE_OUTPUT_HANDLER"
@@ -42,11 +43,15 @@ logger = logging.getLogger(__name__)
 class Session:
     """The producer that all handlers of a process share, so that their files share one run or none.
 
-    `file_archiving_enabled` asks for archiving even when the scraper does not.
+    `file_archiving_enabled` asks for archiving even when the scraper does not. `leftovers` are the
+    files that earlier scrapes have not published.
     """
 
-    def __init__(self, producer: Producer, file_archiving_enabled: bool = False) -> None:
+    def __init__(
+        self, producer: Producer, leftovers: Leftovers, file_archiving_enabled: bool = False
+    ) -> None:
         self.producer = producer
+        self.leftovers = leftovers
         self.file_archiving_enabled = file_archiving_enabled
 
 
@@ -62,9 +67,12 @@ class Handler:
         self._scraper = scraper
         self._session = _shared_session()
         self._jurisdiction = jurisdiction_of(scraper.jurisdiction, scraper.datadir)
+        self._session.leftovers.publish(self._jurisdiction)
 
     def handle(self, obj: Any) -> None:
         """Publish a scraped object; waits while too many files are in flight.
+
+        When this returns, the object is on disk or announced: a process killed later loses nothing.
 
         In a strict scrape, an object that violates core's schema is not published, and core's
         ScrapeValueError is raised. Otherwise core warns of it after this returns.
@@ -91,7 +99,7 @@ def publishing(file_archiving_enabled: bool) -> Iterator[Session]:
     """
     global _session
     before = os.environ.get(VARIABLE)
-    session = Session(_producer(uuid.uuid4()), file_archiving_enabled)
+    session = Session(*_publishers(uuid.uuid4()), file_archiving_enabled)
     with _session_lock:
         _session = session
     os.environ[VARIABLE] = __name__
@@ -124,13 +132,13 @@ def _shared_session() -> Session:
     with _session_lock:
         if _session is None:
             # No run id: a run whose end is never sent would stay open.
-            _session = Session(_producer(run_id=None))
+            _session = Session(*_publishers(run_id=None))
             atexit.register(_close_at_exit, _session)
             _exit_on_sigterm()
         return _session
 
 
-def _producer(run_id: uuid.UUID | None) -> Producer:
+def _publishers(run_id: uuid.UUID | None) -> tuple[Producer, Leftovers]:
     # Core logs everything to the terminal: AWS clients' lines for each request would drown it.
     for name in ("boto3", "botocore", "s3transfer", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -143,7 +151,11 @@ def _producer(run_id: uuid.UUID | None) -> Producer:
     # The producer has its own retries: boto3's would only delay them.
     store = S3Store(bucket.name, clients.client("s3", s3.THREADS, attempts=1))
     queue = SqsQueue(queue_url, clients.client("sqs", sqs.THREADS, attempts=1))
-    return Producer(store, queue, bucket, Path(SPOOL_FOLDER).absolute(), run_id)
+    spool = Path(SPOOL_FOLDER).absolute()
+    return (
+        Producer(store, queue, bucket, spool, run_id),
+        Leftovers(store, queue, bucket, spool),
+    )
 
 
 def _exit_on_sigterm() -> None:
@@ -156,5 +168,6 @@ def _exit_on_sigterm() -> None:
 def _close_at_exit(session: Session) -> None:
     try:
         session.producer.close(GRACE_AT_EXIT)
+        session.leftovers.wait(GRACE_AT_EXIT)
     except RealtimeError as exc:
         print(f"error: {exc}", file=sys.stderr)

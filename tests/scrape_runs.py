@@ -4,7 +4,7 @@ import io
 import json
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -40,8 +40,8 @@ class Run:
             self.objects[name] = self.objects.get(name, 0) + 1
         return self.mail.publish(*files, run_id=self.id)
 
-    def end(self, **more: int) -> None:
-        finished_at = datetime.now(UTC)
+    def end(self, clock_ahead: timedelta = timedelta(), **more: int) -> None:
+        finished_at = datetime.now(UTC) + clock_ahead
         times = {
             "started_at": self.started_at.isoformat(),
             "finished_at": finished_at.isoformat(),

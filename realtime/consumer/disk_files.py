@@ -62,7 +62,7 @@ def _read(file: InFlightFile, existing: Existing, stamp: datetime | None, abbr: 
         raise PoisonMessage("gone", f"the file cannot be read: {exc}") from exc
     except (YAMLError, ValueError, TypeError) as exc:
         raise PoisonMessage("bad-yaml", f"the file is not YAML: {exc}") from exc
-    content = scraped_object.read(file.object_type, body, stamp)
+    content = scraped_object.read(file.object_type, body, stamp, stored_at=datetime.now(UTC))
     digest = hashlib.sha256(body).hexdigest()
     file.identity = FileIdentity("", file.identity.key, digest, size=len(body))
     file.delivery = replace(file.delivery, queued_at=stamp)

@@ -51,7 +51,7 @@ def _file(
                 FileIdentity("", "", ""),
                 Delivery(message.sent_at, message.body, part.jurisdiction_id, run_id=part.run_id),
                 message,
-                run_finished=part,
+                run_finished=part.sent(message.sent_at),
                 object_type=CONTROL,
                 jurisdiction_id=part.jurisdiction_id,
             )

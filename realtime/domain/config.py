@@ -80,6 +80,7 @@ VARIABLES = (
         "share of a jurisdiction's updated bills that may shrink before it is paused; 0: any",
     ),
     Variable("REALTIME_CHANGES_DAYS", "30", "days that the change log keeps a change"),
+    Variable(
         "REALTIME_MAX_BATCH_BYTES",
         "64000000",
         "most bytes of files that a run holds at once, whatever the number of messages",
@@ -181,16 +182,17 @@ class Config:
 
 
 def parse_base(base: str) -> Bucket:
-    """The Bucket that `s3://bucket/prefix` names.
-
-    A bare bucket name is accepted too, as core accepted it. Raises ConfigurationError for anything
-    else.
-    """
+    """The Bucket that `s3://bucket/prefix` names. Raises ConfigurationError for anything else."""
     if not base:
         raise ConfigurationError("S3_REALTIME_BASE is not set: name the bucket, s3://bucket/prefix")
-    name, _, prefix = base.removeprefix("s3://").partition("/")
+    scheme, separator, rest = base.partition("://")
+    if not separator:
+        raise ConfigurationError(
+            f"S3_REALTIME_BASE is {base!r}, without s3://: write s3://{base.strip('/')}"
+        )
+    name, _, prefix = rest.partition("/")
     prefix = prefix.strip("/")
-    if not name or "://" in base.removeprefix("s3://") or ":" in name:
+    if scheme != "s3" or not name or "://" in rest or ":" in name:
         raise ConfigurationError(
             f"S3_REALTIME_BASE is {base!r}: write s3://bucket or s3://bucket/prefix"
         )

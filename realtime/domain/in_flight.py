@@ -97,7 +97,8 @@ class InFlightFile:
         is_visible = isinstance(outcome, Imported) and outcome.change != "unchanged"
         if committed_at and self.fetched and is_visible:
             lag = committed_at - self.fetched.content.scraped_at
-            self.lag_seconds = lag.total_seconds()
+            # The scraper's clock may be ahead.
+            self.lag_seconds = max(lag.total_seconds(), 0.0)
         self.fetched = None
         self._log(outcome)
 

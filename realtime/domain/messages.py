@@ -7,8 +7,8 @@ scrape run, and S3's event notification. Their field names are a public interfac
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
@@ -75,6 +75,28 @@ class RunFinished:
     finished_at: datetime
     objects: Mapping[str, int]
     scrapers: Mapping[str, ScraperReport] = field(default_factory=dict)
+
+    def sent(self, sent_at: datetime) -> "RunFinished":
+        """The same, with times by the queue's clock: when it was sent, the run was over.
+
+        A scraper whose clock is ahead gives a later end. All its times are set back by that.
+        """
+        ahead = self.finished_at - sent_at
+        if ahead <= timedelta():
+            return replace(self, started_at=min(self.started_at, sent_at))
+        return replace(
+            self,
+            started_at=min(self.started_at - ahead, sent_at),
+            finished_at=sent_at,
+            scrapers={
+                name: replace(
+                    scraper,
+                    started_at=scraper.started_at - ahead,
+                    finished_at=scraper.finished_at - ahead,
+                )
+                for name, scraper in self.scrapers.items()
+            },
+        )
 
 
 @dataclass(frozen=True)

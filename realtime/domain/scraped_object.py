@@ -22,6 +22,12 @@ ARCHIVED_FOLDERS = ("archived", "archive", "failed")
 # Metadata that our producer stamps on each S3 object.
 RUN_ID_METADATA = "run-id"
 SCRAPED_AT_METADATA = "scraped-at"
+# A retry stamps when the store first received the file: its copy is younger.
+STORED_AT_METADATA = "stored-at"
+# Stores round down the time at which they received a file.
+_STORE_RESOLUTION = timedelta(seconds=1)
+# A scraper's clock that is ahead by no more needs no attention.
+CLOCK_TOLERANCE = timedelta(seconds=5)
 
 _KEY = re.compile(
     rf"(?P<abbr>[A-Za-z0-9][\w.-]*)/(?P<file>(?P<type>{'|'.join(OBJECT_TYPES)})_[^/\\]+\.json)"
@@ -35,7 +41,7 @@ class ScrapeOrder(NamedTuple):
 
     `ticks` are 100 ns units since 1582-10-15 UTC, as in UUIDv1. They come from the time in the
     file's `_id`; without one, from `stamp_ticks`: the `scraped-at` metadata of the object, else
-    the time the first message was sent.
+    the time the first message was sent. Neither is later than the store received the file.
     """
 
     ticks: int
@@ -57,6 +63,9 @@ class ScrapedObject:
     """The content of one file.
 
     `data` is for reading. Core's importers modify their input, so pass them `fresh()`.
+    `clock_ahead` is by how many seconds the scraper's clock was ahead, as far as can be told: its
+    time in the scrape order was set back by that. 0 up to CLOCK_TOLERANCE. `scraped_at` is the
+    scraper's time as it is.
     """
 
     object_type: str
@@ -66,6 +75,7 @@ class ScrapedObject:
     jurisdiction_id: str
     body: bytes
     data: Mapping[str, Any]
+    clock_ahead: float = 0.0
 
     def fresh(self) -> dict[str, Any]:
         """A new copy of `data` that the caller may modify."""
@@ -111,11 +121,14 @@ def time_of(ticks: int) -> datetime:
     return _UUID_EPOCH + timedelta(microseconds=ticks // 10)
 
 
-def read(object_type: str, body: bytes, stamped_at: datetime) -> ScrapedObject:
+def read(
+    object_type: str, body: bytes, stamped_at: datetime, stored_at: datetime | None = None
+) -> ScrapedObject:
     """Parse a file's `body`.
 
-    `stamped_at` (aware UTC) orders objects whose `_id` contains no time. Raises PoisonMessage
-    (`bad-json`, `bad-id`) naming the field.
+    `stamped_at` (aware UTC) orders objects whose `_id` contains no time. A time of the scrape order
+    that is later than `stored_at`, when the store received the file, becomes that. Raises
+    PoisonMessage (`bad-json`, `bad-id`) naming the field.
     """
     data = _load(body)
     stamp_ticks = ticks_of(stamped_at)
@@ -130,15 +143,30 @@ def read(object_type: str, body: bytes, stamped_at: datetime) -> ScrapedObject:
         _refuse_row_id(data)
     if object_type in ("bill", "vote_event", "event", "organization"):
         ticks = _uuid_ticks(scrape_id, default=stamp_ticks)
+    order = ScrapeOrder(_set_back(ticks, stored_at), scrape_id, _set_back(stamp_ticks, stored_at))
     return ScrapedObject(
         object_type=object_type,
         scrape_id=scrape_id,
-        order=ScrapeOrder(ticks, scrape_id, stamp_ticks),
+        order=order,
         scraped_at=_scraped_at(data, stamped_at if ticks == stamp_ticks else time_of(ticks)),
         jurisdiction_id=_jurisdiction_id(object_type, data),
         body=body,
         data=data,
+        clock_ahead=clock_ahead(ticks, order),
     )
+
+
+def _set_back(ticks: int, stored_at: datetime | None) -> int:
+    if stored_at is None or ticks <= ticks_of(stored_at + _STORE_RESOLUTION):
+        return ticks
+    return ticks_of(stored_at)
+
+
+def clock_ahead(ticks: int, order: ScrapeOrder) -> float:
+    """By how many seconds `ticks`, the scraper's time, are later than `order` has it; 0 up to
+    CLOCK_TOLERANCE."""
+    seconds = (ticks - order.ticks) / 10**7
+    return seconds if seconds > CLOCK_TOLERANCE.total_seconds() else 0.0
 
 
 def _load(body: bytes) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from realtime.backends.s3 import THREADS
@@ -16,6 +17,7 @@ from realtime.domain.results import FetchedFile, FileIdentity
 from realtime.domain.scraped_object import (
     RUN_ID_METADATA,
     SCRAPED_AT_METADATA,
+    STORED_AT_METADATA,
     Key,
     ScrapedObject,
     is_archived,
@@ -132,7 +134,15 @@ def _content(file: InFlightFile, stored: StoredFile, max_bytes: int) -> ScrapedO
             "too-large", f"{found.size} bytes are more than REALTIME_MAX_FILE_BYTES ({max_bytes})"
         )
     stamp = parse_time(found.metadata.get(SCRAPED_AT_METADATA), file.delivery.queued_at)
-    return read(file.object_type, stored.body, stamp)
+    return read(file.object_type, stored.body, stamp, stored_at=_stored_at(found))
+
+
+def _stored_at(found: ObjectVersion) -> datetime | None:
+    if found.last_modified is None:
+        return None
+    return min(
+        found.last_modified, parse_time(found.metadata.get(STORED_AT_METADATA), found.last_modified)
+    )
 
 
 def whose(content: ScrapedObject, claimed: str, abbr: str) -> str:

@@ -22,7 +22,13 @@ from realtime.domain.errors import (
 from realtime.domain.interfaces import Gone, ObjectVersion, Queue, Store
 from realtime.domain.jurisdictions import jurisdiction_of
 from realtime.domain.messages import FileMessage
-from realtime.domain.scraped_object import RUN_ID_METADATA, SCRAPED_AT_METADATA, parse_time, time_of
+from realtime.domain.scraped_object import (
+    RUN_ID_METADATA,
+    SCRAPED_AT_METADATA,
+    STORED_AT_METADATA,
+    parse_time,
+    time_of,
+)
 from realtime.files import archive
 from realtime.files.fetch import locate
 from realtime.ledger import failures
@@ -198,5 +204,10 @@ def _stamped(row: File, source: ObjectVersion) -> dict[str, str]:
     # Its first place in the scrape order: the new message's time would be later.
     first_stamp = time_of(row.order_stamp) if row.order_stamp else row.queued_at
     stamp = parse_time(source.metadata.get(SCRAPED_AT_METADATA), first_stamp)
-    metadata = {**source.metadata, SCRAPED_AT_METADATA: stamp.isoformat(timespec="microseconds")}
+    stored = row.last_modified or source.last_modified
+    metadata = {
+        **({STORED_AT_METADATA: stored.isoformat()} if stored else {}),
+        **source.metadata,
+        SCRAPED_AT_METADATA: stamp.isoformat(timespec="microseconds"),
+    }
     return {**metadata, RUN_ID_METADATA: str(row.run_id)} if row.run_id else metadata

@@ -8,7 +8,14 @@ from realtime.backends.s3 import THREADS
 from realtime.domain.errors import PoisonMessage
 from realtime.domain.interfaces import Gone, Store, StoredFile
 from realtime.domain.results import Delivery, FetchedFile, FileIdentity
-from realtime.domain.scraped_object import ScrapeOrder, read, time_of
+from realtime.domain.scraped_object import (
+    SCRAPED_AT_METADATA,
+    ScrapeOrder,
+    clock_ahead,
+    parse_time,
+    read,
+    time_of,
+)
 from realtime.models import APPLIED, File
 from realtime.process.threads import Threads
 
@@ -54,7 +61,11 @@ def _read(store: Store, max_bytes: int, row: File) -> FetchedFile:
     stored = _stored(store, max_bytes, row)
     if stored.body is None:
         raise Gone(f"{row.key} has {stored.object.size} bytes: more than REALTIME_MAX_FILE_BYTES")
-    content = read(row.object_type, stored.body, time_of(row.order_stamp))
+    metadata = stored.object.metadata
+    stamp = parse_time(metadata.get(SCRAPED_AT_METADATA), time_of(row.order_stamp))
+    content = read(row.object_type, stored.body, stamp)
+    # From the ledger: a copy's metadata may differ, and it is younger.
+    order = ScrapeOrder(row.order_ticks, row.scrape_id, row.order_stamp)
     return FetchedFile(
         identity=FileIdentity(
             row.bucket,
@@ -66,11 +77,11 @@ def _read(store: Store, max_bytes: int, row: File) -> FetchedFile:
             row.size,
         ),
         jurisdiction_id=row.jurisdiction_id,
-        # From the ledger: a copy's metadata may differ.
         content=replace(
             content,
-            order=ScrapeOrder(row.order_ticks, row.scrape_id, row.order_stamp),
+            order=order,
             scraped_at=row.scraped_at or content.scraped_at,
+            clock_ahead=clock_ahead(content.order.ticks, order),
         ),
         delivery=Delivery(
             queued_at=row.queued_at,

@@ -94,6 +94,18 @@ def read(existing: Existing, stamp: datetime | None) -> tuple[File, int | None]:
     return file, found.order.ticks if found.order.ticks != found.order.stamp_ticks else None
 
 
+def jurisdiction_id(existing: Existing) -> str:
+    """The id of the jurisdiction that a scraped file names as its own; empty when it names none,
+    is a person's, or cannot be read."""
+    if existing.object_type == "person":
+        return ""
+    try:
+        body = existing.path.read_bytes()
+        return scraped_object.read(existing.object_type, body, datetime.now(UTC)).jurisdiction_id
+    except (OSError, PoisonMessage):
+        return ""
+
+
 def earliest(files: list[Existing]) -> dict[Path, datetime]:
     """By folder, the earliest time in its files' names: when its scrape began."""
     first: dict[Path, int] = {}

@@ -31,17 +31,18 @@ _UNFIT_FOR_KEYS = re.compile(r"[^A-Za-z0-9_.:-]+")
 
 
 class NotPublished(RealtimeError):
-    """Some files were scraped but not published; they are kept in `folder`, the spool.
+    """Some files were not published; they are kept in `folder`, the spool, if there is one.
 
     `keys` names them. `lost` counts those that could not be written to the spool either.
     """
 
-    def __init__(self, keys: list[str], folder: Path, reason: str, lost: int = 0) -> None:
+    def __init__(self, keys: list[str], folder: Path | None, reason: str, lost: int = 0) -> None:
         names = ", ".join(key.rpartition("/")[2] for key in keys[:_MAX_NAMED])
         more = f" and {len(keys) - _MAX_NAMED} more" if len(keys) > _MAX_NAMED else ""
         files = "file" if len(keys) == 1 else "files"
         what = f"{len(keys)} {files} ({names}{more})" if keys else "the end of the run"
-        text = f"not published: {what}, kept in {folder} for publish_realtime: {reason}"
+        where = f", kept in {folder} for publish_realtime" if folder else ""
+        text = f"not published: {what}{where}: {reason}"
         super().__init__(f"{text}; {lost} could not be kept and are lost" if lost else text)
         self.keys = keys
         self.folder = folder
@@ -70,9 +71,13 @@ class File:
 class Producer:
     """Publishes the files of one run; without `run_id`, files of no run. Thread-safe.
 
-    A message is sent only after its file is stored. Failures are retried with growing waits. Files
-    that still cannot be published are kept in `spool` and named by NotPublished at the end, so that
-    nothing scraped is lost. A key is never used twice.
+    A message is sent only after its file is stored. Failures are retried with growing waits, and
+    files that still cannot be published are named by NotPublished at the end. A key is never used
+    twice.
+
+    With `spool`, nothing scraped is lost: each file is on disk before `publish` returns, and stays
+    there until its message is sent, even if the process is killed. Files that exist on disk anyway
+    need none.
     """
 
     def __init__(
@@ -80,7 +85,7 @@ class Producer:
         store: Uploads,
         queue: Sends,
         base: Bucket,
-        spool: Path,
+        spool: Path | None,
         run_id: uuid.UUID | None = None,
         *,
         retry_policy: RetryPolicy | None = None,
@@ -88,10 +93,12 @@ class Producer:
         uploaders: int = 8,
         batch_age: float = 1.0,
     ) -> None:
+        """Raises ConfigurationError when the spool cannot be written."""
         self.run_id = run_id
         self._queue = queue
         self._base = base
-        self._spool = Spool(spool / (str(run_id) if run_id else f"no-run-{secrets.token_hex(4)}"))
+        name = str(run_id) if run_id else f"no-run-{secrets.token_hex(4)}"
+        self._spool = Spool(spool / name) if spool else None
         self._retry_policy = retry_policy or RetryPolicy()
         self._lock = threading.Lock()
         self._keys: set[str] = set()
@@ -99,13 +106,14 @@ class Producer:
         self._sent: Counter[str] = Counter()
         self._unsent: list[str] = []
         self._lost = 0
+        self._not_kept = False
         self._reason = ""
         self._misconfigured: ConfigurationError | None = None
         self._outbox = Outbox(
             store,
             queue,
             sent=self._note_sent,
-            unsent=self._keep,
+            unsent=self._note_unsent,
             retry_policy=self._retry_policy,
             capacity=capacity,
             uploaders=uploaders,
@@ -129,8 +137,9 @@ class Producer:
         """Publish a file in the background and return its key; waits while the outbox is full.
 
         `fresh_id` says that no earlier file has this `scrape_id`: a UUIDv1 then names the key as it
-        is; otherwise a random suffix is added. Raises ConfigurationError, after spooling the file,
-        when the bucket or queue does not exist and no file has been published.
+        is; otherwise a random suffix is added. On a full disk the file is published from memory,
+        with a warning. Raises ConfigurationError, after spooling the file, when the bucket or queue
+        does not exist and no file has been published.
         """
         key = self._new_key(jurisdiction, file, fresh_id)
         metadata = {
@@ -146,21 +155,24 @@ class Producer:
         if self.run_id:
             metadata[RUN_ID_METADATA] = message["run_id"] = str(self.run_id)
         outgoing = Outgoing(key, file.body, metadata, json.dumps(message))
+        self._keep(outgoing)
         if self._misconfigured and not self.counts:
-            self._keep(outgoing, self._misconfigured)
+            self._note_unsent(outgoing, self._misconfigured)
             raise self._misconfigured
         self._outbox.put(outgoing)
         return key
 
     def close(self, timeout: float | None = None) -> None:
-        """Wait at most `timeout` seconds for the files taken, and spool the rest.
+        """Publish the files taken, for at most `timeout` seconds; the rest stays in the spool.
 
-        Raises NotPublished when a file was spooled. Sends no end of the run.
+        Raises NotPublished when a file was not published. Sends no end of the run.
         """
         self._outbox.close(timeout)
+        if self._spool:
+            self._spool.close()
         with self._lock:
             if self._unsent:
-                raise NotPublished(self._unsent, self._spool.folder, self._reason, self._lost)
+                raise NotPublished(self._unsent, self._folder, self._reason, self._lost)
 
     def finish(
         self,
@@ -171,23 +183,24 @@ class Producer:
     ) -> None:
         """Wait for all files, then send the message that ends the run.
 
-        It is sent only when every file was published. Otherwise it is spooled beside the files, and
-        NotPublished is raised. `finished_at` defaults to the current time.
+        It is sent only when every file was published. Otherwise it stays in the spool beside the
+        files, and NotPublished is raised. `finished_at` defaults to the current time.
         """
         end = self._end(jurisdiction, started_at, finished_at or datetime.now(UTC), scrapers or {})
-        try:
-            self.close()
-            send_end(self._queue, end, self._retry_policy)
-        except NotPublished:
-            self._keep_end(end)
-            raise
-        except RealtimeError as exc:
-            self._keep_end(end)
-            raise NotPublished([], self._spool.folder, str(exc)) from exc
-        except BaseException:
-            # Interrupted: the caller's `close` spools the files left, so spool the end with them.
-            self._keep_end(end)
-            raise
+        # Before the wait: if the process is killed during it, whoever sends the files ends the run.
+        self._keep_end(end)
+        self._outbox.close()
+        if self._spool and self._lost:
+            self._spool.remove_end()
+        if not self._unsent:
+            try:
+                send_end(self._queue, end, self._retry_policy)
+            except RealtimeError as exc:
+                self.close()
+                raise NotPublished([], self._folder, str(exc)) from exc
+            if self._spool:
+                self._spool.remove_end()
+        self.close()
 
     def _new_key(self, jurisdiction: Jurisdiction, file: File, fresh_id: bool) -> str:
         scrape_id = file.scrape_id.removeprefix("ocd-person/")
@@ -233,43 +246,68 @@ class Producer:
             }
         )
 
+    @property
+    def _folder(self) -> Path | None:
+        return self._spool.folder if self._spool else None
+
+    def _keep(self, outgoing: Outgoing) -> None:
+        if not self._spool:
+            return
+        try:
+            self._spool.keep(outgoing)
+        except OSError as exc:
+            # One warning only: the disk stays full for a while.
+            logger.log(
+                logging.DEBUG if self._not_kept else logging.WARNING,
+                "%s cannot be kept in %s: %s; it is published from memory",
+                outgoing.key,
+                self._spool.folder,
+                exc,
+                extra={"action": "not-kept"},
+            )
+            self._not_kept = True
+
     def _note_sent(self, outgoing: Outgoing) -> None:
         logger.debug("%s published", outgoing.key, extra={"action": "published"})
         object_type = parse_key(self._base.strip(outgoing.key) or "").object_type
         with self._lock:
             self._sent[object_type] += 1
+        if self._spool:
+            self._spool.remove(outgoing)
 
-    def _keep(self, outgoing: Outgoing, reason: Exception) -> None:
-        try:
-            self._spool.keep(outgoing)
-        except OSError:
-            logger.exception("%s could not be kept", outgoing.key, extra={"action": "lost"})
-            with self._lock:
-                self._lost += 1
-        else:
-            # One warning only: an outage may spool thousands, and NotPublished counts them.
-            logger.log(
-                logging.DEBUG if self._unsent else logging.WARNING,
-                "%s not published, kept in %s: %s",
-                outgoing.key,
-                self._spool.folder,
-                reason,
-                extra={"action": "kept"},
-            )
+    def _note_unsent(self, outgoing: Outgoing, reason: Exception) -> None:
+        # Again: it may be stored by now, and the disk have room.
+        self._keep(outgoing)
+        lost = self._spool is not None and not self._spool.holds(outgoing)
+        # One warning only: an outage may concern thousands, and NotPublished counts them.
+        logger.log(
+            logging.ERROR if lost else logging.DEBUG if self._unsent else logging.WARNING,
+            "%s not published, %s: %s",
+            outgoing.key,
+            "lost" if lost else f"kept in {self._folder}" if self._folder else "left where it is",
+            reason,
+            extra={"action": "lost" if lost else "kept"},
+        )
         with self._lock:
+            self._lost += lost
             self._unsent.append(outgoing.key)
             self._reason = str(reason)
             if isinstance(reason, ConfigurationError):
                 self._misconfigured = reason
 
     def _keep_end(self, message: str) -> None:
-        if self._lost:
+        if not self._spool:
             return
         try:
             self._spool.keep_end(message)
-        except OSError:
-            about = {"action": "lost", "run_id": self.run_id}
-            logger.exception("%s: the end of the run could not be kept", self.run_id, extra=about)
+        except OSError as exc:
+            logger.warning(
+                "%s: the end of the run cannot be kept in %s: %s",
+                self.run_id,
+                self._spool.folder,
+                exc,
+                extra={"action": "not-kept", "run_id": self.run_id},
+            )
 
 
 def send_end(queue: Sends, message: str, retry_policy: RetryPolicy) -> None:

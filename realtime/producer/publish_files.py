@@ -1,5 +1,6 @@
 """Publishes existing files: folders scraped by core, people's YAML, and spooled files."""
 
+import json
 import random
 import threading
 from collections import Counter
@@ -25,16 +26,22 @@ from realtime.producer.producer import Jurisdiction, NotPublished, Producer, sen
 
 # Seconds to go on publishing files in flight after an interruption.
 GRACE_AFTER_INTERRUPT = 10.0
+# The most files that an error message names.
+_MAX_NAMED = 10
 
 
 @dataclass
 class Published:
-    """What was published. `problems` has one sentence for each file or folder that was not."""
+    """What was published. `problems` has one sentence for each file or folder that was not; `busy`
+    are runs that another process is scraping or sending. `has_no_end`: the end of `run_id` was not
+    sent, because of the problems."""
 
     types: Counter[str] = field(default_factory=Counter)
     skipped: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    busy: list[Path] = field(default_factory=list)
     run_id: str = ""
+    has_no_end: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The report as `--json` prints it."""
@@ -86,6 +93,22 @@ def select(paths: Iterable[Path], report: Published) -> Selection:
     return Selection(files, spools)
 
 
+def refuse_foreign(files: Iterable[Existing], jurisdiction: Jurisdiction) -> None:
+    """Raises NotPublishable, naming up to ten, when files name another jurisdiction as theirs."""
+    owner_of = {file.path: local_files.jurisdiction_id(file) for file in files}
+    foreign = [
+        f"{path} is of {owner}"
+        for path, owner in owner_of.items()
+        if owner and owner != jurisdiction.id
+    ]
+    if foreign:
+        more = f" and {len(foreign) - _MAX_NAMED} more" if len(foreign) > _MAX_NAMED else ""
+        raise NotPublishable(
+            f"nothing was published: --jurisdiction {jurisdiction.abbr} is {jurisdiction.id}, but "
+            f"{', '.join(foreign[:_MAX_NAMED])}{more}"
+        )
+
+
 def publish(
     producer: Producer,
     files: list[Existing],
@@ -115,10 +138,12 @@ def publish(
             began, ended = (time_of(min(ticks)), time_of(max(ticks))) if ticks else (now, now)
             producer.finish(jurisdiction, began, ended)
         else:
+            report.has_no_end = bool(producer.run_id)
             producer.close()
         progress(len(order))
     except NotPublished as exc:
         report.problems.append(str(exc))
+        report.has_no_end = bool(producer.run_id)
     except BaseException:
         # Not raised: the producer has logged which files it spooled, and where.
         with suppress(NotPublished):
@@ -163,16 +188,40 @@ def publish_spool(
     folder: Path,
     report: Published,
     *,
+    whose: Jurisdiction | None = None,
     retry_policy: RetryPolicy | None = None,
 ) -> None:
-    """Publish the files spooled in `folder`, each with its own key and run.
+    """Publish the files spooled in `folder`, each with its own key and run; with `whose`, only the
+    runs of this jurisdiction.
 
     Published files are removed from the folder; the others stay. The end of a run is sent once no
-    file of the run is left.
+    file of the run is left. A run that another process is scraping or sending is left to it.
     """
     for run in spool.runs(folder):
-        _publish_run(store, queue, base, run, report, retry_policy or RetryPolicy())
-    spool.remove_empty(folder)
+        if whose and not _is_of(run, whose):
+            continue
+        try:
+            with spool.locked(run) as is_ours:
+                if is_ours:
+                    notes = [path for path in spool.files(run) if path.is_relative_to(folder)]
+                    _publish_run(store, queue, base, run, notes, report, retry_policy)
+                    spool.remove_if_empty(run)
+                elif run.exists():
+                    report.busy.append(run)
+        except OSError as exc:
+            report.problems.append(f"{run}: {exc}")
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _is_of(run: Path, jurisdiction: Jurisdiction) -> bool:
+    if (run / jurisdiction.abbr).is_dir():
+        return True
+    try:
+        end = spool.read_end(run)
+        return end is not None and json.loads(end).get("jurisdiction_id") == jurisdiction.id
+    except (spool.BadSpool, ValueError):
+        return False
 
 
 def _publish_run(
@@ -180,31 +229,32 @@ def _publish_run(
     queue: Sends,
     base: Bucket,
     run: Path,
+    paths: list[Path],
     report: Published,
-    retry_policy: RetryPolicy,
+    retry_policy: RetryPolicy | None,
 ) -> None:
     lock = threading.Lock()
-    entries: dict[str, spool.Spooled] = {}
+    path_of: dict[str, Path] = {}
 
     def sent(outgoing: Outgoing) -> None:
-        entries[outgoing.key].remove()
         with lock:
             report.types[parse_key(base.strip(outgoing.key) or "").object_type] += 1
+        spool.remove(path_of[outgoing.key])
 
     def unsent(outgoing: Outgoing, reason: Exception) -> None:
         with lock:
-            report.problems.append(f"{entries[outgoing.key].note} was not published: {reason}")
+            report.problems.append(f"{path_of[outgoing.key]} was not published: {reason}")
 
     outbox = Outbox(store, queue, sent=sent, unsent=unsent, retry_policy=retry_policy)
     try:
-        for note in spool.files(run):
+        for path in paths:
             try:
-                entry = spool.read(note)
+                entry = spool.read(path)
                 _check_bucket(base, entry)
             except (spool.BadSpool, PoisonMessage) as exc:
                 report.problems.append(str(exc))
                 continue
-            entries[entry.outgoing.key] = entry
+            path_of[entry.outgoing.key] = path
             outbox.put(entry.outgoing)
     finally:
         outbox.close()
@@ -212,7 +262,7 @@ def _publish_run(
         return
     try:
         if (end := spool.read_end(run)) is not None:
-            send_end(queue, end, retry_policy)
+            send_end(queue, end, retry_policy or RetryPolicy())
             spool.remove_end(run)
     except RealtimeError as exc:
         report.problems.append(f"{run}: the end of the run was not published: {exc}")
@@ -224,5 +274,5 @@ def _check_bucket(base: Bucket, entry: spool.Spooled) -> None:
         bucket = getattr(message, "bucket", "")
         if bucket != base.name or base.strip(key) is None:
             raise spool.BadSpool(
-                f"{entry.note} belongs to s3://{bucket}/{key}, which is not below S3_REALTIME_BASE"
+                f"{entry.path} belongs to s3://{bucket}/{key}, which is not below S3_REALTIME_BASE"
             )

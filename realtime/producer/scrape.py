@@ -4,7 +4,8 @@
 
 runs core's scrape with core's own options and output, in a checkout of scrapers or wherever Python
 can import the module. It never imports into a database and needs none. When the scrape has
-succeeded and every file is published, it sends the end of the run.
+succeeded and every file is published, it sends the end of the run. What an earlier scrape of the
+jurisdiction in this folder could not publish, or was killed before it had, is published beside it.
 """
 
 import argparse
@@ -36,7 +37,8 @@ credentials, but no database.
 
 Exit status: 0 when everything was scraped and published; 1 with one line on standard error when a
 setting is wrong, the scrape failed, or files could not be published (they are kept in
-_realtime_spool/: send them with publish_realtime); 130 when interrupted.
+_realtime_spool/, also when the process is killed: the next scrape of the jurisdiction in this
+folder sends them, or publish_realtime does); 130 when interrupted.
 """
 # Seconds to go on publishing scraped files after the scrape has failed, and after an interruption.
 GRACE_AFTER_FAILURE = 60.0
@@ -91,11 +93,13 @@ def scrape(arguments: Sequence[str], program: str) -> None:
                 started_at,
                 scrapers=scraper_reports(report),
             )
+            session.leftovers.wait()
         except NotPublished:
             raise
         except Exception as exc:
             _explain(exc, args.module, args.debug)
             _close(session, GRACE_AFTER_FAILURE)
+            session.leftovers.wait(GRACE_AFTER_FAILURE)
             raise _failure(args.module, exc, session) from exc
         except BaseException:
             _close(session, GRACE_AFTER_INTERRUPT)

@@ -69,6 +69,54 @@ def test_publish_realtime__a_file_that_is_not_json__sends_the_others_and_fails(
     assert len(receive(aws)) == 3
 
 
+def test_publish_realtime__a_run_with_a_bad_file__says_that_the_run_has_no_end(
+    scrape: Path, aws: Aws, environment: dict[str, str]
+) -> None:
+    (scrape / "bill_torn.json").write_text("{")
+    options = ("--jurisdiction", "wy", "--run")
+    failed = run_manage("publish_realtime", str(scrape), *options, env=environment, check=False)
+    assert failed.returncode == 1
+    torn, last = failed.stderr.splitlines()
+    assert "bill_torn.json: the file is not JSON" in torn
+    assert "has no end" in last and "publish all again with --run" in last
+    messages = receive(aws)
+    assert len(messages) == 3
+    assert messages[0]["run_id"] in last
+    assert not any("run_finished" in message for message in messages)
+
+
+def test_publish_realtime__files_of_another_state__refused_before_any_is_sent(
+    scrape: Path, aws: Aws, environment: dict[str, str]
+) -> None:
+    utah = "ocd-jurisdiction/country:us/state:ut/government"
+    for number in range(12):
+        scrape_id = str(uuid.uuid1())
+        content = {"_id": scrape_id, "jurisdiction": {"id": utah, "name": "Utah"}}
+        (scrape / f"vote_event_{number:02}{scrape_id}.json").write_text(json.dumps(content))
+    failed = run_manage(
+        "publish_realtime", str(scrape), "--jurisdiction", "wy", env=environment, check=False
+    )
+    assert failed.returncode == 1
+    assert len(failed.stderr.splitlines()) == 1
+    assert failed.stderr.count(f"is of {utah}") == 10 and "and 2 more" in failed.stderr
+    assert "vote_event_00" in failed.stderr
+    assert receive(aws) == []
+    assert not list(aws.s3.list_objects_v2(Bucket=aws.bucket).get("Contents", []))
+
+
+def test_publish_realtime__no_such_bucket__leaves_no_spool(
+    scrape: Path, environment: dict[str, str]
+) -> None:
+    environment["S3_REALTIME_BASE"] = "s3://there-is-no-such-bucket"
+    options = ("--jurisdiction", "wy", "--run")
+    failed = run_manage(
+        "publish_realtime", str(scrape), *options, env=environment, check=False, cwd=scrape.parent
+    )
+    assert failed.returncode == 1
+    assert "there is no bucket there-is-no-such-bucket" in failed.stderr
+    assert [path for path in scrape.parent.iterdir() if path != scrape] == []
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [((), "--jurisdiction is missing"), (("--jurisdiction", "zz"), "no jurisdiction 'zz'")],

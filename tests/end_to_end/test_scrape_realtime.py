@@ -150,7 +150,7 @@ def test_scrape_realtime__no_such_bucket__keeps_what_was_scraped_for_later(
     assert failed.returncode == 1
     assert f"there is no bucket {late}" in failed.stderr.splitlines()[-1]
     assert receive(aws) == ([], [])
-    kept = len(list((checkout / "_realtime_spool").rglob("*.json")))
+    kept = len(list((checkout / "_realtime_spool").rglob("*.spooled")))
     assert kept
 
     aws.s3.create_bucket(Bucket=late)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -73,9 +74,9 @@ class Good:
                 return full_event(f"Hearing {number}")
 
 
-def upload(mail: Mail, object_type: str, name: str, body: bytes, number: int) -> str:
+def upload(mail: Mail, object_type: str, name: str, body: bytes) -> str:
     """Store a file; of jurisdictions and people, each is newer than the one before."""
-    stamp = f"2031-02-01T00:{number // 60:02}:{number % 60:02}+00:00"
+    stamp = datetime.now(UTC).isoformat()
     return mail.put(body, f"wy/{object_type}_{name}.json", **{SCRAPED_AT_METADATA: stamp})
 
 
@@ -89,11 +90,11 @@ def files(
         bodies = [json.dumps(mail.message(mail.put(good.bill)))]
         for number, case in enumerate(FILE_CASES):
             body = case.make(good.make(case.object_type))
-            keys[case.name] = upload(mail, case.object_type, f"case-{number}", body, number)
+            keys[case.name] = upload(mail, case.object_type, f"case-{number}", body)
             bodies.append(json.dumps(mail.message(keys[case.name])))
             if number % NEIGHBOURS == 0:
                 body = json.dumps(good.make(case.object_type)).encode()
-                good_keys.append(upload(mail, case.object_type, f"good-{number}", body, number))
+                good_keys.append(upload(mail, case.object_type, f"good-{number}", body))
                 bodies.append(json.dumps(mail.message(good_keys[-1])))
         outcome = _run(mail, bodies, good_keys)
         rows = {row.key: row for row in File.objects.filter(key__in=keys.values())}

@@ -37,7 +37,7 @@ def person(**changes: Any) -> dict[str, Any]:
     }
 
 
-def send(mail: Mail, data: dict[str, Any], key: str, stamp: str = "2031-01-01") -> str:
+def send(mail: Mail, data: dict[str, Any], key: str, stamp: str = "2021-01-01") -> str:
     key = f"wy/person_{key}.json"
     mail.put(json.dumps(data).encode(), key, **{"scraped-at": f"{stamp}T00:00:00+00:00"})
     mail.send(mail.message(key))
@@ -60,16 +60,16 @@ def test_import__person_again__unchanged_then_updated_never_older(mail: Mail) ->
     def updated() -> Any:
         return Jurisdiction.objects.get(id=scrapes.WYOMING.jurisdiction_id).latest_people_update
 
-    send(mail, person(), "1", "2031-01-01")
+    send(mail, person(), "1", "2021-01-01")
     assert mail.run().outcomes["inserted"] == 1
     inserted = updated()
-    send(mail, person(), "2", "2031-01-02")
+    send(mail, person(), "2", "2021-01-02")
     assert mail.run().outcomes["unchanged"] == 1
     assert updated() == inserted
-    send(mail, person(email="ada@example.com"), "4", "2031-01-04")
+    send(mail, person(email="ada@example.com"), "4", "2021-01-04")
     assert mail.run().outcomes["updated"] == 1
     assert updated() > inserted
-    send(mail, person(email="old@example.com"), "3", "2031-01-03")
+    send(mail, person(email="old@example.com"), "3", "2021-01-03")
     assert mail.run().outcomes["superseded"] == 1
     assert Person.objects.get().email == "ada@example.com"
 
@@ -108,8 +108,8 @@ def test_import__one_person_by_workers_of_two_jurisdictions_at_once__newer_stays
     races.together(
         mail.config.database_url,
         "INSERT ON opencivicdata_person",
-        lambda: imported("wy", scrapes.WYOMING.jurisdiction_id, "Ada New", "2031-02-01"),
-        lambda: imported("dc", DC, "Ada Old", "2031-01-01"),
+        lambda: imported("wy", scrapes.WYOMING.jurisdiction_id, "Ada New", "2021-02-01"),
+        lambda: imported("dc", DC, "Ada Old", "2021-01-01"),
     )
     assert scrapes.outcomes() == {"wy/person_1.json": "inserted", "dc/person_1.json": "superseded"}
     assert Person.objects.get().name == "Ada New"

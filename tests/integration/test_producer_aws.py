@@ -34,7 +34,7 @@ def producer_of(aws: Aws, folder: Path, bucket: str = "") -> Producer:
         S3Store(name, aws.s3),
         SqsQueue(aws.queue_url, aws.sqs),
         Bucket(name, "pre/"),
-        folder,
+        folder / "spool",
         uuid.uuid4(),
     )
 
@@ -71,5 +71,5 @@ def test_publish__no_such_bucket__is_a_wrong_setting_and_loses_nothing(
         producer.close()
     with pytest.raises(ConfigurationError):
         producer.publish(WYOMING, file, file_archiving_enabled=False)
-    assert len(list(tmp_path.rglob("bill_*.json"))) == 2
+    assert len(list(tmp_path.rglob("bill_*.json.spooled"))) == 2
     assert bodies(aws) == []

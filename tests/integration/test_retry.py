@@ -14,13 +14,19 @@ from django.test import override_settings
 from openstates.data.models import Bill, Person, VoteEvent
 
 from realtime.domain.interfaces import ObjectVersion
-from realtime.domain.scraped_object import RUN_ID_METADATA, SCRAPED_AT_METADATA
+from realtime.domain.scraped_object import (
+    RUN_ID_METADATA,
+    SCRAPED_AT_METADATA,
+    STORED_AT_METADATA,
+    ticks_of,
+)
 from realtime.files import archive, redrive
 from realtime.ledger import complete_runs, failures, locations
 from realtime.ledger import files as ledger_files
 from realtime.models import File, ScrapeRun
 from tests import scrapes
 from tests.fault_proxy import AwsProxy, after, on, partly, refusal
+from tests.schedules.content import uuid1_at
 from tests.scrapes import Mail
 from tests.support import Aws, through
 
@@ -71,13 +77,31 @@ def fail(mail: Mail, data: dict[str, Any], metadata: dict[str, str] | None = Non
     return key
 
 
+def test_retry__scraped_by_a_clock_ahead__keeps_its_place(mail: Mail) -> None:
+    now = datetime.now(UTC)
+    older = scrapes.bill("HB 13", "older")
+    older["_id"] = uuid1_at(ticks_of(now + timedelta(days=365)))
+    key = fail(mail, older)
+    # As if it had come yesterday.
+    File.objects.filter(key=key).update(last_modified=now - timedelta(days=1))
+    mend()
+    newer = scrapes.bill("HB 13", "newer")
+    newer["_id"] = uuid1_at(ticks_of(now - timedelta(hours=1)))
+    mail.publish(newer)
+    assert mail.run().outcomes["inserted"] == 1
+    assert retry(mail) == {"retried": 1}
+    assert mail.run().outcomes["superseded"] == 1
+    assert Bill.objects.get().title == "newer"
+
+
 def test_retry__cause_fixed__same_file_imported_and_failed_copy_removed(mail: Mail) -> None:
     stamps = {SCRAPED_AT_METADATA: "2031-01-11T00:00:00.123456+00:00", RUN_ID_METADATA: RUN}
     key = fail(mail, scrapes.bill("HB 13"), stamps)
     before = File.objects.get(key=key)
     mend()
     assert retry(mail) == {"retried": 1}
-    assert mail.store.head(key).metadata == stamps
+    stored_at = before.last_modified.isoformat() if before.last_modified else ""
+    assert mail.store.head(key).metadata == {**stamps, STORED_AT_METADATA: stored_at}
     assert mail.keys("failed/") == []
     waiting = File.objects.get(key=key)
     assert (waiting.outcome, waiting.reason) == ("deferred", before.reason)

@@ -24,7 +24,6 @@ def test_load__nothing_set__defaults() -> None:
     [
         ("s3://bucket", Bucket("bucket")),
         ("s3://bucket/", Bucket("bucket")),
-        ("bucket", Bucket("bucket")),
         ("s3://bucket/some/prefix", Bucket("bucket", "some/prefix/")),
     ],
 )
@@ -75,6 +74,12 @@ def test_load__special_characters_escaped__are_the_password() -> None:
 @pytest.mark.parametrize("base", ["", "s3://", "https://bucket"])
 def test_parse_base__no_bucket__named(base: str) -> None:
     with pytest.raises(ConfigurationError, match="S3_REALTIME_BASE"):
+        parse_base(base)
+
+
+@pytest.mark.parametrize("base", ["my-bucket/prefix", "my-bucket"])
+def test_parse_base__no_scheme__says_how_to_write_it(base: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"S3_REALTIME_BASE.*: write s3://{base}$"):
         parse_base(base)
 
 

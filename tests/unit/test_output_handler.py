@@ -13,6 +13,7 @@ from openstates.utils import JSONEncoderPlus
 
 from realtime import output_handler
 from realtime.domain.config import Bucket
+from realtime.producer.leftovers import Leftovers
 from realtime.producer.producer import Producer
 from tests.fakes import MemoryQueue, MemoryStore
 
@@ -34,8 +35,10 @@ def store() -> MemoryStore:
 def session(
     store: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[output_handler.Session]:
-    producer = Producer(store, MemoryQueue(), Bucket("bucket"), tmp_path, batch_age=0.02)
-    monkeypatch.setattr(output_handler, "_producer", lambda run_id: producer)
+    queue, bucket, spool = MemoryQueue(), Bucket("bucket"), tmp_path / "spool"
+    producer = Producer(store, queue, bucket, spool, batch_age=0.02)
+    leftovers = Leftovers(store, queue, bucket, spool)
+    monkeypatch.setattr(output_handler, "_publishers", lambda run_id: (producer, leftovers))
     monkeypatch.setattr(settings, "CACHE_DIR", "")
     with output_handler.publishing(file_archiving_enabled=False) as session:
         yield session

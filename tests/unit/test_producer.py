@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -17,10 +17,11 @@ import pytest
 
 from realtime.domain import messages, scraped_object
 from realtime.domain.config import Bucket
-from realtime.domain.errors import ConfigurationError, RetryLater
+from realtime.domain.errors import ConfigurationError, RetryLater, Unavailable
 from realtime.domain.messages import FileMessage, RunFinished, ScraperReport
-from realtime.producer import backoff
+from realtime.producer import backoff, spool
 from realtime.producer.backoff import Retrying, RetryPolicy
+from realtime.producer.leftovers import Leftovers
 from realtime.producer.producer import File, Jurisdiction, NotPublished, Producer
 from realtime.producer.publish_files import Published, publish_spool
 from tests.fakes import MemoryQueue, MemoryStore
@@ -60,6 +61,12 @@ def bill(number: int = 1) -> File:
 
 def publish(producer: Producer, *files: File) -> list[str]:
     return [producer.publish(WYOMING, file, file_archiving_enabled=True) for file in files]
+
+
+def spooled(folder: Path) -> dict[str, bytes]:
+    """The files on disk, by key."""
+    found = [spool.read(path).outgoing for run in spool.runs(folder) for path in spool.files(run)]
+    return {outgoing.key: outgoing.body for outgoing in found}
 
 
 def sent_keys(queue: MemoryQueue) -> list[str]:
@@ -211,8 +218,7 @@ def test_close__the_store_is_down_for_good__files_are_kept_named_and_sent_later(
     assert caught.value.folder == tmp_path / "spool" / str(RUN)
     assert all(key.rpartition("/")[2] in str(caught.value) for key in caught.value.keys[:10])
     assert "the store is down" in str(caught.value)
-    kept = caught.value.folder / "wy" / f"bill_{files[0].scrape_id}.json"
-    assert kept.read_bytes() == files[0].body
+    assert spooled(tmp_path) == {key: file.body for key, file in zip(keys, files, strict=True)}
 
     store.repair()
     report = Published()
@@ -299,12 +305,12 @@ def test_close__a_call_hangs__ends_in_time_and_keeps_the_file(
     store.open.clear()
     producer = make()
     file = bill()
-    publish(producer, file)
+    (key,) = publish(producer, file)
     began = time.monotonic()
     with pytest.raises(NotPublished):
         producer.close(0.05)
     assert time.monotonic() - began < 2
-    assert [path.read_bytes() for path in tmp_path.rglob("bill_*.json")] == [file.body]
+    assert spooled(tmp_path) == {key: file.body}
     store.open.set()
 
 
@@ -323,11 +329,7 @@ def test_publish__there_is_no_bucket__stops_the_scrape_at_once_and_keeps_the_fil
         scrape()
     with pytest.raises(NotPublished) as caught:
         producer.close()
-    assert (
-        len(list(tmp_path.rglob("bill_*.json")))
-        == len(caught.value.keys)
-        == len(store.attempts) + 1
-    )
+    assert len(spooled(tmp_path)) == len(caught.value.keys) == len(store.attempts) + 1
 
 
 def test_publish__one_file_breaks_the_store__others_are_published(
@@ -341,18 +343,6 @@ def test_publish__one_file_breaks_the_store__others_are_published(
         producer.close(10)
     assert caught.value.keys == keys[:1]
     assert sorted(sent_keys(queue)) == sorted(keys[1:])
-
-
-def test_close__nothing_can_be_kept_either__says_what_is_lost(
-    make: Make, store: MemoryStore, tmp_path: Path
-) -> None:
-    (tmp_path / "spool").write_text("not a folder")
-    store.break_down(ConfigurationError("there is no bucket"))
-    producer = make()
-    publish(producer, bill())
-    with pytest.raises(NotPublished, match="1 could not be kept and are lost") as caught:
-        producer.finish(WYOMING, NOW)
-    assert caught.value.lost == 1
 
 
 def test_publish__the_same_object_twice__has_two_keys(make: Make, store: MemoryStore) -> None:
@@ -434,44 +424,194 @@ def test_finish__the_end_is_refused__is_kept_and_sent_later(
 
 
 @contextmanager
-def disk_full_after(size: int) -> Iterator[None]:
-    """Of each file written in this block only so many bytes reach the disk."""
+def disk_full() -> Iterator[None]:
+    """Nothing more can be written to a file in this block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.parametrize(("body", "size"), [(10, 100), (9000, 4000)], ids=["note", "content"])
-def test_close__disk_full_while_spooling__nothing_half_written_is_sent_nor_the_end(
-    make: Make, store: MemoryStore, queue: MemoryQueue, tmp_path: Path, body: int, size: int
+def test_publish__store_hangs__on_disk_before_it_returns_and_removed_when_announced(
+    make: Make, store: MemoryStore, queue: MemoryQueue, tmp_path: Path
 ) -> None:
-    store.break_down()
+    store.open.clear()
+    producer, files = make(), [bill(1), bill(2)]
+    keys = publish(producer, *files)
+    assert spooled(tmp_path) == {key: file.body for key, file in zip(keys, files, strict=True)}
+    assert wait_until(lambda: set(keys) == set(store.attempts))
+    store.open.set()
+    assert wait_until(lambda: len(queue.bodies) == 2 and not spooled(tmp_path))
+    producer.close()
+    assert not (tmp_path / "spool").exists()
+
+
+def test_finish__files_still_on_their_way__end_is_on_disk_beside_them(
+    make: Make, store: MemoryStore, tmp_path: Path
+) -> None:
+    store.open.clear()
     producer = make()
-    publish(producer, File("bill", str(uuid.uuid1()), b"x" * body, NOW))
-    with disk_full_after(size), pytest.raises(NotPublished, match="1 could not be kept"):
-        producer.finish(WYOMING, NOW)
-    store.repair()
-    report = Published()
-    publish_spool(store, queue, BASE, tmp_path / "spool", report, retry_policy=BRISK)
-    assert (report.problems, store.objects, queue.bodies) == ([], {}, [])
+    publish(producer, bill())
+    finishing = threading.Thread(target=producer.finish, args=(WYOMING, NOW), daemon=True)
+    finishing.start()
+    end = tmp_path / "spool" / str(RUN) / spool.END
+    assert wait_until(end.exists)
+    assert len(spooled(tmp_path)) == 1
+    store.open.set()
+    finishing.join(5)
+    assert not (tmp_path / "spool").exists()
 
 
-def test_publish_spool__sent_file_removed_in_part__what_is_left_is_no_problem(
+def test_publish__disk_fills_up__published_from_memory_with_a_warning(
     make: Make,
     store: MemoryStore,
     queue: MemoryQueue,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    producer = make()
+    with disk_full():
+        keys = publish(producer, bill(1), bill(2))
+        producer.finish(WYOMING, NOW)
+    assert sorted(sent_keys(queue)) == sorted(keys) == sorted(store.objects)
+    assert len(ends(queue)) == 1
+    (warned,) = [line for line in caplog.messages if "published from memory" in line]
+    assert keys[0] in warned and "File too large" in warned
+    assert not (tmp_path / "spool").exists()
+
+
+def test_close__disk_full_and_store_down__says_what_is_lost_and_sends_no_end(
+    make: Make,
+    store: MemoryStore,
+    queue: MemoryQueue,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     store.break_down()
     producer = make()
-    publish(producer, bill())
-    with pytest.raises(NotPublished):
-        producer.close()
+    kept = bill(1)
+    (key,) = publish(producer, kept)
+    with disk_full():
+        publish(producer, bill(2))
+        assert wait_until(lambda: any("not published, lost" in line for line in caplog.messages))
+    with pytest.raises(NotPublished, match="1 could not be kept") as caught:
+        producer.finish(WYOMING, NOW)
+    assert (caught.value.lost, len(caught.value.keys)) == (1, 2)
     store.repair()
+    report = Published()
+    publish_spool(store, queue, BASE, tmp_path / "spool", report, retry_policy=BRISK)
+    assert (report.problems, store.objects, ends(queue)) == ([], {key: kept.body}, [])
+
+
+@pytest.mark.parametrize("problem", ["no-folder", "disk-full"])
+def test_producer__spool_cannot_be_written__is_a_wrong_setting_at_once(
+    make: Make, tmp_path: Path, problem: str
+) -> None:
+    if problem == "no-folder":
+        (tmp_path / "spool").write_text("not a folder")
+    with (
+        disk_full() if problem == "disk-full" else nullcontext(),
+        pytest.raises(ConfigurationError, match=r"spool/.* cannot be written: .*writable"),
+    ):
+        make()
+    assert problem == "no-folder" or not (tmp_path / "spool").exists()
+
+
+def test_publish_spool__a_scrape_that_runs__is_left_alone(
+    make: Make, store: MemoryStore, queue: MemoryQueue, tmp_path: Path
+) -> None:
+    store.break_down()
+    over = make(run_id=None)
+    (left,) = publish(over, bill())
+    with pytest.raises(NotPublished):
+        over.close()
+    running = make(retry_policy=RetryPolicy(0.001, 0.004, 60))
+    (live,) = publish(running, bill())
+    report = Published()
+    store.failing = lambda key: Unavailable("the store is down") if key == live else None
+    publish_spool(store, queue, BASE, tmp_path / "spool", report, retry_policy=BRISK)
+    assert sent_keys(queue) == [left]
+    assert report.busy == [tmp_path / "spool" / str(RUN)]
+    assert set(spooled(tmp_path)) == {live}
+    store.repair()
+    running.close()
+    assert sent_keys(queue) == [left, live]
+
+
+def test_leftovers__several_jurisdictions_in_one_spool__only_those_asked_for_are_sent(
+    make: Make, store: MemoryStore, queue: MemoryQueue, tmp_path: Path
+) -> None:
+    ohio = Jurisdiction("oh", "ocd-jurisdiction/country:us/state:oh/government", "Ohio")
+    store.break_down()
+    kept = []
+    for whose in (WYOMING, ohio):
+        producer = make(run_id=uuid.uuid4())
+        kept.append(producer.publish(whose, bill(), file_archiving_enabled=False))
+        with pytest.raises(NotPublished):
+            producer.finish(whose, NOW)
+    store.repair()
+    leftovers = Leftovers(store, queue, BASE, tmp_path / "spool", BRISK)
+    leftovers.publish(WYOMING)
+    leftovers.wait(10)
+    assert sent_keys(queue) == [kept[0]]
+    assert [end.jurisdiction_id for end in ends(queue)] == [WYOMING.id]
+    assert set(spooled(tmp_path)) == {kept[1]}
+
+
+def spool_of_an_earlier_release(folder: Path) -> tuple[str, bytes]:
+    """A file with its note beside it, and the end of its run; returns key and content."""
+    scrape_id = str(uuid.uuid1())
+    key, body = f"pre/wy/bill_{scrape_id}.json", b'{"n": 1}'
+    message = {
+        "file_path": key,
+        "bucket": "bucket",
+        "jurisdiction_id": WYOMING.id,
+        "jurisdiction_name": "Wyoming",
+        "file_archiving_enabled": True,
+        "run_id": str(RUN),
+    }
+    note = {
+        "key": key,
+        "metadata": {"run-id": str(RUN)},
+        "message": json.dumps(message),
+        "uploaded": False,
+    }
+    file = folder / str(RUN) / "wy" / f"bill_{scrape_id}.json"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(body)
+    file.with_name(f"{file.name}.message").write_text(json.dumps(note))
+    # Killed while it wrote these.
+    (file.parent / "bill_x.json").write_bytes(b"{")
+    (file.parent / "bill_x.json.message.partial").write_bytes(b"{")
+    end = {key: message[key] for key in ("bucket", "jurisdiction_id", "run_id")} | {
+        "run_finished": {
+            "started_at": NOW.isoformat(),
+            "finished_at": NOW.isoformat(),
+            "objects": {"bill": 1},
+        }
+    }
+    (folder / str(RUN) / spool.END).write_text(json.dumps({"message": json.dumps(end)}))
+    return key, body
+
+
+def test_publish_spool__of_an_earlier_release__is_sent_with_its_end(
+    store: MemoryStore, queue: MemoryQueue, tmp_path: Path
+) -> None:
+    key, body = spool_of_an_earlier_release(tmp_path / "spool")
+    report = Published()
+    publish_spool(store, queue, BASE, tmp_path / "spool", report, retry_policy=BRISK)
+    assert (report.problems, store.objects) == ([], {key: body})
+    assert sent_keys(queue) == [key]
+    assert [end.run_id for end in ends(queue)] == [RUN]
+    assert spooled(tmp_path) == {}
+
+
+def test_publish_spool__sent_file_removed_in_part__what_is_left_is_no_problem(
+    store: MemoryStore, queue: MemoryQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool_of_an_earlier_release(tmp_path / "spool")
     unlink, calls = Path.unlink, count()
 
     def fail_second(path: Path, missing_ok: bool = False) -> None:
@@ -485,7 +625,20 @@ def test_publish_spool__sent_file_removed_in_part__what_is_left_is_no_problem(
     report = Published()
     publish_spool(store, queue, BASE, tmp_path / "spool", report, retry_policy=BRISK)
     assert report.problems == []
-    assert len(queue.bodies) == 1
+    assert len(sent_keys(queue)) == 1
+
+
+def test_publish_spool__killed_while_it_wrote_a_file__half_of_it_is_not_sent_but_removed(
+    store: MemoryStore, queue: MemoryQueue, tmp_path: Path
+) -> None:
+    half = tmp_path / "spool" / str(RUN) / "wy" / f"bill_{uuid.uuid1()}.json.spooled.partial"
+    half.parent.mkdir(parents=True)
+    half.write_bytes(b'{"key": "pre/wy/b')
+    (half.parent.parent / spool.LOCK).touch()
+    report = Published()
+    publish_spool(store, queue, BASE, tmp_path / "spool", report, retry_policy=BRISK)
+    assert (report.problems, store.objects, queue.bodies) == ([], {}, [])
+    assert not (tmp_path / "spool").exists()
 
 
 def test_publish__after_close__is_kept(make: Make, tmp_path: Path) -> None:
@@ -495,7 +648,7 @@ def test_publish__after_close__is_kept(make: Make, tmp_path: Path) -> None:
     with pytest.raises(NotPublished) as caught:
         producer.close()
     assert caught.value.keys == [key]
-    assert [path.read_bytes() for path in tmp_path.rglob("bill_*.json")] == [file.body]
+    assert spooled(tmp_path) == {key: file.body}
 
 
 def test_retrying__fails_again_long_after_a_success__tried_for_as_long_as_the_first_time(

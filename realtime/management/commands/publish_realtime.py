@@ -14,7 +14,7 @@ from realtime.backends.s3 import S3Store
 from realtime.backends.sqs import SqsQueue
 from realtime.domain.errors import RealtimeError
 from realtime.producer import publish_files
-from realtime.producer.producer import SPOOL_FOLDER, Producer
+from realtime.producer.producer import Producer
 
 
 class Command(BaseCommand):
@@ -73,6 +73,12 @@ class Command(BaseCommand):
         except RealtimeError as exc:
             raise CommandError(str(exc)) from exc
         self._print(report, json)
+        if report.has_no_end:
+            raise CommandError(
+                f"run {report.run_id} has no end, because of the files above: what was published is"
+                " imported, but nothing is deleted or marked for the run. Repair or remove these"
+                " files and publish all again with --run"
+            )
         if report.problems:
             count = len(report.problems)
             raise CommandError(f"{count} {'problem' if count == 1 else 'problems'}: see above")
@@ -92,13 +98,13 @@ class Command(BaseCommand):
         selection = publish_files.select(paths, report)
         if selection.files and jurisdiction is None:
             raise CommandError("--jurisdiction is missing: the files do not name theirs")
+        if jurisdiction:
+            publish_files.refuse_foreign(selection.files, jurisdiction)
         for folder in selection.spools:
             publish_files.publish_spool(store, queue, base, folder, report)
         if jurisdiction is None or not selection.files:
             return
-        producer = Producer(
-            store, queue, base, Path(SPOOL_FOLDER).absolute(), uuid.uuid4() if run else None
-        )
+        producer = Producer(store, queue, base, spool=None, run_id=uuid.uuid4() if run else None)
         publish_files.publish(
             producer,
             selection.files,
@@ -112,6 +118,8 @@ class Command(BaseCommand):
     def _print(self, report: publish_files.Published, as_json: bool) -> None:
         for path in report.skipped:
             self.stderr.write(f"{path} skipped: not a scraped file and not a person's YAML")
+        for folder in report.busy:
+            self.stderr.write(f"{folder} left alone: a running scrape, or another call, sends it")
         for problem in report.problems:
             self.stderr.write(problem)
         types = ", ".join(f"{count} {name}" for name, count in sorted(report.types.items()))

@@ -18,7 +18,7 @@ _LEAD_TIMES = """
       SELECT run.run_id, run.jurisdiction_id, file.object_type,
              date_part('epoch', run.finished_at - file.imported_at) AS lead,
              date_part('epoch', run.finished_at - file.scraped_at) AS batch_lag,
-             date_part('epoch', file.imported_at - file.scraped_at) AS lag
+             greatest(date_part('epoch', file.imported_at - file.scraped_at), 0) AS lag
       FROM realtime_run AS run
       JOIN realtime_file AS file
         ON file.run_id = run.run_id AND file.jurisdiction_id = run.jurisdiction_id
