@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
-from openstates.data.models import Membership, Organization, Person
+from openstates.data.models import Bill, Membership, Organization, Person
 
 from realtime.domain.config import BULK, CORE
+from realtime.domain.flags import Flag
 from realtime.ledger import flags, pauses
-from realtime.models import RaisedFlag
 from tests import scrapes
-from tests.scrape_runs import command
+from tests.flags import opened, raise_flag, resolved
+from tests.scrape_runs import Run, command
 from tests.scrapes import Mail
 from tests.support import Aws
 
@@ -25,10 +26,6 @@ def mail(request: Any, aws: Aws, database: str) -> Mail:
     mail.publish(scrapes.jurisdiction())
     mail.run()
     return mail
-
-
-def opened(kind: str) -> list[RaisedFlag]:
-    return list(RaisedFlag.objects.filter(kind=kind, resolved_at=None).order_by("subject"))
 
 
 def imported(mail: Mail, *files: dict[str, Any]) -> None:
@@ -211,3 +208,43 @@ def test_status__flags_and_pauses__shown_and_in_its_json(mail: Mail) -> None:
         call_command("status_realtime", stdout=output)
     assert "wy by kim" in output.getvalue()
     assert "bill paused: a test" in output.getvalue()
+
+
+def test_flags__of_two_files__name_both(mail: Mail) -> None:
+    first, second = scrapes.bill(), scrapes.bill("HB 2")
+    imported(mail, first, second)
+    row = Bill.objects.get(identifier="HB 1").id
+    flag = Flag("collision", "bill", row, row, {"titles": []}, other_scrape_id=second["_id"])
+    raised = raise_flag(flag)
+    assert (raised.other_key, raised.bill_identifier) == (mail.key(second), "HB 1")
+    assert raise_flag(flag).count == 2
+    imported(mail, scrapes.bill())
+    assert opened("collision"), "only a person resolves it"
+
+
+def test_flags__row_deleted_by_a_finalization__resolved(mail: Mail) -> None:
+    first, bill = Run(mail), scrapes.bill()
+    odd = scrapes.vote_event(bill, "old")
+    odd["counts"][0]["value"] = 3
+    first.publish(bill, odd, scrapes.vote_event(bill, "kept"))
+    first.end()
+    mail.run()
+    assert opened("roll-unlike-counts")
+    second, bill = Run(mail), scrapes.bill()
+    second.publish(bill, scrapes.vote_event(bill, "kept"))
+    second.end()
+    mail.run()
+    assert not opened("roll-unlike-counts")
+    assert [one.resolution for one in resolved("roll-unlike-counts")] == ["the row was deleted"]
+
+
+def test_flags__names_that_resolve_when_the_run_is_final__gone(mail: Mail) -> None:
+    run, bill = Run(mail), scrapes.bill()
+    run.publish(bill, scrapes.vote_event(bill))
+    mail.run()
+    before = {flag.subject: flag.count for flag in opened("unmatched")}
+    member("Ada Plainsman")
+    run.end()
+    mail.run()
+    after = {flag.subject: flag.count for flag in opened("unmatched")}
+    assert after == {"Bo Ridge (lower)": before["Bo Ridge (lower)"]}, "not counted once more"
