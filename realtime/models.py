@@ -370,6 +370,7 @@ class Pause(models.Model):
     reason = models.TextField(blank=True)
     resumed_at = models.DateTimeField(null=True)
     resumed_by = models.TextField(blank=True)
+    resumed_reason = models.TextField(blank=True)
 
     class Meta:
         db_table = "realtime_pause"

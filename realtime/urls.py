@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from realtime.page import failure, jurisdiction, operator_actions, overview
+from realtime.page import failure, flags, jurisdiction, operator_actions, overview
 
 app_name = "realtime"
 
@@ -14,4 +14,7 @@ urlpatterns = [
     path("file/<int:file_id>/retry/", operator_actions.retry, name="retry"),
     path("file/<int:file_id>/retry-alike/", operator_actions.retry_alike, name="retry-alike"),
     path("file/<int:file_id>/discard/", operator_actions.discard, name="discard"),
+    path("flags/", flags.listed, name="flags"),
+    path("flag/<int:flag_id>/", flags.show, name="flag"),
+    path("flag/<int:flag_id>/resolve/", flags.resolve, name="resolve"),
 ]

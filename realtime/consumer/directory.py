@@ -18,6 +18,7 @@ from realtime.domain.in_flight import InFlightFile, import_place
 from realtime.domain.results import Failed, Released
 from realtime.domain.run_context import RunContext
 from realtime.files.portion import fitting
+from realtime.ledger.pauses import open_pause
 from realtime.models import File, Outcome
 from realtime.monitoring.report import Report
 from realtime.producer import local_files
@@ -76,7 +77,14 @@ def _run(
 ) -> Report:
     report, slot = Report(), WorkerSlot(config.max_workers, config.statement_timeout)
     context = RunContext(
-        config, NoStore(), must_stop, importer, slot.verify, slot.lost, report.stage
+        config,
+        NoStore(),
+        must_stop,
+        importer,
+        slot.verify,
+        slot.lost,
+        report.stage,
+        flagged=report.count_flags,
     )
     folder = Folder(abbr, jurisdiction_id, local_files.earliest(files))
     with context.timed("total"):
@@ -84,6 +92,9 @@ def _run(
             with database_needed():
                 if not slot.take():
                     report.note = f"all {config.max_workers} workers are busy; nothing was imported"
+                    return report
+                if pause := open_pause(jurisdiction_id):
+                    report.note = f"{abbr} is paused ({pause.reason}); nothing was imported"
                     return report
                 for done in _imported(context, folder, files, report):
                     report.add_received(done)

@@ -129,7 +129,7 @@ def _parked_file(row: File, last_chance: bool) -> InFlightFile:
     return InFlightFile(
         FileIdentity(row.bucket, row.key, row.version, version_id=row.version_id),
         Delivery(row.queued_at, row.message, row.jurisdiction_id, row.file_archiving, row.run_id),
-        parked=ParkedRow(row.id, row.version),
+        parked=ParkedRow(row.id, row.version, row.meant_at is not None),
         object_type=row.object_type,
         jurisdiction_id=row.jurisdiction_id,
         last_chance=last_chance,

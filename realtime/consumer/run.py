@@ -28,6 +28,7 @@ from realtime.consumer.parse_messages import parse
 from realtime.consumer.resume_parked import resume
 from realtime.consumer.sources import Inbox
 from realtime.consumer.unimportable import fail_unread, record_unimportable
+from realtime.domain.breaker import Breaker
 from realtime.domain.config import BULK, Config
 from realtime.domain.errors import PoisonMessage, Unavailable
 from realtime.domain.in_flight import InFlightFile, by_type
@@ -76,7 +77,15 @@ def run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: st
 def _run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: str) -> Report:
     report, slot = Report(), WorkerSlot(config.max_workers, config.statement_timeout)
     context = RunContext(
-        config, store, limits.must_stop, importer, slot.verify, slot.lost, report.stage
+        config,
+        store,
+        limits.must_stop,
+        importer,
+        slot.verify,
+        slot.lost,
+        report.stage,
+        Breaker(config.breaker_failed, config.breaker_shrunk),
+        report.count_flags,
     )
     # Lambda hands its messages over with the inbox: those of a run without a slot must come again.
     with inbox, context.timed("total"):

@@ -29,10 +29,12 @@ CONTROL, UNKNOWN = "control", "unknown"
 
 @dataclass(frozen=True)
 class ParkedRow:
-    """The ledger's row of a parked file, and the version of the file that was parked."""
+    """The ledger's row of a parked file, and the version of the file that was parked. `meant`: an
+    operator said that the breaker is to let it pass."""
 
     ledger_id: int
     version: str
+    meant: bool = False
 
 
 @dataclass(eq=False)

@@ -151,6 +151,14 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Paused:
+    """The file is parked until its jurisdiction, which is paused for `reason`, is resumed."""
+
+    reason: str
+    word: ClassVar[str] = "deferred"
+
+
+@dataclass(frozen=True)
 class Failed:
     """The file can never be imported. `traceback` is empty for an expected problem.
 
@@ -183,7 +191,7 @@ class Released:
     word: ClassVar[str] = "released"
 
 
-FileOutcome = Imported | Superseded | Waiting | Failed | Ignored | Released
+FileOutcome = Imported | Superseded | Waiting | Paused | Failed | Ignored | Released
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """What the steps of one run share."""
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+from realtime.domain.breaker import Breaker
 from realtime.domain.config import BULK, Config
 from realtime.domain.interfaces import Store
 
@@ -20,6 +22,10 @@ def _untimed(stage: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
+def _uncounted(flags: Counter[str]) -> None:
+    """Nobody counts them."""
+
+
 @dataclass(frozen=True)
 class RunContext:
     """Dependencies of one run, whether it imports or finalizes. It keeps no state of the run.
@@ -27,7 +33,9 @@ class RunContext:
     `importer` names the importers that write the rows. `must_stop` is asked between files and
     between transactions, never within one that could still commit. `before_commit` may veto a
     commit with RetryLater. `connection_lost` says whether the connection that holds the worker's
-    slot is gone. `timed` counts the seconds of a block towards a stage.
+    slot is gone. `timed` counts the seconds of a block towards a stage, `flagged` the flags that a
+    committed batch raised, by kind. With a `breaker`, files of paused jurisdictions are parked, and
+    it may pause one; a folder imported by hand has none.
     """
 
     config: Config
@@ -37,3 +45,5 @@ class RunContext:
     before_commit: Callable[[], None] = _always
     connection_lost: Callable[[], bool] = _never
     timed: Callable[[str], AbstractContextManager[None]] = _untimed
+    breaker: Breaker | None = None
+    flagged: Callable[[Counter[str]], None] = _uncounted

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from django.db import transaction
 
 from realtime.backends.postgres.locks import lock_jurisdiction
-from realtime.domain.errors import Busy, RealtimeError
+from realtime.domain.errors import Busy, RealtimeError, RetryLater
 from realtime.domain.run_context import RunContext
 from realtime.finalization.steps import Piece, Place, Steps
+from realtime.ledger.pauses import open_pause
 from realtime.models import ScrapeRun
 
 # Seconds of one attempt to get the jurisdiction, and of all of them.
@@ -89,6 +90,8 @@ class Finalization:
         try:
             with transaction.atomic():
                 lock_jurisdiction(self._run.jurisdiction_id, _SLICE)
+                if pause := open_pause(self._run.jurisdiction_id):
+                    raise RetryLater(f"run {run_id}: its jurisdiction is paused: {pause.reason}")
                 now = ScrapeRun.objects.select_for_update().get(run_id=run_id)
                 if (now.step or first, now.cursor or {}) != (step, place) or self._is_over(now):
                     raise Overtaken(f"run {run_id} is being finalized by another worker")

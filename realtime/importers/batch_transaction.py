@@ -1,5 +1,6 @@
 """One jurisdiction's batch: imported and recorded in one transaction."""
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,7 +14,7 @@ from openstates.data.models import Jurisdiction
 from realtime.backends.postgres.interruptions import READ_ONLY, error_code, interrupted
 from realtime.backends.postgres.locks import lock_jurisdiction
 from realtime.domain.changes import RowChange
-from realtime.domain.errors import RetryLater, Unavailable
+from realtime.domain.errors import RealtimeError, RetryLater, Unavailable
 from realtime.domain.in_flight import InFlightFile
 from realtime.domain.results import (
     FetchedFile,
@@ -21,6 +22,7 @@ from realtime.domain.results import (
     FileOutcome,
     Ignored,
     Imported,
+    Paused,
     Result,
 )
 from realtime.domain.run_context import RunContext
@@ -34,9 +36,14 @@ from realtime.importers.specs.bill import as_stored
 from realtime.ledger import changes, flags, locations
 from realtime.ledger import files as ledger_files
 from realtime.ledger.history import LedgerHistory, authoritative_runs, named_actions
+from realtime.ledger.pauses import open_pause, pause
 from realtime.ledger.remembered_actions import remember_actions
-from realtime.models import File, Outcome
+from realtime.models import File, Outcome, Pause
 
+logger = logging.getLogger(__name__)
+
+# Who pauses a jurisdiction when no person does.
+BREAKER = "breaker"
 # Anything else is no scrape id, and may be more than a query can hold.
 _PLAIN_ID = re.compile(r"[\w-]{1,100}", re.ASCII)
 
@@ -49,17 +56,37 @@ def import_batch(
     Returns the files that are finished then; one that was not tried has no outcome, and its
     message must come again. When this raises, nothing is committed and no file is finished.
 
+    Files of a paused jurisdiction are parked. So are all of these when they trip the breaker, which
+    pauses the jurisdiction first.
+
     Waits at most `lock_wait` seconds for another batch of the jurisdiction. Raises RetryLater when
     the jurisdiction stays busy (Busy) or the database interrupts (Unavailable when it is
     read-only), and anything else when one of the files breaks the batch as a whole.
     """
     try:
+        return _import_batch(context, jurisdiction_id, files, lock_wait)
+    except _Tripped as tripped:
+        _pause(jurisdiction_id, str(tripped))
+    return _import_batch(context, jurisdiction_id, files, lock_wait)
+
+
+class _Tripped(RealtimeError):
+    """These files trip the breaker: its text says why."""
+
+
+def _import_batch(
+    context: RunContext, jurisdiction_id: str, files: Sequence[InFlightFile], lock_wait: float
+) -> list[InFlightFile]:
+    try:
         with transaction.atomic():
             lock_jurisdiction(jurisdiction_id, lock_wait)
-            batch = _Batch(context.importer, jurisdiction_id, files)
+            pause = open_pause(jurisdiction_id) if context.breaker else None
+            batch = _Batch(context.importer, jurisdiction_id, files, pause)
             done = batch.run(context.must_stop)
+            if context.breaker and (why := context.breaker.trips(jurisdiction_id, done)):
+                raise _Tripped(why)
             context.before_commit()
-    except RetryLater:
+    except (RetryLater, _Tripped):
         raise
     except Exception as exc:
         if interruption := interrupted(exc):
@@ -70,30 +97,56 @@ def import_batch(
     committed_at = datetime.now(UTC)
     for file, outcome in done:
         file.finish(outcome, batch.ledger_ids[file.identity], committed_at)
+    context.flagged(batch.raised)
+    if context.breaker:
+        context.breaker.add(jurisdiction_id, done)
     return [file for file, _ in done]
 
 
+def _pause(jurisdiction_id: str, reason: str) -> None:
+    """Pause a jurisdiction whose files trip the breaker, in a transaction of its own."""
+    pause(jurisdiction_id, BREAKER, reason)
+    logger.warning(
+        "jurisdiction paused by the breaker",
+        extra={"action": "paused", "jurisdiction_id": jurisdiction_id, "cause": reason},
+    )
+
+
 def fail_alone(context: RunContext, file: InFlightFile, exc: Exception) -> None:
-    """Record a file that breaks even a batch of its own. Raises RetryLater as import_batch does."""
-    failed = failure(file.ready(), exc)
+    """Record a file that breaks even a batch of its own: as failed, or as parked when it trips the
+    breaker. Raises RetryLater as import_batch does."""
+    outcome: FileOutcome = failure(file.ready(), exc)
+    whose, breaker = file.jurisdiction_id, context.breaker
+    if breaker and (why := breaker.trips(whose, [(file, outcome)])):
+        _pause(whose, why)
+        outcome = Paused(why)
     # Without its content: some of that may be what the ledger could not hold.
-    result = replace(file.result(failed), file=None)
+    result = replace(file.result(outcome), file=None)
     with transaction.atomic():
         now = ledger_files.database_now()
         ledger_ids = ledger_files.record([result], now)
         context.before_commit()
-    file.finish(failed, ledger_ids[file.identity])
+    file.finish(outcome, ledger_ids[file.identity])
+    if breaker:
+        breaker.add(whose, [(file, outcome)])
 
 
 class _Batch:
     """The batch within its transaction. `ledger_ids` are the rows of its files once it has run."""
 
-    def __init__(self, importer: str, jurisdiction_id: str, files: Sequence[InFlightFile]) -> None:
+    def __init__(
+        self,
+        importer: str,
+        jurisdiction_id: str,
+        files: Sequence[InFlightFile],
+        pause: Pause | None,
+    ) -> None:
         # Taken while the lock is held, so that it grows from batch to batch of a jurisdiction
         # whatever the clocks of the hosts say.
         self._now = ledger_files.database_now()
         self._jurisdiction_id = jurisdiction_id
         self._files = files
+        self._pause = pause
         history = LedgerHistory(jurisdiction_id)
         history.preload("bill", bills_named([file.ready() for file in files]))
         self._applier = applier(importer, jurisdiction_id, history)
@@ -131,6 +184,8 @@ class _Batch:
                 done.append((file, Ignored(repeated=True)))
             elif file.object_type in IGNORED_TYPES:
                 done.append((file, Ignored()))
+            elif self._pause:
+                done.append((file, Paused(self._pause.reason)))
             else:
                 new[file.identity] = file
             seen.add(file.identity)

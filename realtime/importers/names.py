@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from openstates.importers import OrganizationImporter
 
@@ -17,24 +17,23 @@ Who = Literal["person", "organization"]
 _WIDTH = 200
 
 
-class _Asked(NamedTuple):
-    """What was asked: a pseudo id, in the chamber that its object says, if any."""
+# What was asked: a pseudo id, in the chamber that its object says, if any. A plain tuple: there are
+# tens of thousands in a batch of votes.
+_Asked = tuple[Who, str, str | None]
 
-    who: Who
-    pseudo_id: str
-    chamber: str | None
 
-    def named(self) -> tuple[str, str]:
-        """The name and the chamber (empty: any) that are meant."""
-        spec = spec_of(self.pseudo_id) or {}
-        name, chamber = spec.get("name"), self.chamber or spec.get("chamber")
-        text = name if isinstance(name, str) and name else self.pseudo_id
-        return " ".join(text.split())[:_WIDTH], chamber if isinstance(chamber, str) else ""
+def _named(asked: _Asked) -> tuple[str, str]:
+    """The name and the chamber (empty: any) that are meant."""
+    _, pseudo_id, said = asked
+    spec = spec_of(pseudo_id) or {}
+    name, chamber = spec.get("name"), said or spec.get("chamber")
+    text = name if isinstance(name, str) and name else pseudo_id
+    return " ".join(text.split())[:_WIDTH], chamber if isinstance(chamber, str) else ""
 
-    @property
-    def subject(self) -> str:
-        name, chamber = self.named()
-        return f"{name} ({chamber[:_WIDTH]})" if chamber else name
+
+def _subject(asked: _Asked) -> str:
+    name, chamber = _named(asked)
+    return f"{name} ({chamber[:_WIDTH]})" if chamber else name
 
 
 @dataclass
@@ -68,7 +67,7 @@ class Names:
     ) -> None:
         """A name of this object resolved to nothing; `problem` is what core said, if it was asked
         now and not before."""
-        asked = _Asked(who, pseudo_id, chamber)
+        asked = who, pseudo_id, chamber
         if problem.startswith("multiple"):
             self._several.add(asked)
         if item is None:
@@ -82,11 +81,11 @@ class Names:
         """A flag for each name that nobody answers to, with the files that have it, by subject."""
         found: dict[str, tuple[Flag, set[ScrapeOrder]]] = {}
         for asked, orders in self._files.items():
-            name, chamber = asked.named()
+            name, chamber = _named(asked)
             flag = Flag(
                 "unmatched",
-                object_type=asked.who,
-                subject=asked.subject,
+                object_type=asked[0],
+                subject=_subject(asked),
                 detail={"name": name, "chamber": chamber},
             )
             _, files = found.setdefault(flag.subject, (flag, set()))
@@ -96,7 +95,7 @@ class Names:
 
 def subjects(who: Who, answers: Iterable[tuple[str, str | None]]) -> set[str]:
     """The subjects of these pseudo ids, each with its chamber."""
-    return {_Asked(who, pseudo_id, chamber).subject for pseudo_id, chamber in answers}
+    return {_subject((who, pseudo_id, chamber)) for pseudo_id, chamber in answers}
 
 
 def _flag_ambiguous(item: Item, asked: _Asked) -> None:
@@ -104,8 +103,8 @@ def _flag_ambiguous(item: Item, asked: _Asked) -> None:
     if flag is None:
         flag = Flag("ambiguous", detail={"names": []})
         item.flags.append(flag)
-    if asked.subject not in flag.detail["names"]:
-        flag.detail["names"].append(asked.subject)
+    if (subject := _subject(asked)) not in flag.detail["names"]:
+        flag.detail["names"].append(subject)
 
 
 class AskedOrganizations:

@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, QuerySet
 
 from realtime.ledger.files import database_now
+from realtime.ledger.pauses import ALL, open_pause, open_pauses
 from realtime.models import Closed, File, Outcome, ScrapeRun
 
 # How long a run that ended waits for its files, and a parked file without a run for its dependency.
@@ -102,7 +103,8 @@ class Plan:
 
 
 def plans(now: datetime) -> list[Plan]:
-    """The runs to finalize now, in the order of their starts within each jurisdiction.
+    """The runs to finalize now, in the order of their starts within each jurisdiction. None of a
+    paused jurisdiction is.
 
     A complete run waits for an older one that ended less than a day ago and is not complete. Its
     other older runs are closed.
@@ -123,7 +125,11 @@ def plans(now: datetime) -> list[Plan]:
                 break
             elif not run.closed_at:
                 older.append(run)
-    return found + [Plan(run) for run in repaired()]
+    found += [Plan(run) for run in repaired()]
+    pauses = {pause.jurisdiction_id for pause in open_pauses()}
+    if ALL in pauses:
+        return []
+    return [plan for plan in found if plan.run.jurisdiction_id not in pauses]
 
 
 def waited_for_by(run: ScrapeRun) -> list[ScrapeRun]:
@@ -147,6 +153,8 @@ def is_waited_for(run: ScrapeRun, now: datetime) -> bool:
 
 def why_not(run: ScrapeRun) -> str:
     """A sentence about what the run still waits for; empty when it is complete."""
+    if pause := open_pause(run.jurisdiction_id):
+        return f"{run.jurisdiction_id} is paused: {pause.reason}"
     if run.finished_at is None:
         return "it has not said that it ended"
     arrival = arrivals([run])[run.run_id]

@@ -11,6 +11,7 @@ from realtime.domain.results import (
     Ignored,
     Imported,
     LookupKeys,
+    Paused,
     Released,
     Result,
     Superseded,
@@ -42,13 +43,14 @@ def row_of(result: Result, now: datetime) -> File:
         tried_at=now,
         queued_at=delivery.queued_at,
         received_at=now,
-        imported_at=None if isinstance(outcome, Waiting) else now,
+        imported_at=None if isinstance(outcome, Waiting | Paused) else now,
+        paused_at=now if isinstance(outcome, Paused) else None,
         file_archiving=delivery.file_archiving,
     )
     if result.file:
         _describe_content(row, result.file)
     _describe_outcome(row, outcome)
-    if isinstance(outcome, Waiting | Failed):
+    if isinstance(outcome, Waiting | Paused | Failed):
         row.message = sanitized(delivery.message)
     return row
 
@@ -69,6 +71,8 @@ def _describe_outcome(row: File, outcome: FileOutcome) -> None:
             row.field = sanitized(problem.field)
             row.detail = kept(problem.detail)
             row.traceback = kept(outcome.traceback)
+        case Paused(reason):
+            row.detail = kept(f"paused: {reason}")
         case Waiting(waiting_for):
             row.detail = kept(str(waiting_for))
             row.session = waiting_for.session
@@ -77,7 +81,7 @@ def _describe_outcome(row: File, outcome: FileOutcome) -> None:
 
 
 def _lookup(outcome: FileOutcome) -> LookupKeys:
-    return NO_LOOKUP if isinstance(outcome, Ignored | Released) else outcome.lookup
+    return NO_LOOKUP if isinstance(outcome, Paused | Ignored | Released) else outcome.lookup
 
 
 def _describe_content(row: File, file: FetchedFile) -> None:

@@ -12,14 +12,17 @@ from realtime.domain.text import sanitized
 from realtime.ledger.complete_runs import PATIENCE, arrivals
 from realtime.ledger.file_rows import kept
 from realtime.ledger.files import database_now
+from realtime.ledger.pauses import NOT_PAUSED, not_paused, open_pauses
 from realtime.models import File, Outcome, ScrapeRun
 
 # Bills are looked up in the ledger, by its indexes. A bill that did not come through the ledger
 # resumes no parked file.
 _WAKEABLE = """
     SELECT {columns} FROM realtime_file AS parked
-    WHERE parked.outcome = 'deferred' AND parked.id <> ALL(%(tried)s) AND {whose} AND (
-      (parked.bill_scrape_id <> '' AND EXISTS (
+    WHERE parked.outcome = 'deferred' AND parked.id <> ALL(%(tried)s) AND {whose}
+      AND {not_paused} AND (
+      parked.paused_at IS NOT NULL
+      OR (parked.bill_scrape_id <> '' AND EXISTS (
         SELECT 1 FROM realtime_file AS bill
         WHERE bill.jurisdiction_id = parked.jurisdiction_id AND bill.object_type = 'bill'
           AND bill.scrape_id = parked.bill_scrape_id AND bill.row_id <> ''
@@ -37,12 +40,22 @@ _WAKEABLE = """
     ) {order} LIMIT %(limit)s
 """
 _NEXT = _WAKEABLE.format(
-    columns="parked.jurisdiction_id", whose="parked.jurisdiction_id <> ALL(%(elsewhere)s)", order=""
+    columns="parked.jurisdiction_id",
+    whose="parked.jurisdiction_id <> ALL(%(elsewhere)s)",
+    order="",
+    not_paused=NOT_PAUSED,
 )
 _ALL = _WAKEABLE.format(
     columns="parked.id",
     whose="parked.jurisdiction_id = %(jurisdiction_id)s",
-    order="ORDER BY parked.order_ticks, parked.scrape_id",
+    # What a pause parked, the newest first: what a later file has put right is then never undone on
+    # the way. Bills before what waits for them.
+    order="""
+      ORDER BY parked.paused_at IS NULL, parked.object_type IN ('vote_event', 'event'),
+        CASE WHEN parked.paused_at IS NULL THEN parked.order_ticks ELSE -parked.order_ticks END,
+        parked.scrape_id
+    """,
+    not_paused=NOT_PAUSED,
 )
 
 
@@ -84,10 +97,10 @@ def overdue(seen: Seen, now: datetime) -> QuerySet[File]:
 
     A file of a run is due when all files of the run have arrived. After 24 hours, so is a file
     without a run, or whose run is given up: it was closed, it ended more than a day ago, or it has
-    not ended and no file of it has arrived for a day.
+    not ended and no file of it has arrived for a day. None of a paused jurisdiction is.
     """
     parked = File.objects.filter(outcome=Outcome.DEFERRED).exclude(id__in=seen.tried)
-    parked = parked.exclude(jurisdiction_id__in=seen.elsewhere)
+    parked = parked.exclude(jurisdiction_id__in=seen.elsewhere).filter(not_paused(open_pauses()))
     ids = parked.exclude(run_id=None).values_list("run_id", flat=True).distinct()
     run_ids = [run_id for run_id in ids if run_id is not None]
     runs = ScrapeRun.objects.filter(run_id__in=run_ids)

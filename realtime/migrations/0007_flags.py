@@ -68,6 +68,7 @@ class Migration(migrations.Migration):
                 ("reason", models.TextField(blank=True)),
                 ("resumed_at", models.DateTimeField(null=True)),
                 ("resumed_by", models.TextField(blank=True)),
+                ("resumed_reason", models.TextField(blank=True)),
             ],
             options={
                 "db_table": "realtime_pause",

@@ -11,7 +11,7 @@ from typing import Any
 
 from realtime.domain.in_flight import InFlightFile
 from realtime.domain.messages import ReceivedMessage
-from realtime.domain.results import Failed, Ignored, Imported, Superseded
+from realtime.domain.results import Failed, Ignored, Imported, Paused, Superseded
 from realtime.models import Outcome
 
 
@@ -33,7 +33,8 @@ class Report:
     `seconds` are those of each stage; `finalized` are the ids of the scrape runs that
     were finalized or closed. `shares` are those of each jurisdiction, by its id, empty for what
     names none. `oldest_received` is how long ago, in seconds when it was received, the oldest
-    message was first sent.
+    message was first sent. `flags` counts those raised, by kind, and `paused` the files that were
+    parked because their jurisdiction is paused, by jurisdiction.
     """
 
     received: int = 0
@@ -48,6 +49,8 @@ class Report:
     oldest_received: float | None = None
     released_messages: list[str] = field(default_factory=list)
     finalized: list[str] = field(default_factory=list)
+    flags: Counter[str] = field(default_factory=Counter)
+    paused: Counter[str] = field(default_factory=Counter)
     note: str = ""
 
     def count(self, object_type: str, outcome: str, *, jurisdiction_id: str = "") -> None:
@@ -71,11 +74,13 @@ class Report:
                 word, whose = file.outcome.word, file.jurisdiction_id
                 self.count(file.object_type, word, jurisdiction_id=whose)
                 self._add_lag(file)
+                self._add_pause(file)
 
     def add_resumed(self, files: Iterable[InFlightFile]) -> None:
         """Of these files, which were parked, some may have been imported now, or have failed."""
         for file in files:
             self._add_lag(file)
+            self._add_pause(file)
             match file.outcome:
                 case Imported() | Superseded() | Ignored(repeated=False):
                     self.count_resumed(file.object_type, file.jurisdiction_id)
@@ -90,6 +95,14 @@ class Report:
     def _add_lag(self, file: InFlightFile) -> None:
         if file.lag_seconds is not None:
             self.add_lag(file.lag_seconds, file.jurisdiction_id)
+
+    def count_flags(self, flags: Counter[str]) -> None:
+        """A batch has raised so many flags of each kind."""
+        self.flags += flags
+
+    def _add_pause(self, file: InFlightFile) -> None:
+        if isinstance(file.outcome, Paused):
+            self.paused[file.jurisdiction_id] += 1
 
     def took(self, messages: Sequence[ReceivedMessage], now: datetime) -> None:
         """The run has received `messages` at `now` (aware)."""
@@ -128,6 +141,8 @@ class Report:
             "lag_seconds": {"p50": percentile(self.lags, 50), "p95": percentile(self.lags, 95)},
             "statements": self.statements,
             "finalized": self.finalized,
+            "flags": dict(sorted(self.flags.items())),
+            "paused": sorted(self.paused),
         }
         if self.released_messages:
             report["released_messages"] = self.released_messages
@@ -143,6 +158,8 @@ class Report:
             "resumed": self.resumed or None,
             "expired": self.expired or None,
             "finalized": len(self.finalized) or None,
+            "flags": sum(self.flags.values()) or None,
+            "paused": sorted(self.paused) or None,
             "seconds": round(self.seconds["total"], 3),
             "lag_p50_seconds": percentile(self.lags, 50),
             "lag_p95_seconds": percentile(self.lags, 95),
@@ -162,6 +179,10 @@ class Report:
             parts.append(f"{self.expired} parked files failed")
         if self.finalized:
             parts.append(f"{len(self.finalized)} scrape runs finalized")
+        if self.flags:
+            parts.append(f"{sum(self.flags.values())} flagged")
+        if self.paused:
+            parts.append(f"paused: {', '.join(sorted(self.paused))}")
         told = ", ".join(parts) if parts else "nothing to do"
         return f"{self.received} received: {told} ({self.seconds['total']:.1f} s)"
 

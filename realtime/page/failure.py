@@ -39,7 +39,7 @@ def show(request: HttpRequest, file_id: int) -> HttpResponse:
             "jurisdiction": names.name_of(file.jurisdiction_id),
             "failed": file.outcome == Outcome.FAILED,
             "waiting": file.outcome == Outcome.DEFERRED and file.reason,
-            "content": _content(file),
+            "content": content_of(file),
             "message": message,
             # It may quote long values of the file: `document` cuts them.
             "traceback": document(file.traceback.encode(), "") if file.traceback else None,
@@ -48,7 +48,8 @@ def show(request: HttpRequest, file_id: int) -> HttpResponse:
     )
 
 
-def _content(file: File) -> Content:
+def content_of(file: File) -> Content:
+    """The file's content, from where the ledger says that it is stored."""
     if not file.bucket:
         return Content("", problem="The message named no file.")
     key = file.archived_key or file.key

@@ -9,7 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from realtime.ledger.files import database_now
-from realtime.monitoring.status import file_lists, lag, run_states, workers
+from realtime.ledger.pauses import open_pauses
+from realtime.monitoring.status import file_lists, flag_counts, lag, run_states, workers
 from realtime.monitoring.status.file_lists import Failures
 from realtime.monitoring.status.lag import Lag
 from realtime.monitoring.status.read_only import read_only_transaction
@@ -54,6 +55,8 @@ def show(request: HttpRequest) -> HttpResponse:
         unarchived = sum(one.files for one in file_lists.unarchived())
         busy = workers.busy(imported)
         lately = received(now)
+        flags = flag_counts.open_flags()
+        pauses = open_pauses()
     kinds = [row.latest.freshness for row in rows]
     return render(
         request,
@@ -68,6 +71,8 @@ def show(request: HttpRequest) -> HttpResponse:
             "slots": services.config().max_workers,
             "failed": sum(one.files for row in rows for one in row.failures),
             "parked": sum(row.parked for row in rows),
+            "flags": sum(one.count for one in flags),
+            "pauses": pauses,
             "unarchived": unarchived,
             "unarchived_more": unarchived >= file_lists.AT_MOST,
         },

@@ -15,6 +15,7 @@ from tests.page_site import (
     PASSWORD,
     UNREACHABLE,
     VISITOR,
+    WYOMING,
     Site,
     in_process,
 )
@@ -59,12 +60,14 @@ def untitled(identifier: str) -> dict[str, object]:
     return {**scrapes.bill(identifier), "title": None}
 
 
-@pytest.mark.parametrize("path", ["/", JURISDICTION_PATH, "/file/1/", "/admin/realtime/file/"])
+@pytest.mark.parametrize(
+    "path", ["/", JURISDICTION_PATH, "/file/1/", "/flags/", "/flag/1/", "/admin/realtime/file/"]
+)
 def test_page__not_logged_in__redirected_to_login(site: Site, path: str) -> None:
     assert "/login/" in Browser(site.url).get(path).url
 
 
-@pytest.mark.parametrize("path", ["/", JURISDICTION_PATH, "/file/1/"])
+@pytest.mark.parametrize("path", ["/", JURISDICTION_PATH, "/file/1/", "/flags/", "/flag/1/"])
 def test_page__visitor_who_is_no_operator__refused(site: Site, path: str) -> None:
     answer = Browser(site.url).log_in(VISITOR).get(path)
     assert answer.status_code == 403
@@ -93,6 +96,83 @@ def test_discard__without_a_note__refused(site: Site, operator: Browser) -> None
     assert site.rows(
         "SELECT discarded_at FROM realtime_file WHERE id = %s", path.split("/")[2]
     ) == [(None,)]
+
+
+def flagged(site: Site, *bills: dict[str, object]) -> str:
+    """Import these bills, one after the other; returns the path of the flag that this raises."""
+    known = {id for (id,) in site.rows("SELECT id FROM realtime_flag WHERE kind <> 'unmatched'")}
+    for bill in bills:
+        site.publish(bill)
+        site.run()
+    found = site.rows("SELECT id FROM realtime_flag WHERE kind <> 'unmatched'")
+    [number] = {id for (id,) in found} - known
+    return f"/flag/{number}/"
+
+
+def test_flag_page__row_that_shrank__shows_what_it_had_and_its_file(
+    site: Site, operator: Browser
+) -> None:
+    rich = scrapes.bill("HB 71", actions=7)
+    poor = scrapes.bill("HB 71", title="Poorer <b>", actions=0)
+    path = flagged(site, rich, poor)
+    text = operator.get(path).text
+    assert "HB 71 of 2031" in text
+    assert re.search(r"actions</th>.*?>7</td>.*?>0</td>", text)
+    assert str(poor["_id"]) in text
+    assert "Poorer &lt;b&gt;" in text
+    assert "<strong>updated</strong>" in text, "the row's changes"
+    listed = operator.get(f"/flags/?kind=shrunk&jurisdiction={WYOMING}").text
+    assert path in listed
+    assert path not in operator.get("/flags/?kind=collision").text
+    assert 'href="/flags/"' in operator.get("/").text
+
+
+def test_flag_page__two_files__side_by_side(site: Site, operator: Browser) -> None:
+    path = flagged(site, scrapes.bill("HB 72`", title="First"))
+    other = scrapes.bill("HB 73", title="Second")
+    site.publish(other)
+    site.run()
+    site.rows(
+        "UPDATE realtime_flag SET (other_file_id, other_key) ="
+        " (SELECT id, key FROM realtime_file WHERE scrape_id = %s) WHERE id = %s",
+        other["_id"], path.split("/")[2],
+    )  # fmt: skip
+    text = operator.get(path).text
+    assert text.index("First") < text.index("The other file") < text.index("Second")
+
+
+def test_resolve__only_an_operators_post_with_a_note__resolves(
+    site: Site, operator: Browser
+) -> None:
+    path = flagged(site, scrapes.bill("HB 74`"))
+    by_id = "SELECT resolved_by, resolution FROM realtime_flag WHERE id = %s"
+
+    def state() -> list[tuple[str, str]]:
+        return site.rows(by_id, path.split("/")[2])
+
+    assert operator.get(f"{path}resolve/").status_code == 405
+    assert operator.post(f"{path}resolve/", token=False, note="no").status_code == 403
+    visitor = Browser(site.url).log_in(VISITOR)
+    assert visitor.post(f"{path}resolve/", note="no").status_code == 403
+    assert "Say in a note" in operator.post(f"{path}resolve/", note=" ").text
+    assert state() == [("", "")]
+    text = operator.post(f"{path}resolve/", note="so it is written").text
+    assert "Resolved." in text
+    assert "resolve: so it is written" in text, "in its history"
+    assert state() == [(OPERATOR, "so it is written")]
+    assert "not open any more" in operator.post(f"{path}resolve/", note="again").text
+
+
+def test_overview__paused_jurisdiction__says_who_and_why(site: Site, operator: Browser) -> None:
+    run_manage(
+        "pause_realtime", "--jurisdiction", "wy", "--reason", "a <test>", env=site.environment
+    )
+    try:
+        text = operator.get("/").text
+    finally:
+        run_manage("resume_realtime", "--jurisdiction", "wy", env=site.environment)
+    assert "a &lt;test&gt;" in text
+    assert "a &lt;test&gt;" not in operator.get("/").text
 
 
 def test_failure_page__what_strangers_wrote__is_text(site: Site, operator: Browser) -> None:
@@ -278,10 +358,12 @@ def test_page__mounted_in_another_site__works_at_its_place(site: Site, tmp_path:
         "/file/99999999999999999999/",
         "/jurisdiction/%00/",
         "/jurisdiction/x/?reason=%00",
+        "/flags/?kind=%00&jurisdiction=%00",
+        "/flag/99999999999999999999/",
         "/admin/realtime/file/?q=%00",
         "/admin/realtime/suspect/?q=a%00",
     ],
-    ids=["number", "jurisdiction", "reason", "search", "message"],
+    ids=["number", "jurisdiction", "reason", "flags", "flag", "search", "message"],
 )
 def test_pages__address_that_no_row_can_have__not_found_or_nothing_there(
     operator: Browser, path: str

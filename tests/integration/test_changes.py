@@ -9,11 +9,13 @@ from typing import Any
 import psycopg2
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import override_settings
 from openstates.data.models import Bill, Event, VoteEvent
 
 from realtime.devstack import DevStack
 from realtime.devstack.database import using_database
+from realtime.domain.config import BULK, CORE
 from realtime.ledger import changes, retention
 from realtime.ledger import files as ledger_files
 from realtime.ledger.changes import Cursor, Logged
@@ -25,7 +27,7 @@ from tests.scrapes import Mail
 from tests.support import Aws
 
 
-@pytest.fixture(params=["bulk", "core"])
+@pytest.fixture(params=[BULK, pytest.param(CORE, marks=pytest.mark.long)])
 def mail(request: Any, aws: Aws, database: str) -> Mail:
     mail = Mail(aws, database)
     mail.importer = request.param
@@ -194,3 +196,19 @@ def test_changes_and_flags__of_both_importers__are_equal(
     log, flags = found[0]
     assert {one[1] for one in log} >= {"inserted", "updated", "finalized"}
     assert {one[0] for one in flags} >= {"shrunk", "unmatched"}
+
+
+def test_import_batch__flags_and_changes__three_statements_whatever_its_size(mail: Mail) -> None:
+    statements: list[str] = []
+
+    def note(execute: Any, sql: str, *arguments: Any) -> Any:
+        if "realtime_flag" in sql or "realtime_change" in sql:
+            statements.append(sql)
+        return execute(sql, *arguments)
+
+    for actions in (9, 0):
+        mail.publish(*(scrapes.bill(f"HB `{n}", actions=actions) for n in range(20)))
+        with connection.execute_wrapper(note):
+            mail.run()
+    assert RaisedFlag.objects.filter(kind="shrunk").count() == 20
+    assert len(statements) <= 2 * 3

@@ -1,28 +1,31 @@
 """Flags: what an import notices, keeps until it is put right, and never stops for."""
 
+import io
+import json
 from typing import Any
 
 import pytest
-from openstates.data.models import Membership, Organization, Person
+from django.core.management import CommandError, call_command
+from django.test import override_settings
+from openstates.data.models import Bill, Membership, Organization, Person
 
-from realtime.ledger import flags
-from realtime.models import RaisedFlag
+from realtime.domain.config import BULK, CORE
+from realtime.domain.flags import Flag
+from realtime.ledger import flags, pauses
 from tests import scrapes
+from tests.flags import opened, raise_flag, resolved
+from tests.scrape_runs import Run, command
 from tests.scrapes import Mail
 from tests.support import Aws
 
 
-@pytest.fixture(params=["bulk", "core"])
+@pytest.fixture(params=[BULK, pytest.param(CORE, marks=pytest.mark.long)])
 def mail(request: Any, aws: Aws, database: str) -> Mail:
     mail = Mail(aws, database)
     mail.importer = request.param
     mail.publish(scrapes.jurisdiction())
     mail.run()
     return mail
-
-
-def opened(kind: str) -> list[RaisedFlag]:
-    return list(RaisedFlag.objects.filter(kind=kind, resolved_at=None).order_by("subject"))
 
 
 def imported(mail: Mail, *files: dict[str, Any]) -> None:
@@ -165,3 +168,83 @@ def test_flags__of_what_no_text_column_holds__stored_as_far_as_possible(mail: Ma
     vote["votes"][0] |= {"voter_name": "A", "voter_id": '~{"name": "%s"}' % ("x" * 5000)}
     imported(mail, bill, vote)
     assert all(len(flag.subject) <= 500 for flag in opened("unmatched"))
+
+
+def test_flags_realtime__listed_by_kind_and_resolved_with_a_note(mail: Mail) -> None:
+    def told(*arguments: str) -> str:
+        output = io.StringIO()
+        with override_settings(REALTIME=mail.config):
+            call_command("flags_realtime", *arguments, stdout=output)
+        return output.getvalue()
+
+    imported(mail, scrapes.bill("HB 1`"))
+    listed = json.loads(told("--json", "--kind", "odd-identifier", "--jurisdiction", "wy"))
+    (flag,) = listed["list"]
+    assert (listed["open"], flag["bill_identifier"], flag["count"]) == (1, "HB 1`", 1)
+    assert "wy odd-identifier HB 1` of 2031" in told("--kind", "odd-identifier")
+    assert told("--kind", "odd-identifier", "--jurisdiction", "dc") == ""
+    with pytest.raises(CommandError, match="--note belong together"):
+        told("--resolve", str(flag["id"]))
+    assert told("--resolve", str(flag["id"]), "--note", "so be it") == f"{flag['id']} resolved\n"
+    with pytest.raises(CommandError, match="no open flag"):
+        told("--resolve", str(flag["id"]), "--note", "again")
+    assert told("--kind", "odd-identifier") == ""
+
+
+def test_status__flags_and_pauses__shown_and_in_its_json(mail: Mail) -> None:
+    imported(mail, scrapes.bill("HB `1"))
+    pauses.pause(scrapes.WYOMING.jurisdiction_id, "kim", "a test")
+    mail.publish(scrapes.bill("HB 2"))
+    mail.run()
+    found = command(mail, "status_realtime")
+    kinds = {one["kind"]: one["count"] for one in found["flags"]["list"]}
+    assert kinds == {"odd-identifier": 1, "unmatched": 1}
+    assert found["flags"]["open"] == 2
+    (pause,) = found["paused"]["list"]
+    assert (pause["jurisdiction_id"], pause["by"]) == (scrapes.WYOMING.jurisdiction_id, "kim")
+    assert [one["waiting_for"] for one in found["parked"]["list"]] == ["paused: a test"]
+    output = io.StringIO()
+    with override_settings(REALTIME=mail.config):
+        call_command("status_realtime", stdout=output)
+    assert "wy by kim" in output.getvalue()
+    assert "bill paused: a test" in output.getvalue()
+
+
+def test_flags__of_two_files__name_both(mail: Mail) -> None:
+    first, second = scrapes.bill(), scrapes.bill("HB 2")
+    imported(mail, first, second)
+    row = Bill.objects.get(identifier="HB 1").id
+    flag = Flag("collision", "bill", row, row, {"titles": []}, other_scrape_id=second["_id"])
+    raised = raise_flag(flag)
+    assert (raised.other_key, raised.bill_identifier) == (mail.key(second), "HB 1")
+    assert raise_flag(flag).count == 2
+    imported(mail, scrapes.bill())
+    assert opened("collision"), "only a person resolves it"
+
+
+def test_flags__row_deleted_by_a_finalization__resolved(mail: Mail) -> None:
+    first, bill = Run(mail), scrapes.bill()
+    odd = scrapes.vote_event(bill, "old")
+    odd["counts"][0]["value"] = 3
+    first.publish(bill, odd, scrapes.vote_event(bill, "kept"))
+    first.end()
+    mail.run()
+    assert opened("roll-unlike-counts")
+    second, bill = Run(mail), scrapes.bill()
+    second.publish(bill, scrapes.vote_event(bill, "kept"))
+    second.end()
+    mail.run()
+    assert not opened("roll-unlike-counts")
+    assert [one.resolution for one in resolved("roll-unlike-counts")] == ["the row was deleted"]
+
+
+def test_flags__names_that_resolve_when_the_run_is_final__gone(mail: Mail) -> None:
+    run, bill = Run(mail), scrapes.bill()
+    run.publish(bill, scrapes.vote_event(bill))
+    mail.run()
+    before = {flag.subject: flag.count for flag in opened("unmatched")}
+    member("Ada Plainsman")
+    run.end()
+    mail.run()
+    after = {flag.subject: flag.count for flag in opened("unmatched")}
+    assert after == {"Bo Ridge (lower)": before["Bo Ridge (lower)"]}, "not counted once more"

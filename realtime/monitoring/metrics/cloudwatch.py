@@ -43,6 +43,8 @@ def lines(report: Report, now: datetime) -> Iterator[str]:
     figures = {
         **{name: (count, "Count") for name, count in counts.items()},
         "resumed": (report.resumed, "Count"),
+        "flags": (sum(report.flags.values()), "Count"),
+        "paused": (sum(report.paused.values()), "Count"),
         **_lag(report.lags),
         "seconds": (round(report.seconds["total"], 3), "Seconds"),
     }

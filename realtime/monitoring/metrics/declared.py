@@ -48,7 +48,14 @@ QUEUE = Metric(
     (),
     "age in seconds, since it was sent, of the oldest message that a run received",
 )
-METRICS = (OBJECTS, LAG, FILES, QUEUE)
+FLAGS = Metric("realtime_flags", ("raised",), ("kind",), "flags that a run raised, by kind")
+PAUSED = Metric(
+    "realtime_paused",
+    ("parked",),
+    ("jurisdiction",),
+    "files that a run parked because their jurisdiction is paused",
+)
+METRICS = (OBJECTS, LAG, FILES, QUEUE, FLAGS, PAUSED)
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,11 @@ def points(report: Report) -> list[Point]:
     if report.oldest_received is not None:
         oldest = round(float(report.oldest_received), 3)
         found.append(Point(QUEUE, {"oldest_received": oldest}, {}))
+    found += [Point(FLAGS, {"raised": n}, {"kind": kind}) for kind, n in report.flags.items()]
+    parked: Counter[str] = Counter()
+    for jurisdiction_id, files in report.paused.items():
+        parked[name_of(jurisdiction_id)] += files
+    found += [Point(PAUSED, {"parked": n}, {"jurisdiction": one}) for one, n in parked.items()]
     return found
 
 

@@ -71,6 +71,29 @@ def as_dict(status: Status, behind: Sequence[str] | None = None) -> dict[str, An
             "at_most": AT_MOST,
             "since": _time(min((one.since for one in status.unarchived), default=None)),
         },
+        "flags": {
+            "open": sum(one.count for one in status.flags),
+            "list": [
+                {
+                    "kind": one.kind,
+                    "jurisdiction_id": one.jurisdiction_id,
+                    "count": one.count,
+                    "newest": _time(one.newest),
+                }
+                for one in status.flags
+            ],
+        },
+        "paused": {
+            "list": [
+                {
+                    "jurisdiction_id": one.jurisdiction_id or None,
+                    "since": _time(one.since),
+                    "by": one.by,
+                    "reason": one.reason,
+                }
+                for one in status.pauses
+            ],
+        },
         "lag": {
             **(_lag(status.lag) if status.lag else _lag(_NOTHING)),
             "by_jurisdiction": [

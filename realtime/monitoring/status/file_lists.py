@@ -17,10 +17,10 @@ _TOLD = 300
 
 _PARKED = """
     SELECT jurisdiction_id, object_type, CASE WHEN reason = '' THEN detail ELSE '' END,
-           count(*), min(received_at)
+           count(*), min(received_at), paused_at IS NOT NULL
     FROM realtime_file
     WHERE outcome = 'deferred' AND (%(jurisdiction)s = '' OR jurisdiction_id = %(jurisdiction)s)
-    GROUP BY 1, 2, 3 ORDER BY min(received_at), 1, 2, 3
+    GROUP BY 1, 2, 3, 6 ORDER BY min(received_at), 1, 2, 3
 """
 _FAILURES = """
     SELECT jurisdiction_id, reason, count(*), max(imported_at)
@@ -46,7 +46,8 @@ class Parked:
     """Parked files of one jurisdiction and type that wait for the same bill or session.
 
     `waiting_for` names it in words. Empty means that the files had failed, were sent again, and
-    wait for the next import run. `since` is when the first of them was received.
+    wait for the next import run. `since` is when the first of them was received. They are `paused`
+    while their jurisdiction is, or until an import run finds it resumed.
     """
 
     jurisdiction_id: str
@@ -54,6 +55,7 @@ class Parked:
     waiting_for: str
     files: int
     since: datetime
+    paused: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Status as one screen on a terminal, as plain text elsewhere."""
 
+from collections import Counter
 from datetime import datetime
 from typing import Self, TextIO
 
@@ -94,7 +95,27 @@ def _figures(status: Status) -> RenderableType:
     grid.add_row("lead time", _lead_time(status))
     grid.add_row("runs", _run_counts(status))
     grid.add_row("files", _file_counts(status))
+    if status.flags:
+        grid.add_row("flags", _flags(status))
+    if status.pauses:
+        grid.add_row("paused", _pauses(status))
     return grid
+
+
+def _flags(status: Status) -> Text:
+    kinds: Counter[str] = Counter()
+    for one in status.flags:
+        kinds[one.kind] += one.count
+    return Text(", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common()), "yellow")
+
+
+def _pauses(status: Status) -> Text:
+    told = [
+        f"{abbreviation_of(one.jurisdiction_id) if one.jurisdiction_id else 'all'} by {one.by}"
+        f" {_ago(status.at, one.since)}" + (f" ({one.reason})" if one.reason else "")
+        for one in status.pauses
+    ]
+    return Text(_clean("; ".join(told)), "red")
 
 
 def _queue(status: Status) -> Text:
@@ -207,6 +228,8 @@ def _waiting(status: Status, rows: int) -> RenderableType:
 
 def _parked(status: Status, one: Parked) -> tuple[str, str, str, str]:
     what = f"waiting for {one.waiting_for}" if one.waiting_for else "sent again"
+    if one.paused:
+        what = one.waiting_for
     jurisdiction = _clean(abbreviation_of(one.jurisdiction_id))
     since = f"since {_ago(status.at, one.since)}"
     return _clean(f"{one.object_type} {what}"), jurisdiction, f"{one.files:,}", since

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from realtime.ledger import files as ledger_files
-from realtime.monitoring.status import file_lists, run_states, workers
+from realtime.ledger.pauses import ALL, open_pauses
+from realtime.models import Pause
+from realtime.monitoring.status import file_lists, flag_counts, run_states, workers
 from realtime.monitoring.status.lag import HOUR, JURISDICTION, TYPE, Lag, jurisdictions, lags
 from realtime.monitoring.status.lead_time import LeadTime, lead_times
 from realtime.monitoring.status.queue_depth import QueueStatus
@@ -41,6 +43,8 @@ class Status:
     lag_by_hour: list[Lag]
     lead_times: list[LeadTime]
     lead_times_by_run: list[LeadTime]
+    flags: list[flag_counts.OpenFlags]
+    pauses: list[Pause]
 
     @property
     def runs(self) -> list[RunState]:
@@ -100,4 +104,10 @@ def status(
         lag_by_hour=lags(since, now, known, [HOUR]),
         lead_times=lead_times(since, now, known),
         lead_times_by_run=lead_times(since, now, known, by_run=True),
+        flags=flag_counts.open_flags(jurisdiction_id),
+        pauses=[
+            one
+            for one in open_pauses()
+            if not jurisdiction_id or one.jurisdiction_id in (ALL, jurisdiction_id)
+        ],
     )
