@@ -159,7 +159,7 @@ def test_migration__scrape_order_in_the_future__set_back(mail: Mail) -> None:
     mail.run()
     File.objects.filter(key=frozen).update(order_ticks=future, order_stamp=future)
     before = File.objects.get(key=honest).order_ticks
-    migration = importlib.import_module("realtime.migrations.0010_clocks")
+    migration = importlib.import_module("realtime.migrations.0009_clocks")
     with connection.cursor() as cursor:
         cursor.execute(migration.SET_BACK)
     row = File.objects.get(key=frozen)

@@ -22,5 +22,5 @@ SET_BACK = """
 
 
 class Migration(migrations.Migration):
-    dependencies = [("realtime", "0006_remembered_actions")]
+    dependencies = [("realtime", "0008_bounds")]
     operations = [migrations.RunSQL(SET_BACK, migrations.RunSQL.noop)]

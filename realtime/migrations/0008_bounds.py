@@ -16,7 +16,7 @@ def add(model: str, name: str, field: "models.Field[Any, Any]", column: str) -> 
 
 
 class Migration(migrations.Migration):
-    dependencies = [("realtime", "0006_remembered_actions")]
+    dependencies = [("realtime", "0007_flags")]
     operations = [
         add(
             "rememberedaction",
@@ -35,6 +35,14 @@ class Migration(migrations.Migration):
             "order_stamp",
             models.BigIntegerField(default=0),
             "bigint NOT NULL DEFAULT 0",
+        ),
+        migrations.AlterField(
+            "file",
+            "identity",
+            models.JSONField(
+                help_text="the keys by which core finds its row, and a digest of its content",
+                null=True,
+            ),
         ),
         migrations.AlterField(
             "suspect",
