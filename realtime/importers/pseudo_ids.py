@@ -1,12 +1,11 @@
 """How scraped files name what is in the database: `~` and a query in JSON, or a scrape id."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db.models import Model
-
-from realtime.domain.errors import PoisonMessage
 
 # The lookups of Django's that a pseudo id may ask for, beside the field itself. Others can take
 # PostgreSQL hours (`__regex`), or answer with what nobody meant.
@@ -24,10 +23,10 @@ def spec_of(value: Any) -> dict[str, Any] | None:
     return spec if isinstance(spec, dict) else None
 
 
-def require_plain(pseudo_id: str, model: type[Model]) -> None:
-    """Raises PoisonMessage (`invalid`) when a pseudo id for rows of `model` asks for anything but
-    equal fields, its own or those of what it refers to."""
-    for path in spec_of(pseudo_id) or ():
+def require_plain(query: Mapping[str, Any], model: type[Model]) -> None:
+    """Raises FieldError when a query for rows of `model` asks for anything but equal fields, its
+    own or those of what it refers to."""
+    for path in query:
         left, named = str(path).split("__"), 0
         of: type[Model] | None = model
         while left and of is not None:
@@ -37,6 +36,4 @@ def require_plain(pseudo_id: str, model: type[Model]) -> None:
                 break
             left, of, named = left[1:], field.related_model, named + 1
         if named and left and left not in _LOOKUPS:
-            raise PoisonMessage(
-                "invalid", f"{path} in {ascii(pseudo_id)[:200]} asks for more than an equal field"
-            )
+            raise FieldError(f"{path} asks for more than an equal field")

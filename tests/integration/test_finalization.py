@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 from django.core.management import CommandError
 from django.db import connection
-from openstates.data.models import Bill, Event, Organization, RelatedBill, RunPlan, VoteEvent
+from openstates.data.models import Bill, Event, RelatedBill, RunPlan, VoteEvent
 
 from realtime.backends.postgres import locks
 from realtime.domain.config import BULK, CORE
@@ -340,34 +340,6 @@ def test_finalize__event_with_a_key_after_one_without__one_row(mail: Mail) -> No
     run.end()
     mail.run()
     assert Event.objects.count() == 1, "the later scrape would have found it by its name"
-
-
-def test_finalize__vote_that_fits_no_longer__withdrawn_and_others_of_its_bill_stay(
-    mail: Mail,
-) -> None:
-    committee = Organization.objects.create(
-        name="Roads",
-        classification="committee",
-        jurisdiction_id=scrapes.WYOMING.jurisdiction_id,
-    )
-    first = Run(mail)
-    bill = scrapes.bill("HB 1")
-    first.publish(scrapes.jurisdiction(), bill, scrapes.vote_event(bill, "stays"))
-    first.end()
-    mail.run()
-    second = Run(mail)
-    [key] = second.publish(
-        {**scrapes.vote_event("HB 1", "goes"), "organization": '~{"name": "Roads"}'}
-    )
-    mail.run()
-    assert VoteEvent.objects.count() == 2
-    committee.name = "Bridges"
-    committee.save()
-    second.end()
-    report = mail.run()
-    assert (second.row.closed, scrapes.outcomes([key])) == ("", {key: "failed"})
-    assert (report.outcomes["failed"], report.as_dict()["expired"]) == (0, 1)
-    assert VoteEvent.objects.get().motion_text == "stays", "core would see no vote in this run"
 
 
 def test_finalize__agenda_names_a_vote_with_a_stale_double__linked_to_the_new_one(

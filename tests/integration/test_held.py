@@ -41,8 +41,8 @@ def held(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
     read = scraped_object.read
 
-    def count(*arguments: Any) -> ScrapedObject:
-        content = read(*arguments)
+    def count(*arguments: Any, **more: Any) -> ScrapedObject:
+        content = read(*arguments, **more)
         objects = [one for one in gc.get_objects() if type(one) is ScrapedObject]
         # By their bodies: of one there may be several objects.
         found.append(sum(len(body) for body in {one.body for one in objects}))

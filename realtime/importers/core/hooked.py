@@ -240,7 +240,7 @@ class Hooked(BaseImporter):  # type: ignore[misc]
                 return by_id[0]
             # The scraper's own id of someone is not always known here; the name may be enough.
             return self._ask_for_person(_make_pseudo_id(**query), start, end, chamber)
-        require_plain(pseudo_id, Person)
+        require_plain(query, Person)
         self.person_cache.clear()
         person: str | None = super().resolve_person(pseudo_id, start, end, chamber)
         return person
@@ -275,7 +275,7 @@ class Hooked(BaseImporter):  # type: ignore[misc]
             if json_id not in self.json_to_db_id and (row := self.rules.row_of(json_id)):
                 self.json_to_db_id[json_id] = row
         elif json_id and json_id not in self.pseudo_id_cache:
-            require_plain(json_id, self.model_class)
+            require_plain(spec_of(json_id) or {}, self.model_class)
             found = self.lookups.described(self.spec, json_id)
             if found is not None:
                 self._remember(json_id, found, allow_no_match)

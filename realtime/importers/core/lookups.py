@@ -9,7 +9,7 @@ from openstates.importers import OrganizationImporter
 
 from realtime.importers.lookups import Committee
 from realtime.importers.persons import Persons
-from realtime.importers.pseudo_ids import require_plain
+from realtime.importers.pseudo_ids import require_plain, spec_of
 from realtime.importers.specs.spec import Spec
 
 
@@ -20,7 +20,7 @@ class Organizations(OrganizationImporter):  # type: ignore[misc]
         """As core's. Raises UnresolvedIdError unless `allow_no_match`, which core forgets to do
         once the same pseudo id has been asked for with it."""
         if json_id and json_id.startswith("~") and json_id not in self.pseudo_id_cache:
-            require_plain(json_id, Organization)
+            require_plain(spec_of(json_id) or {}, Organization)
         found: str | None = super().resolve_json_id(json_id, allow_no_match)
         if found is None and json_id and not allow_no_match:
             raise UnresolvedIdError(f"cannot resolve pseudo id to Organization: {json_id}")

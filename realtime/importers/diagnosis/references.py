@@ -10,7 +10,7 @@ from openstates.data import models
 
 from realtime.domain.text import all_storable
 from realtime.importers.diagnosis.paths import shown
-from realtime.importers.pseudo_ids import spec_of
+from realtime.importers.pseudo_ids import require_plain, spec_of
 
 # Core takes these out of a query and looks for them in ways of its own.
 _HANDLED = ("name", "chamber")
@@ -58,6 +58,7 @@ class Reference:
         if not all_storable(spec):
             return "it holds a NUL character or half of a surrogate pair"
         try:
+            require_plain(spec, self.model)
             self.model._default_manager.filter(**spec)
         except (FieldError, TypeError, ValueError, AttributeError, ValidationError) as exc:
             return " ".join(str(exc).split())[:200]

@@ -72,7 +72,7 @@ class BillSpec(Spec):
             require_session(item.data["legislative_session"], references)
 
     def resolved(self, item: Item, history: History) -> None:
-        item.about = about_bill(item.data["title"], item.data["sources"])
+        item.about = about_bill(item.data.get("title"), item.data["sources"])
         item.flags += odd_identifier(item.data["identifier"])
         for action in item.data["actions"]:
             name_all(action["related_entities"], MEMBERS)

@@ -141,9 +141,12 @@ class VoteEventSpec(Spec):
     # -- what it waits for --------------------------------------------------------------------
 
     def require(self, item: Item, references: References) -> None:
-        item.data["bill"] = described_bill(item.data)
         try:
-            if "legislative_session" in item.data:  # else core says that it is missing
+            if {
+                "bill",
+                "legislative_session",
+            } <= item.data.keys():  # else core says what is missing
+                item.data["bill"] = described_bill(item.data)
                 _require_bill(item, references)
         finally:
             # A wrong one is told at once: to wait for the bill would only put the failure off.
