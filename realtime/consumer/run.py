@@ -38,7 +38,6 @@ from realtime.domain.run_context import RunContext
 from realtime.files import archive
 from realtime.finalization.finalize import finalize_complete
 from realtime.finalization.state_machine import OutOfTime
-from realtime.finalization.steps import FAILED
 from realtime.ledger import suspects
 from realtime.ledger.suspects import Suspicion
 from realtime.monitoring.metrics.emitting import emit
@@ -76,7 +75,14 @@ def run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: st
 def _run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: str) -> Report:
     report, slot = Report(), WorkerSlot(config.max_workers, config.statement_timeout)
     context = RunContext(
-        config, store, limits.must_stop, importer, slot.verify, slot.lost, report.stage
+        config,
+        store,
+        limits.must_stop,
+        importer,
+        slot.verify,
+        slot.lost,
+        report.stage,
+        report.expire,
     )
     # Lambda hands its messages over with the inbox: those of a run without a slot must come again.
     with inbox, context.timed("total"):
@@ -251,7 +257,6 @@ def _finalize(context: RunContext, report: Report) -> None:
     try:
         for one in finalize_complete(context):
             report.finalized.append(str(one.run.run_id))
-            report.expired += one.counts.get(FAILED, 0)
     except OutOfTime as exc:
         logger.info(
             "finalization left to the next run", extra={"action": "finalizing", "cause": exc}

@@ -20,6 +20,10 @@ def _untimed(stage: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
+def _uncounted(files: int) -> None:
+    """Nobody counts."""
+
+
 @dataclass(frozen=True)
 class RunContext:
     """Dependencies of one run, whether it imports or finalizes. It keeps no state of the run.
@@ -27,7 +31,8 @@ class RunContext:
     `importer` names the importers that write the rows. `must_stop` is asked between files and
     between transactions, never within one that could still commit. `before_commit` may veto a
     commit with RetryLater. `connection_lost` says whether the connection that holds the worker's
-    slot is gone. `timed` counts the seconds of a block towards a stage.
+    slot is gone. `timed` counts the seconds of a block towards a stage. `expired` is told, after
+    each commit of a finalization, how many files fail that had been imported before.
     """
 
     config: Config
@@ -37,3 +42,4 @@ class RunContext:
     before_commit: Callable[[], None] = _always
     connection_lost: Callable[[], bool] = _never
     timed: Callable[[str], AbstractContextManager[None]] = _untimed
+    expired: Callable[[int], None] = _uncounted

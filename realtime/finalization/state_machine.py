@@ -9,7 +9,7 @@ from django.db import transaction
 from realtime.backends.postgres.locks import lock_jurisdiction
 from realtime.domain.errors import Busy, RealtimeError
 from realtime.domain.run_context import RunContext
-from realtime.finalization.steps import Piece, Place, Steps
+from realtime.finalization.steps import FAILED, Piece, Place, Steps
 from realtime.models import ScrapeRun
 
 # Seconds of one attempt to get the jurisdiction, and of all of them.
@@ -99,6 +99,7 @@ class Finalization:
         except BaseException:
             self._steps.counts = before
             raise
+        self._context.expired(self._steps.counts[FAILED] - before[FAILED])
         return going_on
 
     def _after(self, step: str) -> str:

@@ -13,6 +13,8 @@ from django.db import connection
 from openstates.data.models import Bill, Event, Organization, RelatedBill, RunPlan, VoteEvent
 
 from realtime.backends.postgres import locks
+from realtime.consumer.run import Limits, run
+from realtime.consumer.sources import QueueInbox
 from realtime.domain.config import BULK, CORE
 from realtime.domain.errors import RetryLater
 from realtime.domain.run_context import RunContext
@@ -365,9 +367,14 @@ def test_finalize__vote_that_fits_no_longer__withdrawn_and_others_of_its_bill_st
     committee.name = "Bridges"
     committee.save()
     second.end()
+    # The time is up as soon as the vote event has failed.
+    inbox = QueueInbox(mail.queue, mail.config.visibility_timeout)
+    limits = Limits(9, False, lambda: scrapes.outcomes([key]) == {key: "failed"})
+    report = run(mail.config, inbox, mail.store, limits)
+    assert (report.finalized, report.as_dict()["expired"]) == ([], 1)
     report = mail.run()
+    assert (report.finalized, report.as_dict()["expired"]) == ([second.id], 0)
     assert (second.row.closed, scrapes.outcomes([key])) == ("", {key: "failed"})
-    assert (report.outcomes["failed"], report.as_dict()["expired"]) == (0, 1)
     assert VoteEvent.objects.get().motion_text == "stays", "core would see no vote in this run"
 
 
