@@ -39,7 +39,6 @@ from realtime.domain.run_context import RunContext
 from realtime.files import archive
 from realtime.finalization.finalize import finalize_complete
 from realtime.finalization.state_machine import OutOfTime
-from realtime.finalization.steps import FAILED
 from realtime.ledger import suspects
 from realtime.ledger.suspects import Suspicion
 from realtime.monitoring.metrics.emitting import emit
@@ -86,6 +85,7 @@ def _run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: s
         report.stage,
         Breaker(config.breaker_failed, config.breaker_shrunk),
         report.count_flags,
+        report.expire,
     )
     # Lambda hands its messages over with the inbox: those of a run without a slot must come again.
     with inbox, context.timed("total"):
@@ -260,7 +260,6 @@ def _finalize(context: RunContext, report: Report) -> None:
     try:
         for one in finalize_complete(context):
             report.finalized.append(str(one.run.run_id))
-            report.expired += one.counts.get(FAILED, 0)
     except OutOfTime as exc:
         logger.info(
             "finalization left to the next run", extra={"action": "finalizing", "cause": exc}

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 from realtime.domain.breaker import Breaker
 from realtime.domain.config import BULK, Config
@@ -22,8 +23,8 @@ def _untimed(stage: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def _uncounted(flags: Counter[str]) -> None:
-    """Nobody counts them."""
+def _uncounted(count: Any) -> None:
+    """Nobody counts."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class RunContext:
     commit with RetryLater. `connection_lost` says whether the connection that holds the worker's
     slot is gone. `timed` counts the seconds of a block towards a stage, `flagged` the flags that a
     committed batch raised, by kind. With a `breaker`, files of paused jurisdictions are parked, and
-    it may pause one; a folder imported by hand has none.
+    it may pause one; a folder imported by hand has none. `expired` is told, after each commit of a
+    finalization, how many files fail that had been imported before.
     """
 
     config: Config
@@ -47,3 +49,4 @@ class RunContext:
     timed: Callable[[str], AbstractContextManager[None]] = _untimed
     breaker: Breaker | None = None
     flagged: Callable[[Counter[str]], None] = _uncounted
+    expired: Callable[[int], None] = _uncounted

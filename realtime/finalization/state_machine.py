@@ -9,7 +9,7 @@ from django.db import transaction
 from realtime.backends.postgres.locks import lock_jurisdiction
 from realtime.domain.errors import Busy, RealtimeError, RetryLater
 from realtime.domain.run_context import RunContext
-from realtime.finalization.steps import Piece, Place, Steps
+from realtime.finalization.steps import FAILED, Piece, Place, Steps
 from realtime.ledger.pauses import open_pause
 from realtime.models import ScrapeRun
 
@@ -102,6 +102,7 @@ class Finalization:
         except BaseException:
             self._steps.counts = before
             raise
+        self._context.expired(self._steps.counts[FAILED] - before[FAILED])
         return going_on
 
     def _after(self, step: str) -> str:

@@ -19,6 +19,8 @@ _WIND_DOWN, _CANCEL = 0.1, 0.05
 # Seconds that a statement may go on after a signal, and between two attempts to cancel it: what
 # runs may be another one each time.
 _GRACE, _AGAIN = 3.0, 1.0
+# Seconds to wait at the end for an attempt that has begun.
+_PATIENCE = 5.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LEFT = b"\0"
 
@@ -69,9 +71,11 @@ def stopping(limit: int | None, signals: bool = False) -> Iterator[Callable[[], 
     finally:
         restore()
         os.write(writing, _LEFT)
-        watch.join()
-        os.close(reading)
-        os.close(writing)
+        watch.join(_PATIENCE)
+        # It may still wait for a server that has vanished; then it needs them.
+        if not watch.is_alive():
+            os.close(reading)
+            os.close(writing)
 
 
 def _watch(

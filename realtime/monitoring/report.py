@@ -85,7 +85,11 @@ class Report:
                 case Imported() | Superseded() | Ignored(repeated=False):
                     self.count_resumed(file.object_type, file.jurisdiction_id)
                 case Failed():
-                    self.expired += 1
+                    self.expire(1)
+
+    def expire(self, files: int) -> None:
+        """So many files of earlier runs have failed in this one."""
+        self.expired += files
 
     def add_lag(self, seconds: float, jurisdiction_id: str) -> None:
         """An object became visible so long after it was scraped."""

@@ -40,6 +40,9 @@ ELSEWHERE = {
     Site("database", "importers.bulk.deleting.delete"): (
         "only where another app's table refers to core's in a way that SQL alone does not serve"
     ),
+    Site("s3.head", "consumer.fetching._is_gone"): (
+        "only where a retried file's object is missing when it is read; only reads"
+    ),
 }
 if (REAL_DATA / "wy").is_dir():
     ELSEWHERE[Site("database", "importers.linking._relink")] = (

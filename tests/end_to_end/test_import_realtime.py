@@ -192,6 +192,28 @@ def test_import__statement_hangs_when_the_run_must_stop__cancelled_and_released(
     assert rows(HANGING) == []
 
 
+@pytest.mark.usefixtures("session")
+def test_import__record_of_an_acknowledgement_hangs__run_ends_well_at_a_signal(
+    environment: dict[str, str], aws: Aws, rows: Callable[[str], list[tuple[Any, ...]]]
+) -> None:
+    rows(
+        "CREATE FUNCTION hang() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN PERFORM pg_sleep(600); RETURN NEW; END $$;"
+        "CREATE TRIGGER hang BEFORE UPDATE ON realtime_file FOR EACH ROW"
+        " EXECUTE FUNCTION hang()"
+    )
+    publish(aws, a_bill(1))
+    with importing(environment) as process:
+        assert wait_until(lambda: bool(rows(HANGING)), 60)
+        process.send_signal(signal.SIGTERM)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    report = json.loads(output.splitlines()[-1])
+    assert (report["received"], report["inserted"]) == (1, 1)
+    # Its message may still be there, for all that the ledger knows.
+    assert rows("SELECT acknowledged_at FROM realtime_file") == [(None,)]
+
+
 @pytest.mark.usefixtures("session", "hang")
 def test_import__killed_while_its_statement_hangs__locks_free_at_once(
     environment: dict[str, str], aws: Aws, rows: Callable[[str], list[tuple[Any, ...]]]
