@@ -32,6 +32,7 @@ class Run:
         self.id = str(uuid.uuid4())
         self.started_at = datetime.now(UTC)
         self.objects: dict[str, int] = {}
+        self.jurisdiction_id = scrapes.WYOMING.jurisdiction_id
         self.args = "session=2031 chamber=lower"
 
     def publish(self, *files: dict[str, Any]) -> list[str]:
@@ -52,7 +53,7 @@ class Run:
             {
                 "run_id": self.id,
                 "bucket": self.mail.aws.bucket,
-                "jurisdiction_id": scrapes.WYOMING.jurisdiction_id,
+                "jurisdiction_id": self.jurisdiction_id,
                 "jurisdiction_name": "Wyoming",
                 "run_finished": {**times, "objects": objects, "scrapers": {"bills": scraper}},
             }

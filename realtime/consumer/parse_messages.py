@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from realtime.domain import messages
 from realtime.domain.config import Bucket
-from realtime.domain.errors import PoisonMessage
+from realtime.domain.errors import PoisonMessage, WrongClaim
 from realtime.domain.in_flight import CONTROL, InFlightFile
 from realtime.domain.jurisdictions import jurisdiction_of
 from realtime.domain.messages import FileMessage, ReceivedMessage, RunFinished
@@ -23,7 +23,7 @@ def parse(received: Sequence[ReceivedMessage], bucket: Bucket) -> list[InFlightF
 
 def unparsed(message: ReceivedMessage) -> InFlightFile:
     """The one file of a message that was not parsed, or cannot be."""
-    identity = FileIdentity("", f"message:{message.message_id}", "")
+    identity = FileIdentity.of_message(message.message_id)
     return InFlightFile(identity, Delivery(message.sent_at, message.body), message)
 
 
@@ -82,6 +82,10 @@ def _named_file(message: ReceivedMessage, named: FileMessage, bucket: Bucket) ->
     )
     try:
         key = locate(named, bucket)
+    except WrongClaim as problem:
+        file.blame_message()
+        file.error = problem
+        return file
     except PoisonMessage as problem:
         file.identity = FileIdentity(named.bucket, _storable(named.key), "")
         file.error = problem

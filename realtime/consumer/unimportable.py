@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 
 from django.db import transaction
 
-from realtime.domain.errors import PoisonMessage
+from realtime.domain.errors import PoisonMessage, RetryLater
 from realtime.domain.in_flight import InFlightFile
 from realtime.domain.interfaces import Gone
+from realtime.domain.messages import RunFinished
 from realtime.domain.results import Failed, Ignored
 from realtime.domain.run_context import RunContext
 from realtime.files.fetch import identify
@@ -18,28 +20,36 @@ from realtime.ledger.run_notices import store_run
 def record_unimportable(context: RunContext, files: Sequence[InFlightFile]) -> None:
     """Record, in one transaction, the files that can never be imported and the scrape runs that
     have ended. Other files are left as they are."""
-    failed = [
-        (file, Failed(file.error))
-        for file in files
-        if file.outcome is None and isinstance(file.error, PoisonMessage)
-    ]
-    ended = [
-        (file, file.run_finished) for file in files if file.outcome is None and file.run_finished
-    ]
-    if not failed and not ended:
+    unfinished = [file for file in files if file.outcome is None]
+    ends = [(file, file.run_finished) for file in unfinished if file.is_open and file.run_finished]
+    if not ends and not any(isinstance(file.error, PoisonMessage) for file in unfinished):
         return
     with context.timed("import"), transaction.atomic():
         now = ledger_files.database_now()
         # In one order everywhere, so that two workers cannot block each other.
-        for run in sorted((run for _, run in ended), key=lambda run: run.run_id):
-            store_run(run, now)
+        for file, run in sorted(ends, key=lambda end: end[1].run_id):
+            _end(file, run, now)
+        failed = [
+            (file, Failed(file.error))
+            for file in unfinished
+            if isinstance(file.error, PoisonMessage)
+        ]
         results = [file.result(outcome) for file, outcome in failed]
         ledger_ids = ledger_files.record_unread(results, now)
         context.before_commit()
-    for file, _ in ended:
-        file.finish(Ignored())
+    for file, _ in ends:
+        if file.is_open:
+            file.finish(Ignored())
     for file, outcome in failed:
         file.finish(outcome, ledger_ids[file.identity])
+
+
+def _end(file: InFlightFile, run: RunFinished, now: datetime) -> None:
+    try:
+        store_run(run, now)
+    except (PoisonMessage, RetryLater) as problem:
+        file.error = problem
+        file.blame_message()
 
 
 def fail_unread(context: RunContext, files: Sequence[InFlightFile], problem: PoisonMessage) -> None:

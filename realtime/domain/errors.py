@@ -50,6 +50,11 @@ class PoisonMessage(RealtimeError):
         self.field = field
 
 
+class WrongClaim(PoisonMessage):
+    """A message claims of a file what the file or its key contradicts: the message fails, and the
+    file stays for one that is right."""
+
+
 @dataclass(frozen=True)
 class WaitingFor:
     """What a parked file waits for, within its jurisdiction.

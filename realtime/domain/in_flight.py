@@ -80,6 +80,11 @@ class InFlightFile:
         assert self.fetched is not None
         return self.fetched
 
+    def blame_message(self) -> None:
+        """Let what is wrong be the message's alone: the file it names may be good."""
+        assert self.message is not None
+        self.identity = FileIdentity.of_message(self.message.message_id)
+
     def result(self, outcome: FileOutcome) -> Result:
         """What the ledger records when the file ends so."""
         return Result(self.identity, self.delivery, self.object_type, outcome, self.fetched)

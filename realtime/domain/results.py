@@ -26,6 +26,11 @@ class FileIdentity:
     last_modified: datetime | None = field(default=None, compare=False)
     size: int = field(default=0, compare=False)
 
+    @classmethod
+    def of_message(cls, message_id: str) -> Self:
+        """Stands for a message that names no file, or none that it may speak of."""
+        return cls("", f"message:{message_id}", "")
+
 
 @dataclass(frozen=True)
 class Delivery:

@@ -8,7 +8,13 @@ from uuid import UUID
 
 from realtime.backends.s3 import THREADS
 from realtime.domain.config import Bucket, Config
-from realtime.domain.errors import ConfigurationError, PoisonMessage, RealtimeError, Unavailable
+from realtime.domain.errors import (
+    ConfigurationError,
+    PoisonMessage,
+    RealtimeError,
+    Unavailable,
+    WrongClaim,
+)
 from realtime.domain.in_flight import InFlightFile
 from realtime.domain.interfaces import ObjectVersion, Store, StoredFile
 from realtime.domain.jurisdictions import jurisdiction_of
@@ -32,7 +38,8 @@ from realtime.process.threads import Threads
 def locate(message: FileMessage, bucket: Bucket) -> Key | None:
     """The parts of the key a message names; None when the file there is archived or failed.
 
-    Raises PoisonMessage (`foreign-bucket`, `bad-key`, `unknown-type`, `wrong-jurisdiction`).
+    Raises PoisonMessage (`foreign-bucket`, `bad-key`, `unknown-type`), and WrongClaim
+    (`wrong-jurisdiction`) when the key is another jurisdiction's than the message says.
     """
     require_ours(message.bucket, bucket)
     relative = bucket.strip(message.key)
@@ -45,11 +52,7 @@ def locate(message: FileMessage, bucket: Bucket) -> Key | None:
     key = parse_key(relative)
     expected = jurisdiction_of(key.abbr)
     if expected and message.jurisdiction_id and message.jurisdiction_id != expected:
-        raise PoisonMessage(
-            "wrong-jurisdiction",
-            f"jurisdiction_id is {message.jurisdiction_id[:200]!r}, {key.abbr} is {expected}",
-            "jurisdiction_id",
-        )
+        raise _wrong_claim(message.jurisdiction_id, message.key, expected)
     return key
 
 
@@ -82,6 +85,8 @@ def fetch(
             if isinstance(exc, Unavailable | ConfigurationError):
                 unavailable.set()
             file.error = exc
+            if isinstance(exc, WrongClaim) and file.message:
+                file.blame_message()
 
     if not files:
         return
@@ -149,29 +154,33 @@ def whose(content: ScrapedObject, claimed: str, abbr: str) -> str:
     """The jurisdiction of a file below `abbr/` that is `claimed` to be of one, or of none.
 
     Raises PoisonMessage (`unknown-jurisdiction`, `wrong-jurisdiction`) when nothing says which it
-    is, or the file, the claim and the abbreviation differ.
+    is, or the file and the abbreviation differ, and WrongClaim when these differ from the claim.
     """
-    jurisdiction_id = claimed or content.jurisdiction_id or jurisdiction_of(abbr)
+    expected = jurisdiction_of(abbr)
+    if expected and content.jurisdiction_id and content.jurisdiction_id != expected:
+        raise PoisonMessage(
+            "wrong-jurisdiction",
+            f"the file is of {content.jurisdiction_id[:200]}, {abbr} is {expected}",
+            "jurisdiction",
+        )
+    jurisdiction_id = content.jurisdiction_id or expected or claimed
     if not jurisdiction_id:
         raise PoisonMessage(
             "unknown-jurisdiction",
             f"nothing says which jurisdiction {abbr!r} is",
             "jurisdiction_id",
         )
-    expected = jurisdiction_of(abbr)
-    if expected and jurisdiction_id != expected:
-        raise PoisonMessage(
-            "wrong-jurisdiction",
-            f"the file is of {jurisdiction_id[:200]}, {abbr} is {expected}",
-            "jurisdiction",
-        )
-    if content.jurisdiction_id and content.jurisdiction_id != jurisdiction_id:
-        raise PoisonMessage(
-            "wrong-jurisdiction",
-            f"the file is of {content.jurisdiction_id[:200]}, not of {jurisdiction_id[:200]}",
-            "jurisdiction",
-        )
+    if claimed and claimed != jurisdiction_id:
+        raise _wrong_claim(claimed, f"{abbr}/{content.scrape_id}", jurisdiction_id)
     return jurisdiction_id
+
+
+def _wrong_claim(claimed: str, key: str, owner: str) -> WrongClaim:
+    return WrongClaim(
+        "wrong-jurisdiction",
+        f"jurisdiction_id is {claimed[:200]!r}, {key[:200]!a} is of {owner}",
+        "jurisdiction_id",
+    )
 
 
 def identify(bucket: str, found: ObjectVersion) -> FileIdentity:

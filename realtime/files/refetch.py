@@ -1,5 +1,6 @@
 """Reads files again, from their key or archived key in the ledger."""
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,9 +26,9 @@ logger = logging.getLogger(__name__)
 def read_again(store: Store, max_bytes: int, rows: Sequence[File]) -> list[FetchedFile | None]:
     """Read these files; each keeps its recorded place in the scrape order.
 
-    None, with a warning, stands for a file that is gone or can no longer be parsed. A file that is
-    archived meanwhile is found under its new key. Raises RetryLater (Unavailable when S3 does not
-    answer) when a file cannot be read now.
+    None, with a warning, stands for a file that is gone, can no longer be parsed, or whose copy is
+    not what was imported, by its ETag or size. A file that is archived meanwhile is found under its
+    new key. Raises RetryLater (Unavailable when S3 does not answer) when a file cannot be read now.
     """
     first_pass = _read_all(store, max_bytes, rows)
     missing = [row.id for row, file in zip(rows, first_pass, strict=True) if file is None]
@@ -106,4 +107,23 @@ def _stored(store: Store, max_bytes: int, row: File) -> StoredFile:
             pass
     if not row.archived_key:
         raise Gone(f"s3://{row.bucket}/{row.key} is no longer there")
-    return store.get(row.archived_key, max_bytes)
+    stored = store.get(row.archived_key, max_bytes)
+    if not _is_copy(stored, row):
+        logger.warning(
+            "copy differs from the file that was imported, it counts as gone",
+            extra={"action": "differs", "key": row.key, "archived_key": row.archived_key},
+        )
+        raise Gone(f"{row.archived_key} is not a copy of {row.key}")
+    return stored
+
+
+def _is_copy(stored: StoredFile, row: File) -> bool:
+    found = stored.object
+    if not row.etag or found.etag == row.etag:
+        return True
+    if found.size != row.size:
+        return False
+    # An ETag is a digest of the content, except after a multipart upload and with encryption keys:
+    # there the size has to do.
+    digest = hashlib.md5(stored.body or b"", usedforsecurity=False).hexdigest()
+    return found.etag != digest or "-" in row.etag

@@ -1,23 +1,26 @@
 """Records scrape runs: that files of a run arrived, and that a run ended."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Value
 from django.db.models.functions import Least
 
+from realtime.domain.errors import PoisonMessage, RetryLater
+from realtime.domain.in_flight import CONTROL
 from realtime.domain.messages import RunFinished
 from realtime.domain.results import Result
 from realtime.domain.scraped_object import time_of
 from realtime.domain.text import sanitized
-from realtime.models import ScrapeRun
+from realtime.models import File, Outcome, ScrapeRun
 
 
 def note_runs(results: Iterable[Result], now: datetime) -> None:
     """Record the scrape runs of these files, with the earliest scrape time as their start.
 
-    A run that has ended keeps its start. Runs in the caller's transaction.
+    A run that has ended keeps its start, unless another jurisdiction's message has ended it: that
+    is recorded as failed, and the run is open again. Runs in the caller's transaction.
     """
     began: dict[UUID, tuple[datetime, Result]] = {}
     for result in results:
@@ -28,6 +31,7 @@ def note_runs(results: Iterable[Result], now: datetime) -> None:
                 began[run_id] = (time, result)
     if not began:
         return
+    _undo_foreign_ends(began, now)
     ScrapeRun.objects.bulk_create(
         [
             ScrapeRun(
@@ -50,7 +54,8 @@ def store_run(run: RunFinished, now: datetime) -> None:
     """Record that a scrape run ended. Idempotent.
 
     The start is never later than the run's first recorded file, nor than `now`: a later one would
-    make newer objects look stale.
+    make newer objects look stale. Raises PoisonMessage (`foreign-run`) when the run's files are of
+    another jurisdiction, RetryLater when another has ended the run and no file says whose it is.
     """
     ScrapeRun.objects.bulk_create(
         [
@@ -63,6 +68,7 @@ def store_run(run: RunFinished, now: datetime) -> None:
         ],
         ignore_conflicts=True,
     )
+    _require_own(run, ScrapeRun.objects.select_for_update().get(run_id=run.run_id))
     unfinished = ScrapeRun.objects.filter(run_id=run.run_id, finished_at=None)
     # Finalized with --force before its end arrived: finalize it again, with the files since then.
     unfinished.filter(finalized_at__isnull=False).update(
@@ -88,3 +94,71 @@ def store_run(run: RunFinished, now: datetime) -> None:
         step="",
         cursor=None,
     )
+
+
+def _require_own(run: RunFinished, row: ScrapeRun) -> None:
+    is_ended_by_other = row.finished_at is not None and row.jurisdiction_id != run.jurisdiction_id
+    of_files = _jurisdiction_of_files(row.run_id, run.jurisdiction_id)
+    if of_files != run.jurisdiction_id and of_files:
+        raise _foreign(row.run_id, of_files, run.jurisdiction_id)
+    if is_ended_by_other and of_files:
+        raise _foreign(row.run_id, row.jurisdiction_id, run.jurisdiction_id)
+    if is_ended_by_other:
+        raise RetryLater(
+            f"run {row.run_id} was ended by {row.jurisdiction_id}, and has no file yet"
+        )
+
+
+def _jurisdiction_of_files(run_id: UUID, preferred: str) -> str:
+    """The jurisdiction of the run's files: `preferred` if that is one's; empty without a file."""
+    # Files that were read: what a message claims of others proves nothing.
+    files = File.objects.filter(run_id=run_id).exclude(scrape_id="")
+    if files.filter(jurisdiction_id=preferred).exists():
+        return preferred
+    return files.values_list("jurisdiction_id", flat=True).first() or ""
+
+
+def _foreign(run_id: UUID, owner: str, sender: str) -> PoisonMessage:
+    return PoisonMessage(
+        "foreign-run", f"run {run_id} is of {owner}, not of {sender}", "jurisdiction_id"
+    )
+
+
+def _undo_foreign_ends(began: Mapping[UUID, tuple[datetime, Result]], now: datetime) -> None:
+    """Open runs again that ended before their first file came, by the word of a jurisdiction that
+    has no file in them."""
+    owner_of = {
+        run_id: sanitized(result.file.jurisdiction_id)
+        for run_id, (_, result) in began.items()
+        if result.file
+    }
+    ended = ScrapeRun.objects.select_for_update().filter(
+        run_id__in=owner_of, finished_at__isnull=False
+    )
+    for row in ended.exclude(jurisdiction_id__in=set(owner_of.values())).order_by("run_id"):
+        sender, owner = row.jurisdiction_id, owner_of[row.run_id]
+        if _jurisdiction_of_files(row.run_id, sender) == sender:
+            continue
+        problem = _foreign(row.run_id, owner, sender)
+        File.objects.bulk_create(
+            [
+                File(
+                    key=f"message:the end of run {row.run_id} by {sender}",
+                    object_type=CONTROL,
+                    jurisdiction_id=sender,
+                    run_id=row.run_id,
+                    outcome=Outcome.FAILED,
+                    reason=problem.reason,
+                    field=problem.field,
+                    detail=problem.detail,
+                    tried_at=now,
+                    queued_at=row.received_at or now,
+                    received_at=row.received_at or now,
+                    imported_at=now,
+                    acknowledged_at=now,
+                    archived_at=now,
+                )
+            ],
+            ignore_conflicts=True,
+        )
+        row.delete()
