@@ -22,7 +22,7 @@ from realtime.consumer.fetching import fetch_files
 from realtime.consumer.parse_messages import parse
 from realtime.consumer.resume_parked import resume
 from realtime.consumer.sources import Inbox
-from realtime.consumer.unimportable import fail_unread, record_unimportable
+from realtime.consumer.unimportable import fail_unread, hold_back, record_unimportable
 from realtime.domain.breaker import Breaker
 from realtime.domain.config import BULK, Config
 from realtime.domain.errors import PoisonMessage, Unavailable
@@ -152,6 +152,7 @@ def _import_together(
 
     wanted = [file for file in files if file.is_open]
     outage = fetch_files(context, wanted)
+    hold_back(context, wanted)
     record_unimportable(context, wanted)
     opened.acknowledge()
 
