@@ -27,7 +27,7 @@ from realtime.consumer.fetching import fetch_files
 from realtime.consumer.parse_messages import parse
 from realtime.consumer.resume_parked import resume
 from realtime.consumer.sources import Inbox
-from realtime.consumer.unimportable import fail_unread, record_unimportable
+from realtime.consumer.unimportable import fail_unread, hold_back, record_unimportable
 from realtime.domain.breaker import Breaker
 from realtime.domain.config import BULK, Config
 from realtime.domain.errors import PoisonMessage, Unavailable
@@ -173,6 +173,7 @@ def _import_together(
         outage = fetch_files(context, left)
         portion = [file for file in left if file.fetched or file.error or file.outcome]
         left = [file for file in left if not (file.fetched or file.error or file.outcome)]
+        hold_back(context, portion)
         record_unimportable(context, portion)
         opened.acknowledge()
 

@@ -69,9 +69,13 @@ class Breaker:
         self._shrunk = shrunk
         self._tallies: dict[str, _Tally] = defaultdict(_Tally)
 
-    def trips(self, jurisdiction_id: str, done: Done) -> str:
-        """Why the jurisdiction must be paused if these files end so; empty when it need not."""
+    def trips(self, jurisdiction_id: str, done: Done, others: int = 0) -> str:
+        """Why the jurisdiction must be paused if these files end so; empty when it need not.
+
+        `others`: how many files of it will be tried next.
+        """
         tally = self._tallies[jurisdiction_id].plus(done)
+        tally.tried += others
         for reason, count in tally.failed.most_common(1):
             if self._failed and count >= FEWEST and count > self._failed * tally.tried:
                 return f"{count} of {tally.tried} files failed for one reason: {reason}"

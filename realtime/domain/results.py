@@ -138,11 +138,12 @@ class Imported:
 @dataclass(frozen=True)
 class Superseded:
     """A newer scrape was applied to the row `core_id` before (empty: a newer run has no such
-    row)."""
+    row). `difference` is what was taken from the file all the same."""
 
     core_id: str
     lookup: LookupKeys = NO_LOOKUP
     flags: tuple[Flag, ...] = ()
+    difference: Difference = NO_DIFFERENCE
     word: ClassVar[str] = "superseded"
 
 

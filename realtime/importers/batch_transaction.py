@@ -13,7 +13,7 @@ from openstates.data.models import Jurisdiction
 
 from realtime.backends.postgres.interruptions import READ_ONLY, error_code, interrupted
 from realtime.backends.postgres.locks import lock_jurisdiction
-from realtime.domain.changes import RowChange
+from realtime.domain.changes import RowChange, Verb
 from realtime.domain.errors import RealtimeError, RetryLater, Unavailable
 from realtime.domain.in_flight import InFlightFile
 from realtime.domain.results import (
@@ -24,6 +24,7 @@ from realtime.domain.results import (
     Imported,
     Paused,
     Result,
+    Superseded,
 )
 from realtime.domain.run_context import RunContext
 from realtime.domain.scraped_object import IGNORED_TYPES
@@ -66,7 +67,7 @@ def import_batch(
     try:
         return _import_batch(context, jurisdiction_id, files, lock_wait)
     except _Tripped as tripped:
-        _pause(jurisdiction_id, str(tripped))
+        pause_by_breaker(jurisdiction_id, str(tripped))
     return _import_batch(context, jurisdiction_id, files, lock_wait)
 
 
@@ -103,7 +104,7 @@ def _import_batch(
     return [file for file, _ in done]
 
 
-def _pause(jurisdiction_id: str, reason: str) -> None:
+def pause_by_breaker(jurisdiction_id: str, reason: str) -> None:
     """Pause a jurisdiction whose files trip the breaker, in a transaction of its own."""
     pause(jurisdiction_id, BREAKER, reason)
     logger.warning(
@@ -118,7 +119,7 @@ def fail_alone(context: RunContext, file: InFlightFile, exc: Exception) -> None:
     outcome: FileOutcome = failure(file.ready(), exc)
     whose, breaker = file.jurisdiction_id, context.breaker
     if breaker and (why := breaker.trips(whose, [(file, outcome)])):
-        _pause(whose, why)
+        pause_by_breaker(whose, why)
         outcome = Paused(why)
     # Without its content: some of that may be what the ledger could not hold.
     result = replace(file.result(outcome), file=None)
@@ -245,14 +246,14 @@ def note_outcomes(
         [
             RowChange(
                 result.object_type,
-                result.outcome.change,
-                result.outcome.core_id,
-                result.outcome.difference,
+                _verb(outcome),
+                outcome.core_id,
+                outcome.difference,
                 result.delivery.run_id,
                 file_id,
             )
             for result, file_id in results
-            if isinstance(result.outcome, Imported) and result.outcome.change != "unchanged"
+            if isinstance(outcome := result.outcome, Imported | Superseded) and _changed(outcome)
         ],
         now,
     )
@@ -266,6 +267,18 @@ def note_outcomes(
     ]
     named = flags.Names(names.matched, unmatched)
     return flags.record(jurisdiction_id, results, named, now, again=again)
+
+
+def _changed(outcome: Imported | Superseded) -> bool:
+    # A jurisdiction whose file only adds sessions is unchanged to core.
+    if outcome.difference.fields:
+        return True
+    return isinstance(outcome, Imported) and outcome.change != "unchanged"
+
+
+def _verb(outcome: Imported | Superseded) -> Verb:
+    inserted = isinstance(outcome, Imported) and outcome.change == "inserted"
+    return "inserted" if inserted else "updated"
 
 
 def link_references(jurisdiction_id: str, results: Sequence[Result], now: datetime) -> None:

@@ -38,7 +38,7 @@ def outcome_of(attempt: Attempt) -> FileOutcome:
                 attempt.difference,
             )
         case errors.Superseded():
-            return Superseded(attempt.core_id, lookup, attempt.flags)
+            return Superseded(attempt.core_id, lookup, attempt.flags, attempt.difference)
         case Unresolved(waiting_for=waiting_for) if file.last_chance:
             problem = PoisonMessage("unresolved", f"never came: {waiting_for}")
             return Failed(problem, lookup=lookup)

@@ -21,7 +21,13 @@ from realtime.ledger import files as ledger_files
 from realtime.ledger.changes import Cursor, Logged
 from realtime.models import LoggedChange, RaisedFlag
 from tests import scrapes
-from tests.full_scrapes import full_bill, full_event, full_jurisdiction, full_vote_event
+from tests.full_scrapes import (
+    full_bill,
+    full_event,
+    full_jurisdiction,
+    full_person,
+    full_vote_event,
+)
 from tests.scrape_runs import Run
 from tests.scrapes import Mail
 from tests.support import Aws
@@ -212,3 +218,35 @@ def test_import_batch__flags_and_changes__three_statements_whatever_its_size(mai
             mail.run()
     assert RaisedFlag.objects.filter(kind="shrunk").count() == 20
     assert len(statements) <= 2 * 3
+
+
+def test_changes__people_and_jurisdictions__logged_with_what_they_have(mail: Mail) -> None:
+    data = scrapes.jurisdiction()
+    data["legislative_sessions"] = [
+        *data["legislative_sessions"],
+        {**data["legislative_sessions"][0], "identifier": "2031S1", "name": "Special"},
+    ]
+    mail.publish(data)
+    person = {**full_person(), "party": [{"name": "Republican"}]}
+    key = mail.put(json.dumps(person).encode(), "wy/person_1.json")
+    mail.send(mail.message(key))
+    mail.run()
+    (jurisdiction,) = logged(object_type="jurisdiction")
+    assert (jurisdiction.verb, jurisdiction.core_id) == ("updated", scrapes.WYOMING.jurisdiction_id)
+    assert "legislative_sessions" in jurisdiction.fields
+    sessions = "legislative_sessions"
+    assert jurisdiction.after[sessions] == jurisdiction.before[sessions] + 1
+    (one,) = logged(object_type="person")
+    assert (one.verb, one.core_id) == ("inserted", person["id"])
+
+
+def test_changes__sessions_of_an_older_jurisdiction_file__logged(mail: Mail) -> None:
+    older = scrapes.jurisdiction()
+    older["legislative_sessions"][0] |= {"identifier": "2030", "name": "2030"}
+    key = mail.put(older, "wy/jurisdiction_older.json", **{"scraped-at": "2020-01-01T00:00:00Z"})
+    mail.send(mail.message(key))
+    assert mail.run().outcomes["superseded"] == 1
+    (one,) = logged()
+    assert (one.object_type, one.verb, one.fields) == (
+        "jurisdiction", "updated", ["legislative_sessions"],
+    )  # fmt: skip

@@ -138,8 +138,9 @@ def test_breaker__bills_of_a_whole_scrape_lose_their_actions__paused_and_nothing
     assert "jurisdiction paused by the breaker" in caplog.messages
 
 
+@pytest.mark.parametrize("batch", [300, MANY])
 def test_breaker__good_scrape_after_the_one_that_tripped_it__resumed_and_as_core(
-    mail: Mail, tmp_path: Path, stack: DevStack, seeded_template: str
+    mail: Mail, batch: int, tmp_path: Path, stack: DevStack, seeded_template: str
 ) -> None:
     scraped = (
         [scrapes.jurisdiction(), *many_bills()],
@@ -151,11 +152,11 @@ def test_breaker__good_scrape_after_the_one_that_tripped_it__resumed_and_as_core
         mail.run()
     manage(mail, "resume_realtime", "--jurisdiction", "wy")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("realtime.consumer.resume_parked.BATCH_SIZE", 40)
+        patch.setattr("realtime.consumer.resume_parked.BATCH_SIZE", batch)
         assert mail.run().resumed == 2 * MANY + 1
     assert not Pause.objects.filter(resumed_at=None).exists()
     ours = rows.dump()
-    name = f"as_core_{mail.importer}"
+    name = f"as_core_{mail.importer}_{batch}"
     with using_database(stack.postgres.create_database(name, template=seeded_template)):
         for number, files in enumerate(scraped):
             folder = tmp_path / str(number)
@@ -237,3 +238,33 @@ def test_directory__jurisdiction_paused__says_so_and_parks_nothing(
     options = ("--directory", str(tmp_path), "--jurisdiction", "wy")
     assert "wy is paused (x); nothing was imported" in manage(mail, "import_realtime", *options)
     assert not File.objects.filter(object_type="bill").exists()
+
+
+def test_breaker__most_files_of_a_run_cannot_be_read__parked_until_they_can(mail: Mail) -> None:
+    bills = many_bills()
+    keys = [mail.put(b"{", mail.key(bill)) for bill in bills]
+    for key in keys:
+        mail.send(mail.message(key))
+    mail.publish(scrapes.bill("HB 999"))
+    assert mail.run().outcomes["deferred"] == MANY + 1
+    reason = f"{MANY} of {MANY + 1} files failed for one reason: bad-json"
+    assert Pause.objects.get().reason == reason
+    late = mail.put(b"{", "wy/bill_00000000-0000-11ef-8c0b-0242ac110002.json")
+    mail.send(mail.message(late))
+    assert mail.run().outcomes["deferred"] == 1, "nothing fails while it is paused"
+    for key, data in zip(keys, bills, strict=True):
+        mail.put(data, key)
+    manage(mail, "resume_realtime", "--jurisdiction", "wy")
+    mail.run()
+    assert Bill.objects.count() == MANY + 1
+    assert File.objects.get(key=late).outcome == "failed"
+
+
+def test_breaker__half_of_the_files_cannot_be_read__they_fail(mail: Mail) -> None:
+    bills = many_bills()
+    for bill in bills:
+        mail.send(mail.message(mail.put(b"{", mail.key(bill))))
+    mail.publish(*(scrapes.bill(f"SF {n}") for n in range(MANY)))
+    report = mail.run()
+    assert (report.outcomes["failed"], report.outcomes["inserted"]) == (MANY, MANY)
+    assert not Pause.objects.exists()

@@ -319,9 +319,14 @@ class _Difference:
             }
 
     def of(self, what: str, importer: BaseImporter) -> Difference:
-        """The difference, once core has done what it calls `what`."""
-        if what == "noop":
-            return NO_DIFFERENCE
+        """The difference, once core has done what it calls `what`.
+
+        Core calls it `noop` when it only adds rows to those that it merges (sessions).
+        """
         for name in importer.merge_related if self.row is not None else ():
             self._after[name] = getattr(self.row, name).order_by().count()
+            if self._after[name] != self._before[name]:
+                self.fields.add(name)
+        if what == "noop" and not self.fields:
+            return NO_DIFFERENCE
         return Difference.of(self.fields, self._before, self._after)

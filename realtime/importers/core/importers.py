@@ -9,6 +9,7 @@ from openstates.data.models import LegislativeSession
 from openstates.exceptions import UnresolvedIdError
 from openstates.utils import _make_pseudo_id
 
+from realtime.domain.changes import NO_DIFFERENCE, Difference
 from realtime.domain.flags import Flag
 from realtime.importers.core.hooked import Hooked
 from realtime.importers.persons import CHAMBERS
@@ -23,8 +24,8 @@ class Jurisdictions(Hooked, core.JurisdictionImporter):  # type: ignore[misc]
 
     spec = JurisdictionSpec()
 
-    def add_missing_sessions(self, core_id: str, data: dict[str, Any]) -> None:
-        """Add the sessions of an older file that no newer one has named."""
+    def add_missing_sessions(self, core_id: str, data: dict[str, Any]) -> Difference:
+        """Add the sessions of an older file that no newer one has named; returns what changed."""
         known = set(
             LegislativeSession.objects.filter(jurisdiction_id=core_id).values_list(
                 "identifier", flat=True
@@ -35,6 +36,10 @@ class Jurisdictions(Hooked, core.JurisdictionImporter):  # type: ignore[misc]
         LegislativeSession.objects.bulk_create(
             LegislativeSession(jurisdiction_id=core_id, **session) for session in missing
         )
+        if not missing:
+            return NO_DIFFERENCE
+        kind = "legislative_sessions"
+        return Difference.of({kind}, {kind: len(known)}, {kind: len(known) + len(missing)})
 
 
 class Bills(Hooked, core.BillImporter):  # type: ignore[misc]

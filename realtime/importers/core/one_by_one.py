@@ -1,9 +1,11 @@
 """Applies the files of a batch one after the other, through core's importers."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from django.db import connection, transaction
 
+from realtime.domain.changes import NO_DIFFERENCE
 from realtime.domain.errors import Superseded
 from realtime.domain.results import FetchedFile
 from realtime.importers.attempts import Attempt, attempt_of, require_jurisdiction
@@ -88,15 +90,17 @@ class OneByOne:
             importer.json_to_db_id.pop(file.content.scrape_id, None)
 
     def _refused(self, file: FetchedFile, item: Item, exc: Exception) -> Attempt:
+        added = NO_DIFFERENCE
         if isinstance(exc, Superseded) and file.content.object_type == "jurisdiction":
             try:
                 with transaction.atomic():
-                    self._importers["jurisdiction"].add_missing_sessions(
+                    added = self._importers["jurisdiction"].add_missing_sessions(
                         exc.core_id, file.content.fresh()
                     )
             except Exception as failure:
                 return Attempt(file, error=failure)
-        return attempt_of(file, item, Refused(exc), self._history)
+        attempt = attempt_of(file, item, Refused(exc), self._history)
+        return replace(attempt, difference=added)
 
 
 def _check_constraints() -> None:
