@@ -14,12 +14,14 @@ class Difference:
 
     `fields` are the names of the columns and related kinds that differ, sorted; empty for a new
     row. `before` and `after` are how many rows of each related kind it had and has; kinds without
-    any are left out.
+    any are left out. `merged` are the rows that went into it, by id, each with how many references
+    of each kind it had.
     """
 
     fields: tuple[str, ...] = ()
     before: Mapping[str, int] = field(default_factory=dict)
     after: Mapping[str, int] = field(default_factory=dict)
+    merged: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @classmethod
     def of(

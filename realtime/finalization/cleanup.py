@@ -8,11 +8,12 @@ from django.db.models import QuerySet
 from openstates.data.models import VoteEvent
 
 from realtime.domain.changes import Difference, RowChange
+from realtime.domain.flags import Flag
 from realtime.domain.scraped_object import ticks_of
 from realtime.finalization.deletion import delete_rows
 from realtime.importers.batch_transaction import relink
 from realtime.importers.linking import link_all_related_bills
-from realtime.ledger import changes
+from realtime.ledger import changes, flags
 from realtime.ledger.files import database_now
 from realtime.models import APPLIED, File, Outcome, ScrapeRun
 
@@ -39,6 +40,25 @@ _MARK_EVENTS = f"""
     UPDATE opencivicdata_event AS core SET deleted = true
     WHERE core.jurisdiction_id = %(jurisdiction)s AND NOT core.deleted AND {_UNSEEN}
     RETURNING core.id
+"""
+# Of a chamber, the members in office: who of them was there before the run and is in none of its
+# files, if at least half are.
+_MISSING_PEOPLE = f"""
+    WITH member AS (
+      SELECT core.id, core.name, core.current_role->>'org_classification' AS chamber,
+        core.created_at < %(started)s AND {_UNSEEN} AS missing,
+        EXISTS (
+          SELECT 1 FROM realtime_file AS file
+          WHERE file.row_id = core.id AND file.row_id <> '' AND file.outcome = ANY(%(seen)s)
+            AND file.run_id = %(run)s) AS brought
+      FROM opencivicdata_person AS core
+      WHERE core.current_jurisdiction_id = %(jurisdiction)s
+        AND COALESCE(core.current_role, 'null') <> 'null')
+    SELECT id, name, chamber FROM member
+    WHERE missing AND chamber IN (
+      SELECT chamber FROM member GROUP BY chamber
+      HAVING 2 * count(*) FILTER (WHERE brought) >= count(*))
+    ORDER BY id
 """
 
 
@@ -87,6 +107,26 @@ def mark_missing_events(run: ScrapeRun) -> int:
         database_now(),
     )
     return len(marked)
+
+
+def flag_missing_people(run: ScrapeRun) -> None:
+    """Flag the members in office whom a run of people has not brought.
+
+    Chamber by chamber, and only where the run has brought at least half of those who are there
+    now: it may be of one chamber, or of one person. Nothing is flagged if a person's file of the
+    run failed: it may be theirs.
+    """
+    if not _has(run, "person") or _files(run, "person").filter(outcome=Outcome.FAILED).exists():
+        return
+    params = {**_params(run), "jurisdiction": run.jurisdiction_id, "started": run.started_at}
+    with connection.cursor() as cursor:
+        cursor.execute(_MISSING_PEOPLE, params)
+        missing = [
+            Flag("person-missing", "person", id, detail={"name": name, "chamber": chamber})
+            for id, name, chamber in cursor.fetchall()
+        ]
+    complete = [flag.of_row("person", flag.core_id) for flag in missing]
+    flags.raise_flags(run.jurisdiction_id, complete, database_now())
 
 
 def resolve_related_bills(run: ScrapeRun) -> None:

@@ -58,6 +58,7 @@ class Steps:
             "event-again": partial(self._replay, "event"),
             "missing-events": lambda place: self._mark_events,
             "related-bills": lambda place: self._relate_bills,
+            "missing-people": lambda place: self._flag_people,
             "end": lambda place: self._end,
         }
 
@@ -175,6 +176,10 @@ class Steps:
     def _mark_events(self) -> None:
         if not self._why_closed():
             self.counts[MARKED] += cleanup.mark_missing_events(self._run)
+
+    def _flag_people(self) -> None:
+        if not self._why_closed():
+            cleanup.flag_missing_people(self._run)
 
     def _relate_bills(self) -> None:
         cleanup.resolve_related_bills(self._run)

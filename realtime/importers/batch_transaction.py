@@ -13,7 +13,7 @@ from openstates.data.models import Jurisdiction
 
 from realtime.backends.postgres.interruptions import READ_ONLY, error_code, interrupted
 from realtime.backends.postgres.locks import lock_jurisdiction
-from realtime.domain.changes import RowChange, Verb
+from realtime.domain.changes import Difference, RowChange, Verb
 from realtime.domain.errors import RealtimeError, RetryLater, Unavailable
 from realtime.domain.in_flight import InFlightFile
 from realtime.domain.results import (
@@ -241,22 +241,27 @@ def note_outcomes(
     Each file comes with its id in the ledger; the rows must be written. `again`: the files were
     imported before.
     """
-    changes.log(
-        jurisdiction_id,
-        [
+    log, merged = [], set[str]()
+    for result, file_id in results:
+        outcome, run_id = result.outcome, result.delivery.run_id
+        if not isinstance(outcome, Imported | Superseded) or not _changed(outcome):
+            continue
+        for core_id, had in outcome.difference.merged.items():
+            before = Difference(before=had)
+            log.append(RowChange(result.object_type, "merged", core_id, before, run_id, file_id))
+            merged.add(core_id)
+        log.append(
             RowChange(
                 result.object_type,
                 _verb(outcome),
                 outcome.core_id,
                 outcome.difference,
-                result.delivery.run_id,
+                run_id,
                 file_id,
             )
-            for result, file_id in results
-            if isinstance(outcome := result.outcome, Imported | Superseded) and _changed(outcome)
-        ],
-        now,
-    )
+        )
+    changes.log(jurisdiction_id, log, now)
+    flags.resolve_deleted(merged, now)
     by_order = {
         result.file.content.order: result for result, _ in results if result.file is not None
     }

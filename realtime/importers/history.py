@@ -14,6 +14,9 @@ class Newest(Protocol):
     def newest(self, core_id: str) -> ScrapeOrder | None:
         """The scrape order of the file last applied to a row; None when none is known."""
 
+    def newest_is_of(self, core_id: str, run_id: UUID | None) -> bool:
+        """Whether the file last applied to a row is of that run; False for no run."""
+
 
 class History(Newest, Protocol):
     """All that the importers of a batch ask."""

@@ -17,7 +17,13 @@ from realtime.ledger.files import database_now
 from realtime.models import RaisedFlag
 
 # Kinds that speak of one row: a later file of the row that does not raise it has put it right.
-OWN_KINDS: tuple[Kind, ...] = ("odd-identifier", "roll-unlike-counts", "ambiguous", "clock-ahead")
+OWN_KINDS: tuple[Kind, ...] = (
+    "odd-identifier",
+    "roll-unlike-counts",
+    "ambiguous",
+    "clock-ahead",
+    "person-missing",
+)
 # What an outdated file says of itself is of no concern.
 _OF_OUTDATED: tuple[Kind, ...] = ("collision", "clock-ahead")
 # An index holds the subject.

@@ -74,6 +74,7 @@ class LedgerHistory:
     def __init__(self, jurisdiction_id: str) -> None:
         self._jurisdiction_id = jurisdiction_id
         self._newest: dict[str, ScrapeOrder | None] = {}
+        self._newest_run: dict[str, UUID | None] = {}
         self._rows: dict[tuple[str, str], str | None] = {}
         self._covered: dict[str, list[int]] = {}
         self._claimed: dict[tuple[str, UUID], Claim] = {}
@@ -97,14 +98,23 @@ class LedgerHistory:
 
     def newest(self, core_id: str) -> ScrapeOrder | None:
         if core_id not in self._newest:
-            last = (
-                File.objects.filter(core_id=core_id, outcome__in=APPLIED)
-                .order_by("-order_ticks", "-scrape_id", "-order_stamp")
-                .values_list("order_ticks", "scrape_id", "order_stamp")
-                .first()
-            )
-            self._newest[core_id] = ScrapeOrder(*last) if last else None
+            self._read_newest(core_id)
         return self._newest[core_id]
+
+    def newest_is_of(self, core_id: str, run_id: UUID | None) -> bool:
+        if core_id not in self._newest_run:
+            self._read_newest(core_id)
+        return run_id is not None and self._newest_run[core_id] == run_id
+
+    def _read_newest(self, core_id: str) -> None:
+        last = (
+            File.objects.filter(core_id=core_id, outcome__in=APPLIED)
+            .order_by("-order_ticks", "-scrape_id", "-order_stamp")
+            .values_list("run_id", "order_ticks", "scrape_id", "order_stamp")
+            .first()
+        )
+        self._newest_run[core_id] = last[0] if last else None
+        self._newest[core_id] = ScrapeOrder(*last[1:]) if last else None
 
     def preload_newest(self, core_ids: Collection[str]) -> None:
         unknown = [core_id for core_id in core_ids if core_id not in self._newest]
@@ -183,6 +193,7 @@ class LedgerHistory:
 
     def applied(self, file: FetchedFile, core_id: str) -> None:
         self._newest[core_id] = file.content.order
+        self._newest_run[core_id] = file.delivery.run_id
         self.identified(file, core_id)
 
     def identified(self, file: FetchedFile, core_id: str) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
@@ -13,6 +14,7 @@ from realtime.domain.errors import PoisonMessage
 from realtime.domain.scraped_object import ScrapedObject, ScrapeOrder, read
 from realtime.importers.core import people
 from realtime.importers.diagnosis.explain import explain, problem_of
+from realtime.importers.items import Item
 from tests import scrapes
 from tests.bad_input import edit, remove
 from tests.full_scrapes import (
@@ -110,7 +112,7 @@ class Core:
             return core.JurisdictionImporter(jurisdiction).import_item(data)[0]
         if object_type == "person":
             people.forget_organizations()
-            return people.load(data, ScrapeOrder(0, "", 0), _NoHistory())
+            return people.load(Item(None, data), _NoHistory())
         bills = core.BillImporter(jurisdiction)
         if object_type == "bill":
             return bills.import_item(data)[0]
@@ -125,6 +127,9 @@ class Core:
 class _NoHistory:
     def newest(self, core_id: str) -> ScrapeOrder | None:
         return None
+
+    def newest_is_of(self, core_id: str, run_id: UUID | None) -> bool:
+        return False
 
     def row_of(self, object_type: str, scrape_id: str) -> str | None:
         return None

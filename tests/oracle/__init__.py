@@ -12,7 +12,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
 django.setup()
 
-from tests.oracle.files import Refused, Run, ScrapedFile, contents, read  # noqa: E402
+from tests.oracle.files import Refused, Run, ScrapedFile, contents, read, ticks  # noqa: E402
 from tests.oracle.runs import import_runs  # noqa: E402
 from tests.oracle.truth import import_files, import_scrape, import_scrapes  # noqa: E402
 
@@ -26,4 +26,5 @@ __all__ = [
     "import_scrape",
     "import_scrapes",
     "read",
+    "ticks",
 ]

@@ -68,7 +68,7 @@ def read(paths: Iterable[Path]) -> list[ScrapedFile]:
         object_type = next((name for name in TYPES if path.name.startswith(f"{name}_")), None)
         if object_type and path.suffix == ".json":
             body = path.read_text()
-            files.append(ScrapedFile(object_type, body, _ticks(json.loads(body))))
+            files.append(ScrapedFile(object_type, body, ticks(json.loads(body))))
     return files
 
 
@@ -77,7 +77,8 @@ def contents(paths: Iterable[Path], object_type: str) -> list[dict[str, Any]]:
     return [file.content() for file in in_order(read(paths), object_type)]
 
 
-def _ticks(data: dict[str, Any]) -> int:
+def ticks(data: dict[str, Any]) -> int:
+    """The time in the `_id` of a scraped object, 0 without one."""
     try:
         return uuid.UUID(data["_id"]).time
     except (KeyError, ValueError):

@@ -8,7 +8,8 @@ from openstates.data.models import Event, Jurisdiction, VoteEvent
 
 from tests.oracle.files import Refused, Run, ScrapedFile, in_order
 from tests.oracle.importers import Action, match_actions, tied_actions
-from tests.oracle.truth import Importers, import_people, import_with
+from tests.oracle.people import import_people
+from tests.oracle.truth import Importers, import_with
 
 
 def import_runs(runs: Sequence[Run], jurisdiction_id: str) -> list[Refused]:
@@ -18,7 +19,7 @@ def import_runs(runs: Sequence[Run], jurisdiction_id: str) -> list[Refused]:
     """
     with transaction.atomic():
         files = [file for run in runs for file in run.files]
-        refused = import_people(files)
+        refused = import_people(*(run.files for run in runs))
         importers = Importers.of(jurisdiction_id, False, alone=True)
         importers.votes.run_of = {
             file.id: number for number, run in enumerate(runs) for file in run.files

@@ -10,11 +10,10 @@ from typing import Any
 
 from django.db import transaction
 from openstates.data.models import Jurisdiction
-from openstates.models.people import Person
-from openstates.utils.people import to_database
 
 from tests.oracle.files import Refused, ScrapedFile, in_order, read
 from tests.oracle.importers import Bills, Events, Jurisdictions, Votes, match_actions
+from tests.oracle.people import import_people
 
 logger = logging.getLogger(__name__)
 
@@ -88,20 +87,6 @@ class Importers:
 
     def refused(self) -> list[Refused]:
         return [refused for importer in self.every() for refused in importer.refused]
-
-
-def import_people(files: Iterable[ScrapedFile]) -> list[Refused]:
-    """Load people with core's `load_person`, each in its own transaction."""
-    to_database.cached_lookup.cache_clear()
-    refused = []
-    for file in in_order(files, "person"):
-        try:
-            with transaction.atomic():
-                to_database.load_person(Person(**file.content()))
-        except (to_database.CancelTransaction, ValueError) as exc:
-            why = f"{type(exc).__name__}: {exc}"
-            refused.append(Refused(file.id, why, isinstance(exc, to_database.CancelTransaction)))
-    return refused
 
 
 def import_with(importers: Importers, files: Sequence[ScrapedFile]) -> None:

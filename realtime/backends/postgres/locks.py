@@ -2,7 +2,7 @@
 
 import random
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -157,11 +157,12 @@ def try_lock_parked_files(jurisdiction_id: str) -> Iterator[bool]:
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
 
 
-def lock_person(person_id: str) -> None:
-    """Lock this person until the transaction ends: imports of several jurisdictions may write
-    the same person."""
+def lock_people(person_ids: Iterable[str]) -> None:
+    """Lock these people until the transaction ends: imports of several jurisdictions may write the
+    same person. In one order for everyone, so that two calls never wait for each other."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [PEOPLE, number(person_id)])
+        for person in sorted({number(person_id) for person_id in person_ids}):
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [PEOPLE, person])
 
 
 def lock_archive() -> None:

@@ -10,13 +10,16 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from openstates.data.models import Jurisdiction
+from django.db.models import Exists, OuterRef
+from openstates.data.models import Jurisdiction, Membership, PersonIdentifier
 
-from realtime.backends.postgres.locks import lock_person
+from realtime.backends.postgres.locks import lock_people
+from realtime.domain.changes import Difference
 from realtime.domain.errors import PoisonMessage, Superseded
-from realtime.domain.scraped_object import ScrapeOrder
+from realtime.domain.text import is_storable
+from realtime.importers.core.merging import MERGED_ID, merge_people
 from realtime.importers.history import Newest
-from realtime.importers.items import Applied
+from realtime.importers.items import Applied, Item
 
 
 def forget_organizations() -> None:
@@ -25,11 +28,13 @@ def forget_organizations() -> None:
         loaded.cached_lookup.cache_clear()
 
 
-def load(data: dict[str, Any], order: ScrapeOrder, history: Newest) -> Applied:
-    """Import one person.
+def load(item: Item, history: Newest) -> Applied:
+    """Import one person, and merge into it those whose ids its file lists.
 
     Raises PoisonMessage naming the field when the file is not a person, or (`unresolved`) when a
-    party, organization or district it names does not exist. Must run inside a savepoint: core
+    party, organization or district it names does not exist; Superseded when a newer file of the
+    person, or of one whom the person was merged into, is in; Busy when somebody to be merged is a
+    member elsewhere and that jurisdiction is being imported. Must run inside a savepoint: core
     gives up half way.
     """
     from openstates.models.people import Person
@@ -37,15 +42,19 @@ def load(data: dict[str, Any], order: ScrapeOrder, history: Newest) -> Applied:
     from pydantic import ValidationError
 
     try:
-        person = Person(**data)
+        person = Person(**item.data)
     except ValidationError as exc:
         problem = exc.errors()[0]
         field = ".".join(str(part) for part in problem["loc"])
         raise PoisonMessage("invalid", f"{field}: {problem['msg']}", field) from exc
-    lock_person(person.id)
-    newest = history.newest(person.id)
-    if newest is not None and newest > order:
+    listed = _listed(person)
+    lock_people([person.id, *listed])
+    if _has_newer(person.id, item, history):
         raise Superseded(person.id)
+    members = Membership.objects.filter(
+        organization__jurisdiction_id__in={role.jurisdiction for role in person.roles}
+    )
+    _require_not_merged(person.id, item, members, history)
     said = io.StringIO()
     try:
         with contextlib.redirect_stdout(said):
@@ -54,8 +63,47 @@ def load(data: dict[str, Any], order: ScrapeOrder, history: Newest) -> Applied:
         why = said.getvalue().strip()
         field = "party" if why.startswith("no such party") else "roles"
         raise PoisonMessage("unresolved", why or "core gave the person up", field) from exc
+    there = set(members.filter(person_id__in=listed).values_list("person_id", flat=True))
+    merged = merge_people(
+        [old for old in sorted(there) if not _is_another(old, item, history)], person.id
+    )
+    updated |= bool(merged)
     if (created or updated) and person.roles:
         Jurisdiction.objects.filter(id=person.roles[0].jurisdiction).update(
             latest_people_update=datetime.now(UTC)
         )
-    return Applied(person.id, "insert" if created else "update" if updated else "noop")
+    what = "insert" if created else "update" if updated else "noop"
+    return Applied(person.id, what, Difference(merged=merged))
+
+
+def _listed(person: Any) -> set[str]:
+    """The ids that the file says the person had before."""
+    return {
+        one.identifier
+        for one in person.other_identifiers
+        if one.scheme == MERGED_ID and one.identifier != person.id and is_storable(one.identifier)
+    }
+
+
+def _require_not_merged(person_id: str, item: Item, members: Any, history: Newest) -> None:
+    """Raises Superseded when the person was merged into a member, by what was scraped later."""
+    listing = PersonIdentifier.objects.filter(
+        Exists(members.filter(person_id=OuterRef("person_id"))),
+        scheme=MERGED_ID,
+        identifier=person_id,
+    )
+    for other in listing.exclude(person_id=person_id).values_list("person_id", flat=True):
+        if _has_newer(other, item, history) and not history.newest_is_of(other, item.run_id):
+            raise Superseded(other)
+
+
+def _is_another(person_id: str, item: Item, history: Newest) -> bool:
+    """Whether a person is another one than the file's, although it lists them: a file of theirs is
+    newer, or of the same run. Core merges only who is missing."""
+    newer = _has_newer(person_id, item, history)
+    return newer or history.newest_is_of(person_id, item.run_id)
+
+
+def _has_newer(person_id: str, item: Item, history: Newest) -> bool:
+    newest = history.newest(person_id)
+    return newest is not None and newest > item.order
