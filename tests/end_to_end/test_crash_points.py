@@ -37,6 +37,10 @@ ELSEWHERE = {
         "only where the files of one vote event are looked up in several ways; commits with the"
         " step of the finalization that it is part of"
     ),
+    Site("database", "ledger.run_notices._undo_foreign_ends"): (
+        "only where another jurisdiction ended the run before its first file came; commits with the"
+        " import of that file"
+    ),
     Site("database", "importers.bulk.deleting.delete"): (
         "only where another app's table refers to core's in a way that SQL alone does not serve"
     ),
