@@ -128,6 +128,7 @@ def fail_parked(ledger_id: int, problem: PoisonMessage) -> None:
         field=sanitized(problem.field),
         detail=sanitized(problem.detail),
         imported_at=database_now(),
+        paused_at=None,
     )
 
 
