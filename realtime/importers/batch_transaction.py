@@ -98,9 +98,6 @@ def _import_batch(
     committed_at = datetime.now(UTC)
     for file, outcome in done:
         file.finish(outcome, batch.ledger_ids[file.identity], committed_at)
-    if batch.raised:
-        about = {"action": "flagged", "jurisdiction_id": jurisdiction_id}
-        logger.info("flags raised", extra={**about, "flags": dict(batch.raised)})
     context.flagged(batch.raised)
     if context.breaker:
         context.breaker.add(jurisdiction_id, done)

@@ -152,7 +152,7 @@ class Report:
             **outcomes,
             "resumed": self.resumed or None,
             "finalized": len(self.finalized) or None,
-            "flags": sum(self.flags.values()) or None,
+            "flags": dict(sorted(self.flags.items())) or None,
             "paused": sorted(self.paused) or None,
             "seconds": round(self.seconds["total"], 3),
             "lag_p50_seconds": percentile(self.lags, 50),
