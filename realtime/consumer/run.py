@@ -83,9 +83,9 @@ def _run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: s
         slot.verify,
         slot.lost,
         report.stage,
-        Breaker(config.breaker_failed, config.breaker_shrunk),
-        report.count_flags,
-        report.expire,
+        breaker=Breaker(config.breaker_failed, config.breaker_shrunk),
+        flagged=report.count_flags,
+        expired=report.expire,
     )
     # Lambda hands its messages over with the inbox: those of a run without a slot must come again.
     with inbox, context.timed("total"):

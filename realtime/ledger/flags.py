@@ -100,9 +100,10 @@ class _Raised:
         self.counts: dict[str, Mapping[str, int]] = {}
 
     def add(self, flag: Flag, file_id: int | None, count: int = 1) -> None:
-        key = flag.kind, flag.subject
         if not flag.subject:
             return
+        # As it is stored: two that are alike there are one.
+        key = flag.kind, _bounded(flag.subject)
         if key in self._flags:
             before, counted, _ = self._flags[key]
             flag, count = _merged(before, flag), count + counted
@@ -124,8 +125,9 @@ class _Raised:
             if all(outcome.difference.after.get(kind, 0) >= n for kind, n in had.items()):
                 del self._flags["shrunk", outcome.core_id]
 
-    def __iter__(self) -> Iterator[tuple[Flag, int, int | None]]:
-        return iter(self._flags.values())
+    def __iter__(self) -> Iterator[tuple[str, tuple[Flag, int, int | None]]]:
+        """Each flag with its subject as it is stored."""
+        return ((subject, one) for (_, subject), one in self._flags.items())
 
     @property
     def keys(self) -> list[str]:
@@ -172,7 +174,7 @@ def record(
     if raised.rows or names.matched:
         _resolve(jurisdiction_id, raised, names, now)
     _raise(jurisdiction_id, raised, now, again)
-    return Counter(flag.kind for flag, *_ in raised)
+    return Counter(flag.kind for _, (flag, *_rest) in raised)
 
 
 def _resolve(jurisdiction_id: str, raised: _Raised, names: Names, now: datetime) -> None:
@@ -193,11 +195,11 @@ def _resolve(jurisdiction_id: str, raised: _Raised, names: Names, now: datetime)
         )
 
 
-def _raise(jurisdiction_id: str, raised: Iterable[Any], now: datetime, again: bool) -> None:
+def _raise(jurisdiction_id: str, raised: _Raised, now: datetime, again: bool) -> None:
     rows = [
         {
             "kind": flag.kind,
-            "subject": _bounded(flag.subject),
+            "subject": subject,
             "object_type": flag.object_type,
             "core_id": flag.core_id,
             "file_id": file_id,
@@ -205,7 +207,7 @@ def _raise(jurisdiction_id: str, raised: Iterable[Any], now: datetime, again: bo
             "detail": _storable(flag.detail),
             "count": count,
         }
-        for flag, count, file_id in raised
+        for subject, (flag, count, file_id) in raised
     ]
     if rows:
         params: dict[str, Any] = {"jurisdiction": jurisdiction_id, "now": now, "again": again}

@@ -131,6 +131,7 @@ def fail_parked(ledger_id: int, problem: PoisonMessage) -> None:
         # That of an earlier failure, which was retried.
         traceback="",
         imported_at=database_now(),
+        paused_at=None,
     )
 
 

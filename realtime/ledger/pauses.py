@@ -21,7 +21,9 @@ NOT_PAUSED = """
 
 def open_pause(jurisdiction_id: str) -> Pause | None:
     """The pause of a jurisdiction, or of all; None when it is not paused."""
-    pauses = Pause.objects.filter(resumed_at=None, jurisdiction_id__in=(ALL, jurisdiction_id))
+    # A message may claim any jurisdiction.
+    either = (ALL, sanitized(jurisdiction_id))
+    pauses = Pause.objects.filter(resumed_at=None, jurisdiction_id__in=either)
     return pauses.order_by("-jurisdiction_id").first()
 
 
@@ -36,7 +38,7 @@ def pause(jurisdiction_id: str, by: str, reason: str) -> bool:
     A batch of it that is under way is still finished.
     """
     _, created = Pause.objects.get_or_create(
-        jurisdiction_id=jurisdiction_id,
+        jurisdiction_id=sanitized(jurisdiction_id),
         resumed_at=None,
         defaults={"since": database_now(), "by": sanitized(by), "reason": sanitized(reason)},
     )

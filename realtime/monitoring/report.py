@@ -162,7 +162,7 @@ class Report:
             "resumed": self.resumed or None,
             "expired": self.expired or None,
             "finalized": len(self.finalized) or None,
-            "flags": sum(self.flags.values()) or None,
+            "flags": dict(sorted(self.flags.items())) or None,
             "paused": sorted(self.paused) or None,
             "seconds": round(self.seconds["total"], 3),
             "lag_p50_seconds": percentile(self.lags, 50),

@@ -110,10 +110,17 @@ def test_import__metrics_enabled__the_names_that_dashboards_read(
     assert r"openstates_objects,jurisdiction=Wyoming realtime_import=3i" in found
     assert r"openstates_realtime_files,jurisdiction=Wyoming,object_type=bill inserted=2i" in found
     assert r"openstates_realtime_files,jurisdiction=unknown,object_type=unknown failed=1i" in found
+    assert r"openstates_realtime_flags,kind=unmatched raised=1i" in found
     names = {re.match(r"\w+", line)[0] for line in found}  # type: ignore[index]
     assert names == {
         f"openstates_{name}"
-        for name in ("objects", "realtime_files", "realtime_lag", "realtime_queue")
+        for name in (
+            "objects",
+            "realtime_files",
+            "realtime_flags",
+            "realtime_lag",
+            "realtime_queue",
+        )
     }
     for said in (*lines(result.stderr), *lines(idle.stderr)):
         assert said["logger"].startswith("realtime."), "core takes over the log of a process"

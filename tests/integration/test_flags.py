@@ -162,12 +162,19 @@ def test_flags__resolved_by_a_person__raised_again_as_a_new_one(mail: Mail) -> N
     assert [one.count for one in opened("odd-identifier")] == [1]
 
 
-def test_flags__of_what_no_text_column_holds__stored_as_far_as_possible(mail: Mail) -> None:
+def test_flags__names_too_long_to_tell_apart__are_one(mail: Mail) -> None:
     bill = scrapes.bill()
     vote = scrapes.vote_event(bill)
-    vote["votes"][0] |= {"voter_name": "A", "voter_id": '~{"name": "%s"}' % ("x" * 5000)}
+    names = ("x" * 5000, "x" * 5001)
+    vote["votes"] = [
+        {"option": "yes", "voter_name": "A", "voter_id": f'~{{"name": "{name}"}}', "note": ""}
+        for name in names
+    ]
     imported(mail, bill, vote)
-    assert all(len(flag.subject) <= 500 for flag in opened("unmatched"))
+    assert [(flag.subject, flag.count) for flag in opened("unmatched", object_type="person")] == [
+        ("Ada Plainsman", 1),
+        ("x" * 200 + " (lower)", 1),
+    ]
 
 
 def test_flags_realtime__listed_by_kind_and_resolved_with_a_note(mail: Mail) -> None:

@@ -236,7 +236,10 @@ class Votes(OwnBill, OwnCommittee, _Repaired, core.VoteEventImporter):  # type: 
         others = [row for row in found if row not in ours]
         if not others:
             raise VoteEvent.DoesNotExist
-        return min(others, key=lambda row: (*_unlike(row, data), self.orders.get(row.id, ())))
+        return min(
+            others,
+            key=lambda row: (*_unlike(row, data), self.orders.get(row.id, ()), row.created_at),
+        )
 
     def import_item(self, data: dict[str, Any], allow_duplicates: bool = False) -> Any:
         # Core finds a vote's bill by `_id` only within the same import.

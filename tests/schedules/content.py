@@ -166,13 +166,16 @@ def _bill(what: dict[str, Any]) -> dict[str, Any]:
 
 def _vote(what: dict[str, Any]) -> dict[str, Any]:
     chamber = what.get("chamber", "lower")
+    # One motion may be voted on more than once in a day.
+    motion = what.get("like", what["n"])
     vote = VoteEvent(
-        motion_text=f"motion {what['n']}",
+        motion_text=f"motion {motion}",
         start_date=ACTED,
         classification="passage",
         result="pass" if what["version"] % 2 else "fail",
-        legislative_session=session_of(what),
-        identifier=vote_identifier(what["n"]) if what.get("identifier") else "",
+        # A scraper may take the session of the vote for another than its bill's.
+        legislative_session=SESSIONS[what.get("said", what.get("session", 0))][0],
+        identifier=vote_identifier(motion) if what.get("identifier") else "",
         bill=identifier(what["bill"]),
         bill_chamber="lower",
         bill_action=f"reading {what['action']}" if what.get("action") else None,
@@ -183,12 +186,17 @@ def _vote(what: dict[str, Any]) -> dict[str, Any]:
     elif what.get("stray"):
         # The `_id` of a bill that was never published.
         vote.bill = uuid1_at(what["stray"])
+    if what.get("alone"):
+        vote.bill = f'~{{"identifier": "{identifier(what["bill"])}"}}'
+    elif what.get("nobody"):
+        vote.bill, vote.bill_identifier = None, ""
     if what.get("dedupe"):
-        vote.dedupe_key = f"D{what['n']}"
-    for voter in what.get("voters", ()):
-        vote.yes(PEOPLE[voter][1])
-    vote.set_count("yes", len(what.get("voters", ())))
-    vote.add_source("https://example.com/votes")
+        vote.dedupe_key = "D" if what.get("shared") else f"D{motion}"
+    if not what.get("bare"):
+        for voter in what.get("voters", ()):
+            vote.yes(PEOPLE[voter][1])
+        vote.set_count("yes", len(what.get("voters", ())))
+    vote.add_source(f"https://example.com/votes/{what.get('page', 0)}")
     vote.extras["version"] = what["version"]
     return _content(vote, what)
 

@@ -114,9 +114,12 @@ class _Writer:
         return tuple(_named(written, self.reuses_keys))
 
 
+_REFERENCES = ("n", "bill", "session", "vote", "by", "action", "said", "nobody")
+
+
 def _fits(last: dict[str, Any], run: int, what: dict[str, Any]) -> bool:
     # An unchanged repeat must refer to the same objects.
-    return all(last.get(name) == what.get(name) for name in ("bill", "vote", "by", "action"))
+    return all(last.get(name) == what.get(name) for name in _REFERENCES)
 
 
 def _named(written: list[tuple[int, int, str, dict[str, Any]]], reuses_keys: bool) -> list[Scraped]:
@@ -131,11 +134,14 @@ def _named(written: list[tuple[int, int, str, dict[str, Any]]], reuses_keys: boo
     for number, (slot, run, name, what) in enumerate(written):
         what = {name: value for name, value in what.items() if value is not None}
         by = what.pop("by", None)
+        if by == "alone" and not what.get("nobody"):
+            what["alone"] = True
         choice = what.pop("choice", 0)
-        of = bills.get(_which(run, what, "bill")) if by == "id" else None
+        named = by == "id" and not what.get("nobody")
+        of = bills.get(_which(run, what, "bill")) if named else None
         if of:
             what["of"] = of[choice % len(of)]
-        elif by in ("id", "stray"):
+        elif by in ("id", "stray") and not what.get("nobody"):
             what["stray"] = number + 1
         key = keys.setdefault((run, name), number) if reuses_keys and run != BEFORE else number
         files.append(Scraped(run, slot, what, None if key == number else key))
@@ -169,7 +175,7 @@ def _wyoming(
             _bills(writer, part, max(1, usable[part.run]), again)
     every_day = sessions > 0 or (alone and parts[0].run != BEFORE)
     for number in range(draw(st.integers(0, VOTES))):
-        _vote(writer, number, parts)
+        _vote(writer, number, parts, sessions > 0)
     for number in range(draw(st.integers(0, EVENTS))):
         _event(writer, number, parts, every_day)
 
@@ -182,7 +188,7 @@ def _neighbour(writer: _Writer, part: _Part, sessions: int) -> None:
         writer.scrape(part, "jurisdiction", what)
     _bills(writer, part, max(1, sessions), set())
     for number in range(draw(st.integers(0, 2))):
-        _vote(writer, number, [part])
+        _vote(writer, number, [part], False)
     for number in range(draw(st.integers(0, 1))):
         _event(writer, number, [part], every_day=sessions > 0)
 
@@ -232,7 +238,9 @@ _DAYS_OF_ACTIONS = st.sampled_from(
 )
 
 
-def _vote(writer: _Writer, number: int, parts: Sequence[_Part]) -> None:
+def _vote(writer: _Writer, number: int, parts: Sequence[_Part], said: bool) -> None:
+    """A vote event in each of some parts; with `said`, all sessions are there from the start, so
+    that one may be of another session than its bill."""
     draw = writer.draw
     every = sorted({key for part in parts for key in part.bills})
     # The kind of lookup key differs between files, so the scrape order decides which are one row.
@@ -240,15 +248,22 @@ def _vote(writer: _Writer, number: int, parts: Sequence[_Part]) -> None:
     nowhere = not every or draw(st.integers(0, 9)) == 0
     bill = (0, 99) if nowhere else draw(st.sampled_from(every))
     before = {key for part in parts if part.run == BEFORE for key in part.bills}
+    # Another vote on the motion of an earlier one, of the same bill or not.
+    like = draw(st.sampled_from([None, None, None, *range(number)]))
     base = {
         "type": "vote_event",
         "n": number,
+        "like": like,
         "session": bill[0] or None,
         "bill": bill[1],
         "chamber": draw(st.sampled_from(["lower", "lower", "lower", "upper"])),
         "identifier": draw(st.booleans()),
         "dedupe": draw(st.integers(0, 2)) == 0,
+        "shared": draw(st.booleans()),
     }
+    nobody = not mixed and draw(st.integers(0, 6)) == 0
+    if nobody:
+        base |= {"nobody": True, "identifier": True}
     # A bill of another run may come too late for it.
     where = [
         part
@@ -261,18 +276,25 @@ def _vote(writer: _Writer, number: int, parts: Sequence[_Part]) -> None:
         if not mixed and draw(st.integers(0, 3)) == 0:
             continue
         part.votes.add(number)
-        ways = ["id", "id", "number", "stray"] if bill in part.bills else ["number", "stray"]
+        ways = ["number", "stray", "alone"]
+        if bill in part.bills:
+            ways += ["id", "id", "id"]
         for _ in range(draw(st.sampled_from([1, 1, 2, 3]))):
             what = {
                 **base,
-                "by": "stray" if nowhere else draw(st.sampled_from(ways)),
+                "by": "stray" if nowhere and not nobody else draw(st.sampled_from(ways)),
+                # Mostly the same page, or each scrape of a vote would be another vote.
+                "page": draw(st.sampled_from([None, None, None, 1])),
+                "bare": draw(st.integers(0, 5)) == 0 or None,
                 "choice": draw(st.integers(0, 2)),
                 "action": draw(st.sampled_from([None, 1, 1, 2])) if part.final else None,
                 "voters": draw(st.lists(st.integers(0, PEOPLE - 1), max_size=3)),
             }
             if mixed:
                 what |= {"identifier": draw(st.booleans()), "dedupe": draw(st.booleans())}
-            writer.scrape(part, f"vote {number}", what)
+            if what["by"] == "id" and part.final and not nobody and draw(st.integers(0, 5)) == 0:
+                what["said"] = draw(st.integers(0, SESSIONS - 1)) if said else None
+            writer.scrape(part, f"vote {number if like is None else like}", what)
 
 
 # Mostly the last days of sessions.

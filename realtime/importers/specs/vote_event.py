@@ -126,7 +126,8 @@ class VoteEventSpec(Spec):
                 sources_of(row.related("sources")) != sources,
                 counts_of(row.related("counts")) != counts,
                 claims.newest(row.id) or FIRST,
-                row.id,
+                # Core imports a scrape in its order.
+                row.value("created_at"),
             )
 
         return min(free, key=distance)
