@@ -213,8 +213,17 @@ def about_ada(mail: Mail) -> list[Part]:
     ]
 
 
-@pytest.mark.parametrize("importer", [BULK, CORE])
-@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 1, 3), (1, 0, 3, 2)])
+@pytest.mark.parametrize(
+    ("importer", "order"),
+    [
+        (BULK, (0, 1, 2, 3)),
+        (BULK, (3, 2, 1, 0)),
+        (BULK, (2, 0, 1, 3)),
+        (BULK, (1, 0, 3, 2)),
+        (CORE, (0, 1, 2, 3)),
+        (CORE, (3, 2, 1, 0)),
+    ],
+)
 def test_import__person_under_a_new_id_that_lists_the_old__merged_as_os_people_does(
     mail: Mail, importer: str, order: tuple[int, ...]
 ) -> None:
