@@ -23,6 +23,7 @@ from realtime.ledger import files as ledger_files
 from realtime.ledger import retention
 from realtime.models import File, ScrapeRun
 from tests import scrapes
+from tests.full_scrapes import full_person
 from tests.races import refusing
 from tests.scrape_runs import Run, command, context_of, import_only
 from tests.scrapes import Mail
@@ -820,6 +821,8 @@ def test_ledger__each_query_of_import_and_finalization__uses_an_index(
     bills = [scrapes.bill(f"HB {number}", actions=2) for number in range(130)]
     votes = [scrapes.vote_event(bill, action="reading 1") for bill in bills]
     run.publish(scrapes.jurisdiction(), *bills, *votes, scrapes.event(about="HB 1"))
+    ada = mail.put(full_person(), "wy/person_1.json")
+    mail.send(mail.message(ada, run_id=run.id))
     run.end()
     import_only(mail)
     with connection.execute_wrapper(note):

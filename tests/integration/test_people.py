@@ -33,6 +33,12 @@ DC = "ocd-jurisdiction/country:us/district:dc/government"
 ADA = "ocd-person/9995703e-90eb-4d20-a2f6-bfd9542102bd"
 NEW_ADA = "ocd-person/3995703e-90eb-4d20-a2f6-bfd9542102bd"
 BO = "ocd-person/1995703e-90eb-4d20-a2f6-bfd9542102bd"
+ADA_AS_CHAIR = {
+    "name": "Ada Plainsman",
+    "entity_type": "person",
+    "note": "chair",
+    "person_id": '~{"name": "Ada Plainsman"}',
+}
 
 
 @pytest.fixture
@@ -198,8 +204,7 @@ def about_ada(mail: Mail) -> list[Part]:
     """Ada, a scrape that names her; Ada under a new id, another scrape."""
     bill = scrapes.bill()
     hearing = scrapes.event()
-    ada = {"name": "Ada Plainsman", "entity_type": "person", "note": "chair"}
-    hearing["participants"] = [ada | {"person_id": '~{"name": "Ada Plainsman"}'}]
+    hearing["participants"] = [ADA_AS_CHAIR]
     return [
         Part(mail, person()),
         Part(mail, bill, scrapes.vote_event(bill), hearing),
@@ -208,8 +213,17 @@ def about_ada(mail: Mail) -> list[Part]:
     ]
 
 
-@pytest.mark.parametrize("importer", [BULK, CORE])
-@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (2, 0, 1, 3), (1, 0, 3, 2)])
+@pytest.mark.parametrize(
+    ("importer", "order"),
+    [
+        (BULK, (0, 1, 2, 3)),
+        (BULK, (3, 2, 1, 0)),
+        (BULK, (2, 0, 1, 3)),
+        (BULK, (1, 0, 3, 2)),
+        (CORE, (0, 1, 2, 3)),
+        (CORE, (3, 2, 1, 0)),
+    ],
+)
 def test_import__person_under_a_new_id_that_lists_the_old__merged_as_os_people_does(
     mail: Mail, importer: str, order: tuple[int, ...]
 ) -> None:
@@ -251,14 +265,16 @@ def test_import__one_run_has_both_the_person_and_who_lists_it__two_persons_as_co
 def test_import__person_merged__change_log_says_what_moved(mail: Mail) -> None:
     mail.publish(scrapes.jurisdiction())
     send(mail, person(), "1")
-    bill = scrapes.bill()
-    mail.publish(bill, scrapes.vote_event(bill))
+    bill, hearing = scrapes.bill(), scrapes.event()
+    hearing["participants"] = [ADA_AS_CHAIR]
+    mail.publish(bill, scrapes.vote_event(bill), hearing)
     mail.run()
     key = send(mail, new_ada(), "2", "2021-01-02")
     mail.run()
+    assert EventParticipant.objects.get().person_id == NEW_ADA
     merged = LoggedChange.objects.get(change="merged")
     assert (merged.object_type, merged.core_id) == ("person", ADA)
-    assert merged.before == {"billsponsorship": 1, "personvote": 1}
+    assert merged.before == {"billsponsorship": 1, "personvote": 1, "eventparticipant": 1}
     assert merged.file_id == File.objects.get(key=key).id
     assert LoggedChange.objects.get(core_id=NEW_ADA).file_id == merged.file_id
 
@@ -413,9 +429,14 @@ def test_finalize__run_says_nothing_about_who_is_missing__none_flagged(mail: Mai
     done(Part(mail, *everyone, of(9, "upper")))
     done(Part(mail, everyone[0]))
     done(Part(mail, of(9, "upper")))
-    done(Part(mail, scrapes.jurisdiction(), scrapes.bill()))
+    mail.publish(scrapes.jurisdiction())
+    done(Part(mail, scrapes.bill()))
     done(Part(mail, *everyone[:2], of(9, "upper", roles=[of(999)["roles"][0]])))
     assert File.objects.filter(outcome="failed").count() == 1
+    assert not missing()
+    closed = Part(mail, *everyone[:2], scrapes.bill() | {"title": None})
+    done(closed)
+    assert closed.run.row.closed
     assert not missing()
     newer = Part(mail, everyone[2])
     without = Part(mail, *everyone[:2])

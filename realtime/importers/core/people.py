@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Exists, OuterRef
-from openstates.data.models import Jurisdiction, Membership, PersonIdentifier
+from openstates.data import models
 
 from realtime.backends.postgres.locks import lock_people
 from realtime.domain.changes import Difference
@@ -51,7 +51,7 @@ def load(item: Item, history: Newest) -> Applied:
     lock_people([person.id, *listed])
     if _has_newer(person.id, item, history):
         raise Superseded(person.id)
-    members = Membership.objects.filter(
+    members = models.Membership.objects.filter(
         organization__jurisdiction_id__in={role.jurisdiction for role in person.roles}
     )
     _require_not_merged(person.id, item, members, history)
@@ -69,7 +69,7 @@ def load(item: Item, history: Newest) -> Applied:
     )
     updated |= bool(merged)
     if (created or updated) and person.roles:
-        Jurisdiction.objects.filter(id=person.roles[0].jurisdiction).update(
+        models.Jurisdiction.objects.filter(id=person.roles[0].jurisdiction).update(
             latest_people_update=datetime.now(UTC)
         )
     what = "insert" if created else "update" if updated else "noop"
@@ -87,7 +87,10 @@ def _listed(person: Any) -> set[str]:
 
 def _require_not_merged(person_id: str, item: Item, members: Any, history: Newest) -> None:
     """Raises Superseded when the person was merged into a member, by what was scraped later."""
-    listing = PersonIdentifier.objects.filter(
+    if models.Person.objects.filter(id=person_id).exists():
+        return
+    # No index helps: this is asked only of people who are new here.
+    listing = models.PersonIdentifier.objects.filter(
         Exists(members.filter(person_id=OuterRef("person_id"))),
         scheme=MERGED_ID,
         identifier=person_id,
