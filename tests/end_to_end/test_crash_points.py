@@ -33,9 +33,14 @@ ELSEWHERE = {
         "only where finalizing a run breaks, which no scrape is known to do; each of its two"
         " statements may be the last, since the count decides anew with the next attempt"
     ),
-    Site("database", "finalization.replay.withdraw"): (
-        "only where the files of one vote event are looked up in several ways; commits with the"
-        " step of the finalization that it is part of"
+    Site("database", "consumer.unimportable._park"): (
+        "only where a jurisdiction is paused; one transaction, like that of files that fail unread"
+    ),
+    Site("database", "ledger.pauses.pause"): (
+        "only an operator or the breaker pauses; one statement, committed before any file is parked"
+    ),
+    Site("database", "ledger.pauses.resume"): (
+        "only an operator resumes; one transaction, which is all that it does"
     ),
     Site("database", "ledger.run_notices._undo_foreign_ends"): (
         "only where another jurisdiction ended the run before its first file came; commits with the"
