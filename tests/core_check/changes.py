@@ -12,6 +12,7 @@ from tests.support import ROOT
 # What this project overrides, repeats or calls, below core's package.
 WATCHED = (
     "cli/initdb.py",
+    "cli/people.py",
     "cli/reports.py",
     "cli/update.py",
     "data/__init__.py",
