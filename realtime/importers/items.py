@@ -60,4 +60,7 @@ class Item:
 def item_of(file: FetchedFile) -> Item:
     """The object in a file. Raises RecursionError when it is nested too deeply to be read here."""
     content, run_id = file.content, file.delivery.run_id
-    return Item(content.scrape_id, content.fresh(), content.order, file.core_id, run_id)
+    item = Item(content.scrape_id, content.fresh(), content.order, file.core_id, run_id)
+    if content.clock_ahead:
+        item.flags.append(Flag("clock-ahead", detail={"seconds": round(content.clock_ahead)}))
+    return item

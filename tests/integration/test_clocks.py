@@ -13,7 +13,7 @@ from openstates.data.models import Bill, Event, LegislativeSession, VoteEvent
 from realtime.domain.scraped_object import SCRAPED_AT_METADATA, ticks_of, time_of
 from realtime.files.fetch import fetch
 from realtime.files.refetch import read_again
-from realtime.models import File
+from realtime.models import File, RaisedFlag
 from tests import scrapes
 from tests.schedules.content import uuid1_at
 from tests.scrape_runs import Run, import_only
@@ -51,12 +51,14 @@ def test_import__scraped_by_a_clock_ahead__newer_scrapes_still_win(
     assert order_of(key) <= datetime.now(UTC)
     assert report.outcomes["inserted"] == 2
     assert report.lags == [0.0, 0.0]
+    assert RaisedFlag.objects.filter(kind="clock-ahead", resolved_at=None).count() == 2
     newer = Run(mail)
     newer.publish(scrapes.bill("HB 1", "new"), scrapes.event("B"))
     newer.end()
     mail.run()
     assert newer.row.finalized_at and not newer.row.closed
     assert Bill.objects.get().title == "new"
+    assert RaisedFlag.objects.get(kind="clock-ahead", resolved_at=None).object_type == "event"
     assert {event.name: event.deleted for event in Event.objects.all()} == {"A": True, "B": False}
 
 

@@ -248,8 +248,11 @@ def _vote(writer: _Writer, number: int, parts: Sequence[_Part], said: bool) -> N
     nowhere = not every or draw(st.integers(0, 9)) == 0
     bill = (0, 99) if nowhere else draw(st.sampled_from(every))
     before = {key for part in parts if part.run == BEFORE for key in part.bills}
+    # Votes that only their content tells apart are those of runs that do not overlap: which of two
+    # was corrected by a run at the same time, nobody can say.
+    compete = sum(part.run != BEFORE for part in parts) == 1
     # Another vote on the motion of an earlier one, of the same bill or not.
-    like = draw(st.sampled_from([None, None, None, *range(number)]))
+    like = draw(st.sampled_from([None, None, None, *range(number)])) if compete else None
     base = {
         "type": "vote_event",
         "n": number,
@@ -276,6 +279,7 @@ def _vote(writer: _Writer, number: int, parts: Sequence[_Part], said: bool) -> N
         if not mixed and draw(st.integers(0, 3)) == 0:
             continue
         part.votes.add(number)
+        voters = draw(_VOTERS)
         ways = ["number", "stray", "alone"]
         if bill in part.bills:
             ways += ["id", "id", "id"]
@@ -284,11 +288,11 @@ def _vote(writer: _Writer, number: int, parts: Sequence[_Part], said: bool) -> N
                 **base,
                 "by": "stray" if nowhere and not nobody else draw(st.sampled_from(ways)),
                 # Mostly the same page, or each scrape of a vote would be another vote.
-                "page": draw(st.sampled_from([None, None, None, 1])),
-                "bare": draw(st.integers(0, 5)) == 0 or None,
+                "page": draw(st.sampled_from([None, None, None, 1])) if compete else None,
+                "bare": draw(st.integers(0, 5)) == 0 or None if compete else None,
                 "choice": draw(st.integers(0, 2)),
                 "action": draw(st.sampled_from([None, 1, 1, 2])) if part.final else None,
-                "voters": draw(st.lists(st.integers(0, PEOPLE - 1), max_size=3)),
+                "voters": draw(_VOTERS) if compete else voters,
             }
             if mixed:
                 what |= {"identifier": draw(st.booleans()), "dedupe": draw(st.booleans())}
@@ -297,6 +301,7 @@ def _vote(writer: _Writer, number: int, parts: Sequence[_Part], said: bool) -> N
             writer.scrape(part, f"vote {number if like is None else like}", what)
 
 
+_VOTERS = st.lists(st.integers(0, PEOPLE - 1), max_size=3)
 # Mostly the last days of sessions.
 _DAYS = st.sampled_from([*content.DAYS, *content.LAST_DAYS])
 
