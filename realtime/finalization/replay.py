@@ -44,7 +44,8 @@ _TO_REPLAY = """
       AND (order_ticks, scrape_id, order_stamp, id) > (%(ticks)s, %(scrape_id)s, %(stamp)s, %(id)s)
       AND (
         (outcome = 'failed' AND reason IN ('unresolved', 'ambiguous'))
-        OR (bill_scrape_id <> '' AND object_type = 'vote_event' AND outcome <> 'failed' AND EXISTS (
+        OR (bill_scrape_id <> '' AND object_type = 'vote_event'
+            AND outcome = ANY(%(with_row)s) AND EXISTS (
           SELECT 1 FROM realtime_file AS bill
           WHERE bill.jurisdiction_id = file.jurisdiction_id AND bill.object_type = 'bill'
             AND bill.scrape_id = file.bill_scrape_id
@@ -83,6 +84,7 @@ def page(run: ScrapeRun, object_type: str, after: Place) -> list[File]:
                 # A message can claim any run; another jurisdiction's files are none of its.
                 "jurisdiction": run.jurisdiction_id,
                 "applied": [outcome.value for outcome in APPLIED],
+                "with_row": [outcome.value for outcome in (*APPLIED, Outcome.SUPERSEDED)],
                 "limit": PAGE,
                 **vars(after),
             },

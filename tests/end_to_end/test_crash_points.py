@@ -46,6 +46,9 @@ ELSEWHERE = {
         "only where another jurisdiction ended the run before its first file came; commits with the"
         " import of that file"
     ),
+    Site("database", "importers.core.merging._merge"): (
+        "only where a person's file lists another; within the savepoint of that file"
+    ),
     Site("database", "importers.bulk.deleting.delete"): (
         "only where another app's table refers to core's in a way that SQL alone does not serve"
     ),

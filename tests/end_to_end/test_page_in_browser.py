@@ -221,6 +221,8 @@ def test_keyboard__from_the_top__skips_to_the_content_and_shows_the_focus(
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.pathname") == "/flags/"
+    page.keyboard.press("Tab")
     focused = page.evaluate("document.activeElement.innerText")
     assert focused == "Wyoming"
     page.keyboard.press("Enter")

@@ -13,7 +13,7 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,6 +44,8 @@ TEMPLATE = "template"
 TWICE = 10
 # Differences printed for one schedule.
 SHOWN = 40
+# Characters of a difference to plain core.
+PLAIN_WIDTH = 400
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,6 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with stack:
         bench = _Bench(stack, options)
         expected = bench.core()
+        if options.plain:
+            for line in bench.differences_to_plain_core(expected):
+                print(line[:PLAIN_WIDTH])
+            return 0
         failures = 0
         for number in range(options.schedules):
             for run_size in options.run_size:
@@ -85,6 +91,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, metavar="S", help="seed of the schedules (random)")
     parser.add_argument(
         "--run-size", type=int, action="append", metavar="N", help="messages a run (300)"
+    )
+    parser.add_argument(
+        "--plain",
+        action="store_true",
+        help="only compare the oracle with core as it is, without the repairs: what these change",
     )
     parser.add_argument("--importer", choices=[BULK, CORE], default=BULK, help="import_realtime's")
     parser.add_argument(
@@ -151,6 +162,15 @@ class _Bench:
         count = sum(len(scrape) for scrape in scrapes)
         print(f"core: {count} files, {time.monotonic() - began:.0f} s", flush=True)
         return expected
+
+    def differences_to_plain_core(self, expected: list[str]) -> Iterator[str]:
+        """What the repairs of the oracle change; the lines of plain core begin with a minus."""
+        with using_database(self._stack.postgres.create_database("plain", template=TEMPLATE)):
+            scrapes = [
+                oracle.read(sorted(folder.glob("*.json"))) for folder in self._options.folders
+            ]
+            oracle.import_plain(scrapes, self._state.jurisdiction_id)
+            return rows.differences(rows.dump(), expected)
 
     def ours(self, rng: random.Random, run_size: int, name: str) -> tuple[list[str], list[str]]:
         """A dump of the database after our import, and problems other than differences."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from django.db import transaction
+from openstates import importers as core
 from openstates.data.models import Jurisdiction
 
 from tests.oracle.files import Refused, ScrapedFile, in_order, read
@@ -21,6 +22,27 @@ logger = logging.getLogger(__name__)
 def import_scrape(folder: Path, jurisdiction_id: str, postimport: bool = True) -> list[Refused]:
     """Import one finished scrape into the default database, as core's batch import does."""
     return import_files(sorted(folder.glob("*.json")), jurisdiction_id, postimport)
+
+
+def import_plain(scrapes: Sequence[Sequence[ScrapedFile]], jurisdiction_id: str) -> None:
+    """Import each scrape in turn by core's importers as they are, without any repair.
+
+    Raises whatever core raises; then nothing of that scrape is in.
+    """
+    for files in scrapes:
+        with transaction.atomic():
+            import_people(files)
+            bills = core.BillImporter(jurisdiction_id)
+            votes = core.VoteEventImporter(jurisdiction_id, bills)
+            importers = {
+                "jurisdiction": core.JurisdictionImporter(jurisdiction_id),
+                "bill": bills,
+                "vote_event": votes,
+                "event": core.EventImporter(jurisdiction_id, votes),
+            }
+            for object_type, importer in importers.items():
+                content = (file.content() for file in in_order(files, object_type))
+                importer.import_data(content, allow_duplicates=True)
 
 
 def import_files(
