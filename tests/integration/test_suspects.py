@@ -124,10 +124,10 @@ def test_import__one_of_many_messages_kills_the_process__found_by_halves_and_fai
     make_suspect(mail, 8)
     read, deaths = scraped_object.read, 0
 
-    def die_of_one(object_type: str, body: bytes, *more: Any) -> Any:
+    def die_of_one(object_type: str, body: bytes, *more: Any, **named: Any) -> Any:
         if b'"HB 5"' in body:
             raise Killed
-        return read(object_type, body, *more)
+        return read(object_type, body, *more, **named)
 
     monkeypatch.setattr(fetch, "read", die_of_one)
     for _ in range(10):
