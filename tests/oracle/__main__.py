@@ -12,8 +12,8 @@ import secrets
 import sys
 import time
 import uuid
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,8 +44,6 @@ TEMPLATE = "template"
 TWICE = 10
 # Differences printed for one schedule.
 SHOWN = 40
-# Characters of a difference to plain core.
-PLAIN_WIDTH = 400
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,8 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         bench = _Bench(stack, options)
         expected = bench.core()
         if options.plain:
-            for line in bench.differences_to_plain_core(expected):
-                print(line[:PLAIN_WIDTH])
+            for line in _summary(bench.differences_to_plain_core(expected)):
+                print(line)
             return 0
         failures = 0
         for number in range(options.schedules):
@@ -330,6 +328,35 @@ class _Delivery:
                 }
             )
         )
+
+
+def _summary(lines: Iterable[str]) -> Iterator[str]:
+    """How many rows of each type differ in which fields, with an example of each."""
+    there: dict[bool, dict[Any, list[dict[str, Any]]]] = {
+        True: defaultdict(list),
+        False: defaultdict(list),
+    }
+    for line in lines:
+        row = json.loads(line[1:])
+        there[line[0] == "-"][row[""], row.get("bill"), row.get("identifier")].append(row)
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in there[True].keys() | there[False].keys():
+        plain, repaired = there[True][name], there[False][name]
+        while plain and repaired:
+            pairs = [(_unlike(one, two), one, two) for one in plain for two in repaired]
+            unlike, one, two = min(pairs, key=lambda pair: len(pair[0]))
+            plain.remove(one)
+            repaired.remove(two)
+            found[f"{name[0]}: {', '.join(unlike)}"].append(str(name))
+        for left, word in ((plain, "in plain core only"), (repaired, "with the repairs only")):
+            found[f"{name[0]} {word}"] += [str(name)] * len(left)
+    for what, names in sorted(found.items()):
+        if names:
+            yield f"{len(names)} of {what}; one is {names[0]}"
+
+
+def _unlike(one: Mapping[str, Any], two: Mapping[str, Any]) -> list[str]:
+    return sorted(name for name in one.keys() | two.keys() if one.get(name) != two.get(name))
 
 
 def _progress(text: str) -> None:
