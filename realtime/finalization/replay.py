@@ -44,18 +44,18 @@ _TO_REPLAY = """
       AND (order_ticks, scrape_id, order_stamp, id) > (%(ticks)s, %(scrape_id)s, %(stamp)s, %(id)s)
       AND (
         (outcome = 'failed' AND reason IN ('unresolved', 'ambiguous'))
-        OR (bill_scrape_id <> '' AND object_type = 'vote_event'
-            AND outcome = ANY(%(with_row)s) AND EXISTS (
-          SELECT 1 FROM realtime_file AS bill
-          WHERE bill.jurisdiction_id = file.jurisdiction_id AND bill.object_type = 'bill'
-            AND bill.scrape_id = file.bill_scrape_id
-            AND bill.row_id <> '' AND bill.row_id <> file.bill_id))
         OR (outcome = ANY(%(applied)s) AND NOT EXISTS (
           SELECT 1 FROM realtime_file AS newer
           WHERE newer.row_id = file.row_id AND newer.row_id <> ''
             AND newer.outcome = ANY(%(applied)s)
             AND (newer.order_ticks, newer.scrape_id, newer.order_stamp)
-              > (file.order_ticks, file.scrape_id, file.order_stamp))))
+              > (file.order_ticks, file.scrape_id, file.order_stamp)))
+        OR (bill_scrape_id <> '' AND object_type = 'vote_event'
+            AND outcome = ANY(%(with_row)s) AND EXISTS (
+          SELECT 1 FROM realtime_file AS bill
+          WHERE bill.jurisdiction_id = file.jurisdiction_id AND bill.object_type = 'bill'
+            AND bill.scrape_id = file.bill_scrape_id
+            AND bill.row_id <> '' AND bill.row_id <> file.bill_id)))
     ORDER BY order_ticks, scrape_id, order_stamp, id LIMIT %(limit)s
 """
 

@@ -51,8 +51,8 @@ class Rules:
     def not_found(self, item: Item) -> None:
         """The object is a new row."""
 
-    def applied(self, item: Item, core_id: str) -> None:
-        """The object has been applied to this row, which may be a new one."""
+    def applied(self, item: Item, core_id: str, *, new: bool) -> None:
+        """The object has been applied to this row, or is this `new` one."""
 
     def entered(self, core_id: str, values: Mapping[str, Any]) -> None:
         """A set of rows has got this one, or has changed it to these columns."""
@@ -106,8 +106,8 @@ class InPieces(Rules):
     def not_found(self, item: Item) -> None:
         self._spec.require_new(item, self._jurisdiction_id, self._history)
 
-    def applied(self, item: Item, core_id: str) -> None:
-        self._claim(item, core_id)
+    def applied(self, item: Item, core_id: str, *, new: bool) -> None:
+        self._claim(item, core_id, new=new)
 
     def wrote(self) -> None:
         for (core_id, run_id), claim in self._claims.items():
@@ -129,10 +129,8 @@ class InPieces(Rules):
             self._claims[core_id, run_id] = self._history.claim(core_id, run_id)
         return self._claims[core_id, run_id]
 
-    def _claim(self, item: Item, core_id: str) -> None:
+    def _claim(self, item: Item, core_id: str, *, new: bool = False) -> None:
         if item.run_id is not None and self._spec.competes:
-            claim, before = (
-                Claim.of(item.about.content, item.order),
-                self.claim(core_id, item.run_id),
-            )
+            claim = Claim.of(item.about.content, item.order)
+            before = None if new else self.claim(core_id, item.run_id)
             self._claims[core_id, item.run_id] = claim | before if before else claim

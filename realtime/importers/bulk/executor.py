@@ -162,7 +162,7 @@ class SetExecutor:
                     compute(self._spec.object_type, batch, changed)
                     matching.changed(changed)
                     self._rules.entered(changed.id, changed.values)
-                self._rules.applied(item, outcome.core_id)
+                self._rules.applied(item, outcome.core_id, new=outcome.what == "insert")
             except Exception:
                 # Half applied: it is left out of another attempt, and core says what is wrong.
                 return outcomes

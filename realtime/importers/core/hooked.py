@@ -97,7 +97,7 @@ class Hooked(BaseImporter):  # type: ignore[misc]
             self.importing = None
         if not core_id:
             raise item.unresolved or UnresolvedIdError("core skipped the object")
-        self.rules.applied(item, core_id)
+        self.rules.applied(item, core_id, new=what == "insert")
         return Applied(core_id, what, self._difference.of(what, self))
 
     def apply_transformers(self, data: Any, transformers: Any = None) -> Any:
