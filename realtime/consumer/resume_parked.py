@@ -93,7 +93,7 @@ def _resume(context: RunContext, rows: Sequence[File], last_chance: bool) -> lis
     for jurisdiction_id, group in by_jurisdiction(uploads.values()):
         for part in suspects.in_groups(group, _suspect_id, known, BATCH_SIZE):
             _import(context, jurisdiction_id, part)
-    _settle(fetched, known)
+    _note_survived(fetched, known)
     for file in fetched:
         upload = uploads[file.identity]
         if file.parked and upload is not file and upload.outcome is not None:
@@ -102,7 +102,7 @@ def _resume(context: RunContext, rows: Sequence[File], last_chance: bool) -> lis
     return [file for file in files if file not in untried]
 
 
-def _settle(files: Sequence[InFlightFile], known: Mapping[str, Suspicion]) -> None:
+def _note_survived(files: Sequence[InFlightFile], known: Mapping[str, Suspicion]) -> None:
     """Record what is known of parked files whose statements timed out, now or before."""
     now = {}
     for file in files:
@@ -110,7 +110,7 @@ def _settle(files: Sequence[InFlightFile], known: Mapping[str, Suspicion]) -> No
         after = None if file.outcome else suspicion([file], before)
         if after or before:
             now[_suspect_id(file)] = after
-    suspects.settle({_suspect_id(file): file.delivery.message for file in files}, now)
+    suspects.note({_suspect_id(file): file.delivery.message for file in files}, now)
 
 
 def _suspect_id(file: InFlightFile) -> str:

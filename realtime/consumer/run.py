@@ -140,7 +140,7 @@ def _import_messages(
         suspected = [m for m in messages if m.message_id in often | known.keys()]
         others = [m for m in messages if m.message_id not in often | known.keys()]
         outage = _import_together(context, opened, others, known)
-        _settle(opened, [m for m in others if not opened.is_done(m)], known)
+        _note_survived(opened, [m for m in others if not opened.is_done(m)], known)
         for group in suspects.in_groups(suspected, lambda m: m.message_id, known, BATCH_SIZE):
             if outage or context.must_stop():
                 break
@@ -214,7 +214,7 @@ def _attempt(
     except Exception:
         _take_back(context, opened, messages, known)
         raise
-    _settle(opened, messages, known)
+    _note_survived(opened, messages, known)
     return outage
 
 
@@ -224,17 +224,17 @@ def _take_back(
     messages: Sequence[ReceivedMessage],
     known: Mapping[str, Suspicion],
 ) -> None:
-    """Like `_settle`, after an error, with a new connection if the old one is lost."""
+    """Like `_note_survived`, after an error, with a new connection if the old one is lost."""
     try:
         if context.connection_lost():
             connection.close()
-        _settle(opened, messages, known)
+        _note_survived(opened, messages, known)
     except (DatabaseError, InterfaceError) as exc:
         about = {"action": "suspect", "messages": len(messages), "cause": exc}
         logger.warning("an attempt that was survived could not be taken back", extra=about)
 
 
-def _settle(
+def _note_survived(
     opened: OpenMessages,
     messages: Sequence[ReceivedMessage],
     known: Mapping[str, Suspicion],
@@ -246,7 +246,7 @@ def _settle(
         else suspicion(opened.files_of(m), known.get(m.message_id))
         for m in messages
     }
-    suspects.settle({m.message_id: m.body for m in messages}, now)
+    suspects.note({m.message_id: m.body for m in messages}, now)
 
 
 def _failed(files: Iterable[InFlightFile]) -> Iterator[int]:

@@ -19,7 +19,7 @@ from realtime.importers.specs.event import EventSpec
 from realtime.importers.specs.vote_event import VoteEventSpec, alike
 from realtime.models import File, Outcome, ScrapeRun
 
-SPECS = {spec.object_type: spec for spec in (VoteEventSpec, EventSpec)}
+_SPECS = {spec.object_type: spec for spec in (VoteEventSpec, EventSpec)}
 
 # Whether the run has a bill whose files are looked up by several kinds of key, files that share
 # their first key but went to several rows, or a row with files of several contents or bills. Only
@@ -69,7 +69,7 @@ def misplaced(run: ScrapeRun, object_type: str) -> list[list[int]]:
         for ledger_id, core_id, identity in files.values_list("id", "core_id", "identity")
         if identity
     )
-    competes = SPECS[object_type].competes
+    competes = _SPECS[object_type].competes
     return [
         [file.ledger_id for file in group]
         for group in _sharing(matched)

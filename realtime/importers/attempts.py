@@ -14,7 +14,7 @@ from realtime.domain.flags import Flag, of_row
 from realtime.domain.results import FetchedFile, LookupKeys
 from realtime.importers.history import History
 from realtime.importers.items import Applied, Item, Outcome
-from realtime.importers.names import NamesFound
+from realtime.importers.name_matches import NamesFound
 
 
 @dataclass(frozen=True)

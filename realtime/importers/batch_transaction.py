@@ -31,7 +31,7 @@ from realtime.domain.scraped_object import IGNORED_TYPES
 from realtime.domain.text import is_storable
 from realtime.importers.choose_importer import applier
 from realtime.importers.linking import bills_of_tied_votes, link_related_bills, link_votes
-from realtime.importers.names import NamesFound
+from realtime.importers.name_matches import NamesFound
 from realtime.importers.outcomes import failure, outcome_of
 from realtime.importers.specs.bill import as_stored
 from realtime.ledger import changes, flags, locations

@@ -90,7 +90,7 @@ def start_attempts(bodies: Mapping[str, str]) -> set[str]:
         return set(bodies) - {message_id for (message_id,) in cursor.fetchall()}
 
 
-def settle(bodies: Mapping[str, str], now: Mapping[str, Suspicion | None]) -> None:
+def note(bodies: Mapping[str, str], now: Mapping[str, Suspicion | None]) -> None:
     """Record what is known of these messages after an attempt that the process survived; None: they
     are suspect no longer."""
     still = {id: suspicion for id, suspicion in now.items() if suspicion}

@@ -159,7 +159,7 @@ def try_lock_parked_files(jurisdiction_id: str) -> Iterator[bool]:
 
 def lock_people(person_ids: Iterable[str]) -> None:
     """Lock these people until the transaction ends: imports of several jurisdictions may write the
-    same person. In one order for everyone, so that two calls never wait for each other."""
+    same person. The order of the locks is always the same, so that two calls cannot deadlock."""
     with connection.cursor() as cursor:
         for person in sorted({number(person_id) for person_id in person_ids}):
             cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [PEOPLE, person])

@@ -29,7 +29,8 @@ def canceller() -> Callable[[], None]:
 
 @contextmanager
 def unlimited_statements() -> Iterator[None]:
-    """Statements of the block may take as long as they need: housekeeping that nobody waits for."""
+    """Lift the statement timeout for the block, for housekeeping. After an error in the block it
+    stays lifted: the connection may be unusable, and such a command ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('statement_timeout')")
         [before] = cursor.fetchone()

@@ -13,7 +13,7 @@ from realtime.importers.bulk.lookups import BatchLookups
 from realtime.importers.core.one_by_one import OneByOne, importers_in_pieces
 from realtime.importers.history import History
 from realtime.importers.items import Item, item_of
-from realtime.importers.names import NamesFound
+from realtime.importers.name_matches import NamesFound
 
 _IN_SETS = ("bill", "vote_event", "event")
 

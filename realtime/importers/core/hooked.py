@@ -19,7 +19,7 @@ from openstates.utils import _make_pseudo_id
 from realtime.domain.changes import NO_DIFFERENCE, Difference
 from realtime.importers.items import Applied, Item
 from realtime.importers.lookups import Committee, Lookups
-from realtime.importers.names import AskedOrganizations, Names, NamesFound, subjects
+from realtime.importers.name_matches import AskedOrganizations, Names, NamesFound, subjects
 from realtime.importers.pseudo_ids import require_plain, spec_of
 from realtime.importers.rules import Rules
 from realtime.importers.specs.spec import Spec

@@ -16,7 +16,7 @@ from realtime.importers.core.lookups import CoreLookups
 from realtime.importers.history import History
 from realtime.importers.items import Applied, Item, Refused, item_of
 from realtime.importers.lookups import Lookups
-from realtime.importers.names import NamesFound
+from realtime.importers.name_matches import NamesFound
 from realtime.importers.rules import InPieces
 
 

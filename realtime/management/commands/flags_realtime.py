@@ -9,8 +9,8 @@ from django.core.management.base import CommandError, CommandParser
 from realtime.domain.flags import KINDS
 from realtime.domain.jurisdictions import abbreviation_of, jurisdictions
 from realtime.ledger import flags
+from realtime.management.acting import operator
 from realtime.management.ledger_command import EXIT_STATUS, LedgerCommand
-from realtime.management.operators import operator
 from realtime.models import RaisedFlag
 
 

@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from realtime.ledger import pauses
+from realtime.management.acting import add_whose, operator, whose
 from realtime.management.ledger_command import EXIT_STATUS, LedgerCommand
-from realtime.management.operators import add_whose, operator, whose
 
 
 class Command(LedgerCommand):

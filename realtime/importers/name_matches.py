@@ -1,4 +1,4 @@
-"""The names of people and committees in a batch, and whether somebody answers to each."""
+"""The names of people and committees in a batch, and whether each matches somebody."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
