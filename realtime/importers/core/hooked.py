@@ -201,6 +201,10 @@ class Hooked(BaseImporter):  # type: ignore[misc]
             cache[key] = self._ask_for_person(*key, org_classification)
         return self._noted(cache[key], psuedo_person_id, org_classification)
 
+    def people_known(self, chamber: str | None) -> Mapping[Any, str | None]:
+        """What `resolve_person` has answered for a chamber, by its first three arguments."""
+        return self._people[chamber]
+
     def resolve_member(
         self, pseudo_id: str, start: str | None, end: str | None, committee_id: str
     ) -> str | None:

@@ -106,8 +106,11 @@ class VoteEvents(Hooked, core.VoteEventImporter):  # type: ignore[misc]
                 for vote in votes:
                     vote["voter_id"] = self.resolve_member(vote["voter_id"], *dates, committee)
             else:
+                known = self.people_known(chamber)
                 for vote in votes:
-                    vote["voter_id"] = self.resolve_person(vote["voter_id"], *dates, chamber)
+                    asked = vote["voter_id"], *dates
+                    # Most have been asked for before: a call for each would cost a hundredth.
+                    vote["voter_id"] = known.get(asked) or self.resolve_person(*asked, chamber)
         columns["votes"] = votes
         return columns
 
