@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.db.migrations.loader import MigrationLoader
 from openstates.data.models import VoteEvent
 
+from bench import upgrade
 from realtime.files import archive, redrive
 from realtime.models import File, Outcome, RaisedFlag
 from tests import oracle, rows, scrapes
@@ -19,8 +20,6 @@ from tests.scrape_runs import Run, import_only
 from tests.scrapes import Mail
 from tests.support import Aws
 
-# The last migration of the release before.
-BEFORE = "0006_remembered_actions"
 WYOMING = scrapes.WYOMING.jurisdiction_id
 Scraped = dict[str, Any]
 
@@ -85,8 +84,8 @@ def merge(older: str, newer: str) -> None:
 def go_back() -> None:
     """Leave the ledger as the release before would have: with its tables, and with what it wrote of
     a file's identity. It looked a dedupe key up everywhere, and kept nothing of the content."""
-    call_command("migrate", "realtime", BEFORE, verbosity=0)
-    state = MigrationLoader(connection).project_state(("realtime", BEFORE))
+    call_command("migrate", "realtime", upgrade.BEFORE, verbosity=0)
+    state = MigrationLoader(connection).project_state(("realtime", upgrade.BEFORE))
     key = hashlib.sha256(json.dumps(["journal page 7"]).encode()).hexdigest()[:24]
     for row in state.apps.get_model("realtime", "File").objects.exclude(identity=None):
         keys = [f"dedupe:{key}" if k.startswith("dedupe:") else k for k in row.identity["keys"]]
@@ -137,3 +136,17 @@ def test_upgrade__all_in_flight__ends_as_core_and_deletes_only_what_core_does(
     assert not File.objects.filter(outcome__in=[Outcome.FAILED, Outcome.DEFERRED]).exists()
     archive.archive(mail.store, mail.config)
     assert (mail.keys("wy/"), mail.waiting()) == ([], 0)
+
+
+def test_migrate__large_ledger__not_written_anew_nor_locked_while_it_is_read(database: str) -> None:
+    def stored() -> int:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_relation_filenode('realtime_file')")
+            [found] = cursor.fetchone()
+        return int(found)
+
+    before = stored()
+    costs = {cost.name: cost for cost in upgrade.measure(database, 1000)}
+    assert stored() == before
+    assert "realtime_file" in {table for table, _ in costs["0009_clocks"].held}
+    assert costs["0009_clocks"].strongest[1] == "RowExclusiveLock"
