@@ -1,11 +1,11 @@
 """What surrounds every import run: how it logs, and what it raises without a database."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from secrets import token_hex
 
-from django.db import DatabaseError, InterfaceError, ProgrammingError
+from django.db import DatabaseError, InterfaceError, ProgrammingError, connection
 
 from realtime.backends.postgres.interruptions import interrupted, was_cancelled
 from realtime.domain.errors import RetryLater, Unavailable
@@ -57,6 +57,27 @@ def stopped_in_time(context: RunContext) -> Iterator[None]:
         if not (context.must_stop() and was_cancelled(exc)):
             raise
         logger.info("statement cancelled", extra={"action": "cancelled", "cause": _line(exc)})
+
+
+@contextmanager
+def survived(context: RunContext, note: Callable[[], None]) -> Iterator[None]:
+    """Call `note` after the block, also after an error: the process has survived the attempt.
+
+    After an error, on a new connection if the old one is lost; what cannot be written then is
+    logged.
+    """
+    try:
+        yield
+    except Exception:
+        try:
+            if context.connection_lost():
+                connection.close()
+            note()
+        except (DatabaseError, InterfaceError) as exc:
+            about = {"action": "suspect", "cause": exc}
+            logger.warning("an attempt that was survived could not be taken back", extra=about)
+        raise
+    note()
 
 
 def _line(exc: Exception) -> str:

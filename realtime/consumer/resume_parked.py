@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from realtime.backends.postgres import locks
 from realtime.consumer.batches import BATCH_SIZE, PATIENT, import_group, log_busy, suspicion
+from realtime.consumer.context import survived
 from realtime.consumer.fetching import unavailable
 from realtime.domain.errors import (
     Busy,
@@ -78,10 +79,36 @@ def _resume(context: RunContext, rows: Sequence[File], last_chance: bool) -> lis
     was no room for, or no time."""
     files = [_parked_file(row, last_chance) for row in rows]
     known = suspects.known([_suspect_id(file) for file in files])
-    for file in files:
-        if _suspect_id(file) in known:
-            file.attempts = known[_suspect_id(file)].attempts
-    found = [file for file in files if _is_located(context, file)]
+    tried: list[InFlightFile] = []
+    for group in suspects.in_groups(files, _suspect_id, known, BATCH_SIZE):
+        if tried and context.must_stop():
+            break
+        tried += _attempt(context, group, known)
+    return tried
+
+
+def _attempt(
+    context: RunContext, files: Sequence[InFlightFile], known: Mapping[str, Suspicion]
+) -> list[InFlightFile]:
+    """Import these together, as far as there is room and time; returns those.
+
+    Nothing says how often they were tried before, so each may be what kills the process. The
+    attempt is recorded in a transaction of its own first, and taken back when the process survives
+    it. A file that was left without a result by ATTEMPTS attempts alone fails without being read.
+    """
+    messages = {_suspect_id(file): file.delivery.message for file in files}
+    spent = suspects.start_attempts(messages)
+    with survived(context, lambda: _note_survived(files, messages, known)):
+        for file in files:
+            if (before := known.get(_suspect_id(file))) is not None:
+                file.attempts = before.attempts
+            if _suspect_id(file) in spent:
+                _fail(file, suspects.KILLS)
+        return _import_together(context, files)
+
+
+def _import_together(context: RunContext, files: Sequence[InFlightFile]) -> list[InFlightFile]:
+    found = [file for file in files if not file.outcome and _is_located(context, file)]
     with context.timed("fetch"):
         fetch(found, context.store, context.config, context.must_stop)
     untried = {file for file in found if not (file.fetched or file.error)}
@@ -91,9 +118,7 @@ def _resume(context: RunContext, rows: Sequence[File], last_chance: bool) -> lis
     fetched = [file for file in found if file.fetched]
     uploads = _by_upload(fetched)
     for jurisdiction_id, group in by_jurisdiction(uploads.values()):
-        for part in suspects.in_groups(group, _suspect_id, known, BATCH_SIZE):
-            _import(context, jurisdiction_id, part)
-    _note_survived(fetched, known)
+        _import(context, jurisdiction_id, group)
     for file in fetched:
         upload = uploads[file.identity]
         if file.parked and upload is not file and upload.outcome is not None:
@@ -102,15 +127,15 @@ def _resume(context: RunContext, rows: Sequence[File], last_chance: bool) -> lis
     return [file for file in files if file not in untried]
 
 
-def _note_survived(files: Sequence[InFlightFile], known: Mapping[str, Suspicion]) -> None:
-    """Record what is known of parked files whose statements timed out, now or before."""
-    now = {}
-    for file in files:
-        before = known.get(_suspect_id(file))
-        after = None if file.outcome else suspicion([file], before)
-        if after or before:
-            now[_suspect_id(file)] = after
-    suspects.note({_suspect_id(file): file.delivery.message for file in files}, now)
+def _note_survived(
+    files: Sequence[InFlightFile], messages: Mapping[str, str], known: Mapping[str, Suspicion]
+) -> None:
+    """Record what is known of parked files after the process has survived their import."""
+    now = {
+        _suspect_id(file): None if file.outcome else suspicion([file], known.get(_suspect_id(file)))
+        for file in files
+    }
+    suspects.note(messages, now)
 
 
 def _suspect_id(file: InFlightFile) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 
 from realtime.backends.postgres.locks import WorkerSlot
 from realtime.consumer.acknowledgements import OpenMessages
@@ -22,6 +22,7 @@ from realtime.consumer.context import (
     log_summary,
     logged_as_run,
     stopped_in_time,
+    survived,
 )
 from realtime.consumer.fetching import fetch_files
 from realtime.consumer.parse_messages import parse
@@ -30,7 +31,7 @@ from realtime.consumer.sources import Inbox
 from realtime.consumer.unimportable import fail_unread, hold_back, record_unimportable
 from realtime.domain.breaker import Breaker
 from realtime.domain.config import BULK, Config
-from realtime.domain.errors import PoisonMessage, Unavailable
+from realtime.domain.errors import Unavailable
 from realtime.domain.in_flight import InFlightFile, by_type
 from realtime.domain.interfaces import Store
 from realtime.domain.messages import ReceivedMessage
@@ -200,38 +201,14 @@ def _attempt(
     being read.
     """
     spent = suspects.start_attempts({m.message_id: m.body for m in messages})
-    problem = PoisonMessage(
-        "kills-the-import",
-        f"{suspects.ATTEMPTS} attempts to import it alone ended without any result",
-    )
-    try:
+    with survived(context, lambda: _note_survived(opened, messages, known)):
         others = [m for m in messages if m.message_id not in spent]
         outage = _import_together(context, opened, others, known)
         files = parse([m for m in messages if m.message_id in spent], context.config.bucket)
         opened.expect(files)
-        fail_unread(context, files, problem)
+        fail_unread(context, files, suspects.KILLS)
         opened.acknowledge()
-    except Exception:
-        _take_back(context, opened, messages, known)
-        raise
-    _note_survived(opened, messages, known)
     return outage
-
-
-def _take_back(
-    context: RunContext,
-    opened: OpenMessages,
-    messages: Sequence[ReceivedMessage],
-    known: Mapping[str, Suspicion],
-) -> None:
-    """Like `_note_survived`, after an error, with a new connection if the old one is lost."""
-    try:
-        if context.connection_lost():
-            connection.close()
-        _note_survived(opened, messages, known)
-    except (DatabaseError, InterfaceError) as exc:
-        about = {"action": "suspect", "messages": len(messages), "cause": exc}
-        logger.warning("an attempt that was survived could not be taken back", extra=about)
 
 
 def _note_survived(

@@ -37,7 +37,8 @@ PAGE = 300
 _MODELS = {"vote_event": VoteEvent, "event": Event}
 
 # The newest file of each row, those that may fare better now, and vote events whose bill was found
-# by its identifier before the file that they name came and turned out to be another bill's.
+# by its identifier before the file that they name came and turned out to be another bill's. And
+# vote events of which an earlier release kept no content: it may have taken two for one.
 _TO_REPLAY = """
     SELECT id FROM realtime_file AS file
     WHERE run_id = %(run)s AND object_type = %(type)s AND jurisdiction_id = %(jurisdiction)s
@@ -55,7 +56,9 @@ _TO_REPLAY = """
           SELECT 1 FROM realtime_file AS bill
           WHERE bill.jurisdiction_id = file.jurisdiction_id AND bill.object_type = 'bill'
             AND bill.scrape_id = file.bill_scrape_id
-            AND bill.row_id <> '' AND bill.row_id <> file.bill_id)))
+            AND bill.row_id <> '' AND bill.row_id <> file.bill_id))
+        OR (object_type = 'vote_event' AND outcome = ANY(%(with_row)s) AND row_id <> ''
+            AND identity->>'content' IS NULL))
     ORDER BY order_ticks, scrape_id, order_stamp, id LIMIT %(limit)s
 """
 
@@ -73,7 +76,7 @@ class Place:
 def page(run: ScrapeRun, object_type: str, after: Place) -> list[File]:
     """The next files of the run to import once more, in scrape order; empty when there are none.
 
-    A file whose row a later one has been applied to has nothing to add.
+    A file whose row a later one has been applied to has nothing to add, once its content is known.
     """
     with connection.cursor() as cursor:
         cursor.execute(

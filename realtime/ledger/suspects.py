@@ -10,11 +10,15 @@ from typing import TypeVar
 
 from django.db import connection
 
+from realtime.domain.errors import PoisonMessage
 from realtime.domain.text import sanitized
 from realtime.models import Suspect
 
 # Attempts alone without any result after which a message fails.
 ATTEMPTS = 3
+KILLS = PoisonMessage(
+    "kills-the-import", f"{ATTEMPTS} attempts to import it alone ended without any result"
+)
 
 T = TypeVar("T")
 

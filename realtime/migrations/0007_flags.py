@@ -120,20 +120,6 @@ class Migration(migrations.Migration):
                 "db_table": "realtime_flag",
             },
         ),
-        migrations.AddField(
-            model_name="file",
-            name="meant_at",
-            field=models.DateTimeField(
-                help_text="when an operator said that what tripped the breaker is meant", null=True
-            ),
-        ),
-        migrations.AddField(
-            model_name="file",
-            name="paused_at",
-            field=models.DateTimeField(
-                help_text="since when it is parked because its jurisdiction was paused", null=True
-            ),
-        ),
         migrations.AddIndex(
             model_name="raisedflag",
             index=models.Index(fields=["resolved_at"], name="realtime_flag_resolved"),
@@ -166,6 +152,21 @@ class Migration(migrations.Migration):
             model_name="loggedchange",
             index=django.contrib.postgres.indexes.BrinIndex(
                 fields=["at"], name="realtime_change_at"
+            ),
+        ),
+        # Last, since they lock the ledger until the end.
+        migrations.AddField(
+            model_name="file",
+            name="meant_at",
+            field=models.DateTimeField(
+                help_text="when an operator said that what tripped the breaker is meant", null=True
+            ),
+        ),
+        migrations.AddField(
+            model_name="file",
+            name="paused_at",
+            field=models.DateTimeField(
+                help_text="since when it is parked because its jurisdiction was paused", null=True
             ),
         ),
     ]

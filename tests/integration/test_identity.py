@@ -142,6 +142,18 @@ def test_identity__votes_without_a_bill_beside_those_with_one__none_lost_or_doub
     assert list(rows.differences(told, rows.dump())) == []
 
 
+@in_any_order(2)
+def test_identity__vote_without_a_bill_beside_one_with_it_of_no_run__both_stay(
+    mail: Mail, order: tuple[int, ...]
+) -> None:
+    bill = scrapes.bill()
+    votes = [vote(of, yes=n, identifier="5") for n, of in enumerate((bill, None), start=1)]
+    for data in (scrapes.jurisdiction(), bill, *(votes[n] for n in order)):
+        mail.publish(data)
+        mail.run()
+    assert yeses() == [("", 2), ("HB 1", 1)]
+
+
 @in_any_order(3)
 def test_identity__roll_calls_alike_but_for_sources_and_rolls__each_has_its_row(
     mail: Mail, order: tuple[int, ...]

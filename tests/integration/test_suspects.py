@@ -144,6 +144,51 @@ def test_import__one_of_many_messages_kills_the_process__found_by_halves_and_fai
     assert not Suspect.objects.exists()
 
 
+def test_import__parked_file_kills_the_process__found_by_halves_and_fails_alone(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bill = scrapes.bill()
+    votes = [scrapes.vote_event(bill, f"motion {number}") for number in range(4)]
+    keys = mail.publish(*votes)
+    mail.run()
+    read, deaths = scraped_object.read, 0
+
+    def die_of_one(object_type: str, body: bytes, *more: Any, **named: Any) -> Any:
+        if b'"motion 2"' in body:
+            raise Killed
+        return read(object_type, body, *more, **named)
+
+    monkeypatch.setattr(fetch, "read", die_of_one)
+    mail.publish(bill)
+    for _ in range(7):
+        try:
+            mail.run()
+        except Killed:
+            deaths += 1
+    # With three, with one, and three times alone.
+    assert deaths == 5
+    found = scrapes.outcomes(keys)
+    assert found.pop(keys[2]) == "failed"
+    assert set(found.values()) == {"inserted"}
+    assert File.objects.get(key=keys[2]).reason == "kills-the-import"
+    assert not Suspect.objects.exists()
+
+
+def test_import__connection_lost_under_a_parked_file__attempt_taken_back(mail: Mail) -> None:
+    bill = scrapes.bill()
+    mail.publish(scrapes.vote_event(bill))
+    mail.run()
+    mail.publish(bill)
+    for _ in range(suspects.ATTEMPTS + 1):
+        with PostgresProxy(mail.config.database_url) as postgres:
+            postgres.cut_before = b'COPY "opencivicdata_voteevent"'
+            with using_database(postgres.url), pytest.raises(Unavailable):
+                mail.run()
+            assert postgres.cuts == 1
+        assert not Suspect.objects.exists()
+    assert mail.run().resumed == 1
+
+
 def test_import__statement_hangs__others_imported_and_its_file_fails_at_the_third_attempt(
     mail: Mail,
 ) -> None:

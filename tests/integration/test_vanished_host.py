@@ -3,7 +3,7 @@ it frees what that held."""
 
 import pytest
 from django.core.management import call_command
-from django.db import OperationalError, connection
+from django.db import InternalError, OperationalError, connection
 
 from realtime.ledger import files as ledger_files
 from realtime.ledger import retention
@@ -52,6 +52,31 @@ def test_prune__takes_longer_than_a_statement_may__done_all_the_same() -> None:
         File.objects.filter(id=old.id).delete()
     assert retention.prune(ledger_files.database_now())["files"] == 1
     assert settings_of("statement_timeout") == [200]
+
+
+@pytest.mark.parametrize(
+    ("what", "error", "limit"),
+    [
+        ("RAISE 'no'", InternalError, 200),
+        ("PERFORM pg_terminate_backend(pg_backend_pid())", OperationalError, 60_000),
+    ],
+    ids=["statement refused", "connection lost"],
+)
+def test_prune__breaks_off__says_why_and_statements_are_limited_again(
+    what: str, error: type[Exception], limit: int
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN {what}; RETURN NULL; END $$;"
+            "CREATE TRIGGER refuse BEFORE DELETE ON realtime_suspect"
+            " EXECUTE FUNCTION refuse();"
+            "SET statement_timeout = '200ms'"
+        )
+    with pytest.raises(error):
+        retention.prune(ledger_files.database_now())
+    connection.close_if_unusable_or_obsolete()
+    assert settings_of("statement_timeout") == [limit]
 
 
 def test_migrate__any_time__its_statements_may_take_long() -> None:

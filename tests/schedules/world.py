@@ -19,7 +19,7 @@ from realtime.consumer import sources
 from realtime.domain.config import BULK, CORE, Config, load
 from realtime.domain.scraped_object import SCRAPED_AT_METADATA, time_of
 from realtime.files import archive
-from realtime.models import File, Outcome, ScrapeRun
+from realtime.models import File, Outcome, ScrapeRun, Suspect
 from realtime.monitoring.report import Report
 from tests.schedules import content
 from tests.schedules.crashes import Fragile, Fuse, burning, guarded_commits
@@ -218,6 +218,9 @@ class World:
             if not fuse.blown:
                 raise
         self.tried["crashes"] += fuse.blown
+        if fuse.blown:
+            # However many crashes one parked file sees here, it is to blame for none.
+            Suspect.objects.update(attempts=0)
 
     def _make_visible(self) -> None:
         """Make the messages of crashed workers visible at once."""

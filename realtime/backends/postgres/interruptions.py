@@ -8,10 +8,9 @@ from django.db import InterfaceError, OperationalError
 # errors: a value too large for an index is the file's fault and will be so tomorrow.
 _LIMIT_EXCEEDED = "54"
 # What only an operator can mend: undefined table, column or function, no privilege, read only.
-UNDEFINED_FUNCTION = "42883"
 READ_ONLY = "25006"
 _CANCELLED = "57014"
-_NOT_THE_FILE = {"42P01", "42703", UNDEFINED_FUNCTION, "42501", READ_ONLY}
+_NOT_THE_FILE = {"42P01", "42703", "42883", "42501", READ_ONLY}
 
 
 def interrupted(exc: BaseException) -> BaseException | None:

@@ -29,12 +29,16 @@ def canceller() -> Callable[[], None]:
 
 @contextmanager
 def unlimited_statements() -> Iterator[None]:
-    """Lift the statement timeout for the block, for housekeeping. After an error in the block it
-    stays lifted: the connection may be unusable, and such a command ends."""
+    """Lift the statement timeout for the block, for housekeeping; after it, and after an error in
+    it, statements are limited as before."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('statement_timeout')")
         [before] = cursor.fetchone()
         cursor.execute("SELECT set_config('statement_timeout', '0', false)")
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('statement_timeout', %s, false)", [before])
+    try:
+        yield
+    finally:
+        # A lost connection takes the setting with it, and so does a transaction that broke.
+        if connection.connection is not None and connection.is_usable():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT set_config('statement_timeout', %s, false)", [before])

@@ -7,7 +7,6 @@ from openstates.exceptions import DataImportError
 
 from realtime.backends.postgres.interruptions import (
     READ_ONLY,
-    UNDEFINED_FUNCTION,
     chain,
     error_code,
     interrupted,
@@ -15,7 +14,7 @@ from realtime.backends.postgres.interruptions import (
 from realtime.domain.errors import PoisonMessage, RetryLater, Unavailable
 from realtime.domain.scraped_object import ScrapedObject
 from realtime.importers.diagnosis import objects
-from realtime.importers.diagnosis.paths import DETAIL_LENGTH, misfit, quoted, unstorable
+from realtime.importers.diagnosis.paths import DETAIL_LENGTH, quoted, unstorable
 from realtime.importers.diagnosis.shapes import references
 
 _TOO_DEEP = PoisonMessage("bad-json", "the file is nested too deeply")
@@ -45,7 +44,7 @@ def explain(exc: BaseException, content: ScrapedObject) -> PoisonMessage | Retry
         if isinstance(link, PoisonMessage):
             return _located(link, content)
     if interruption := interrupted(exc):
-        return _interruption(interruption, content)
+        return _interruption(interruption)
     try:
         if problem := problem_of(content):
             return problem
@@ -66,12 +65,10 @@ def _located(problem: PoisonMessage, content: ScrapedObject) -> PoisonMessage:
     return problem
 
 
-def _interruption(exc: BaseException, content: ScrapedObject) -> PoisonMessage | RetryLater:
-    # A query of the file's own may ask for a function that no database has.
-    odd = _odd_query(exc, content) if error_code(exc) == UNDEFINED_FUNCTION else None
+def _interruption(exc: BaseException) -> RetryLater:
     # No file of any jurisdiction can be imported into a standby.
     kind = Unavailable if error_code(exc) == READ_ONLY else RetryLater
-    return odd or kind(f"the import was interrupted: {_line(exc)}")
+    return kind(f"the import was interrupted: {_line(exc)}")
 
 
 def _guess(links: Sequence[BaseException], content: ScrapedObject) -> PoisonMessage:
@@ -89,20 +86,12 @@ def _guess(links: Sequence[BaseException], content: ScrapedObject) -> PoisonMess
             return _poison("invalid", f"{field}: {detail}", field)
     if isinstance(cause, DataError | IntegrityError):
         field = quoted(_line(cause), content.data)
-        return _odd_query(cause, content) or _poison("rejected", detail, field)
+        return _poison("rejected", detail, field)
     # A run without such a file need not load what scrapers use.
     from realtime.importers.diagnosis import schemas
 
     field, problem = schemas.objection(content.object_type, content.data)
     return _poison("invalid", problem or detail, field)
-
-
-def _odd_query(refused: BaseException, content: ScrapedObject) -> PoisonMessage | None:
-    """The reference whose query the database refused, if one asks for what core's never do."""
-    for path, reference, value in references(content.object_type, content.data):
-        if part := reference.unusual_part(value):
-            return misfit(path, f"names no {reference.noun} by {part[:100]}: {_line(refused)}")
-    return None
 
 
 def _cause(links: Sequence[BaseException]) -> BaseException:

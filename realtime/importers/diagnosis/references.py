@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.core.exceptions import FieldDoesNotExist, FieldError, ValidationError
+from django.core.exceptions import FieldError, ValidationError
 from django.db.models import Model
 from openstates.data import models
 
@@ -63,20 +63,6 @@ class Reference:
         except (FieldError, TypeError, ValueError, AttributeError, ValidationError) as exc:
             return " ".join(str(exc).split())[:200]
         return ""
-
-    def unusual_part(self, value: Any) -> str:
-        """The part of a query that asks in a way of Django's (`name__regex`), where core's own
-        queries only name fields; empty if there is none."""
-        return next((name for name in spec_of(value) or {} if not self._names_a_field(name)), "")
-
-    def _names_a_field(self, name: str) -> bool:
-        found: Any = self.model
-        try:
-            for part in () if name in _HANDLED else name.split("__"):
-                found = found._meta.get_field(part).related_model
-        except (AttributeError, FieldDoesNotExist):
-            return False
-        return True
 
 
 PERSON = Reference("person", models.Person, text="name", by_id=False)
