@@ -105,17 +105,24 @@ def test_bench__tiny__prints_tables_and_one_object_last(growth: CompletedText) -
 
 @pytest.mark.long
 def test_bench__other_sections__all_say_something() -> None:
-    others = ("loopback", "run", "startup", "sooner", "life")
-    few = (*TINY, "--life-files", "4", "--life-pairs", "1")
-    found = json.loads(bench(*few, "--only", ",".join(others)).stdout.splitlines()[-1])
+    others = ("loopback", "run", "startup", "sooner")
+    found = json.loads(bench(*TINY, "--only", ",".join(others)).stdout.splitlines()[-1])
     assert set(found["results"]) == set(others)
     assert found["results"]["sooner"]["paces"]["a bill a second"]["types"]["bill"]["files"] == 1
     ours = found["results"]["loopback"]["insert"]["ours"]
     assert ours["statements"] > 0
     assert ours["peak_mib"] > 0
+
+
+@pytest.mark.long
+def test_bench__life__each_part_has_its_cost_and_requests() -> None:
+    few = ("--life-files", "4", "--life-pairs", "1")
+    found = json.loads(bench(*few, "--only", "life").stdout.splitlines()[-1])
     (size,) = found["results"]["life"]["sizes"]
     for one in size["orders"].values():
         assert one["parts"]["publish"]["requests"]["PutObject"] == size["files"] == 4
+        assert one["parts"]["import"]["statements"] > 0
+        assert one["finalizing"]["reads ÷ files"] <= 1
         assert one["ours ÷ core"]["cpu_seconds"] > 0
 
 
