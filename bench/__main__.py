@@ -24,7 +24,17 @@ import django
 
 django.setup()
 
-from bench import data, emulator, growth, importing, report, sooner, whole, workers  # noqa: E402  (models)
+from bench import (  # noqa: E402  (models)
+    data,
+    emulator,
+    growth,
+    importing,
+    life,
+    report,
+    sooner,
+    whole,
+    workers,
+)
 from bench.proxy import delayed  # noqa: E402
 from realtime.devstack import EmbeddedPostgres  # noqa: E402
 from realtime.devstack.database import (  # noqa: E402
@@ -37,7 +47,7 @@ from realtime.domain.jurisdictions import jurisdiction_of  # noqa: E402
 
 TEMPLATE = "bench_template"
 ONE_MILLISECOND = 0.001
-SECTIONS = ("loopback", "away", "large", "growth", "run", "startup", "workers", "sooner")
+SECTIONS = ("loopback", "away", "large", "growth", "run", "startup", "workers", "sooner", "life")
 GROUPS = {"importing": ("loopback", "away", "large"), "all": SECTIONS}
 
 
@@ -77,6 +87,9 @@ def parser() -> argparse.ArgumentParser:
         help="numbers of existing bills, for the section growth")  # fmt: skip
     add("--worker-files", type=int, default=3000, metavar="N", help="files for ten workers (3000)")
     add("--worker-pairs", type=int, default=1, metavar="N", help="pairs for ten workers (1)")
+    add("--life-files", type=int, nargs="*", default=[2_000], metavar="N",
+        help="numbers of generated files, for the section life (2000)")  # fmt: skip
+    add("--life-pairs", type=int, default=3, metavar="N", help="pairs for the section life (3)")
     add("--endpoint", metavar="URL", help="running S3 and SQS (default: start them)")
     add("--only", type=sections, default=SECTIONS, metavar="SECTION,…",
         help=f"some of {', '.join(SECTIONS)}; importing means the first three")  # fmt: skip
@@ -211,6 +224,30 @@ def visible_sooner(postgres: EmbeddedPostgres, options: argparse.Namespace) -> A
         return sooner.replay(postgres, aws, TEMPLATE, whose, batch(options, everything))
 
 
+def whole_life(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
+    """A file's whole life: of all files of `--data`, if given, and of generated ones."""
+    abbr, whose = (
+        options.jurisdiction,
+        (options.jurisdiction, jurisdiction_of(options.jurisdiction)),
+    )
+    with emulator.running(options.endpoint) as aws:
+        bench = life.Bench(postgres, aws, TEMPLATE)
+        with life.generated(of_jurisdiction(abbr, data.generate(4)), whose) as few:
+            bench.warm_up(few)
+        sizes = []
+        if options.data:
+            folder = life.Folder(options.data.resolve().name, options.data.resolve(), whose)
+            sizes.append(bench.compare(folder, options.life_pairs))
+        for files in options.life_files:
+            with life.generated(of_jurisdiction(abbr, data.generate(files)), whose) as folder:
+                sizes.append(bench.compare(folder, options.life_pairs))
+        return {
+            "emulator": aws.name,
+            "sizes": sizes,
+            "a million": [life.a_million(size, bench.idle()) for size in sizes],
+        }
+
+
 RUN = {
     "loopback": loopback,
     "away": away,
@@ -220,6 +257,7 @@ RUN = {
     "startup": startup,
     "workers": ten_workers,
     "sooner": visible_sooner,
+    "life": whole_life,
 }
 
 if __name__ == "__main__":

@@ -49,11 +49,13 @@ class Emulator:
     name: str
     endpoint: str
 
-    def place(self) -> Place:
-        """Make a new bucket and queue."""
+    def place(self, versioned: bool = False) -> Place:
+        """Make a new bucket and queue; the bucket may keep versions."""
         name = f"bench-{secrets.token_hex(6)}"
         s3, sqs = _client("s3", self.endpoint), _client("sqs", self.endpoint)
         s3.create_bucket(Bucket=name)
+        if versioned:
+            s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         url = sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "300"})["QueueUrl"]
         environment = {
             "AWS_ACCESS_KEY_ID": "bench",

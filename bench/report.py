@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from bench import life_report
+
 Results = dict[str, Any]
 
 STEPS = ("insert", "unchanged", "update")
@@ -82,7 +84,7 @@ TARGETS = (
 
 def table(results: Results) -> str:
     """Markdown: the targets, then each section."""
-    parts = (_targets, _importing, _growth, _run, _startup, _workers, _sooner)
+    parts = (_targets, _importing, _growth, _run, _startup, _workers, _sooner, _life)
     return "\n\n".join(text for part in parts if (text := "\n".join(part(results))))
 
 
@@ -250,6 +252,11 @@ def _sooner(results: Results) -> Iterator[str]:
     )
 
 
+def _life(results: Results) -> Iterator[str]:
+    if "life" in results:
+        yield from life_report.table(results["life"])
+
+
 def merged(pieces: Sequence[Results]) -> Results:
     """Merge pieces of figures; the last piece with a section gives it."""
     results: Results = {}
@@ -263,15 +270,20 @@ def merged(pieces: Sequence[Results]) -> Results:
 
 
 def write(path: Path, figures: Results) -> None:
-    """Write the tables to `path`, and the picture beside it."""
+    """Write the tables to `path`, and the pictures beside it."""
     picture = path.with_suffix(".svg")
     picture.write_text(_picture(figures["results"]))
+    pictures = f"![core ÷ ours]({picture.name})"
+    if "life" in figures["results"]:
+        lives = path.with_name(f"{path.stem}-life.svg")
+        lives.write_text(life_report.picture(figures["results"]["life"]))
+        pictures += f"\n\n![a file's whole life]({lives.name})"
     commands = "\n".join(figures["commands"])
     path.write_text(
         "# Performance\n\nCore's importers and the set-based ones over the same objects, in turn;"
         " then whole runs of\n`import_realtime`, each a process of its own. Medians of pairs; only"
         " ratios are worth comparing\nbetween machines.\n\n"
-        f"![core ÷ ours]({picture.name})\n\n{table(figures['results'])}\n\n"
+        f"{pictures}\n\n{table(figures['results'])}\n\n"
         f"Made on {figures['machine']}, by\n\n```\n{commands}\n```\n"
     )
 

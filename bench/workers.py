@@ -40,7 +40,7 @@ def compare(
     ways: dict[str, list[dict[str, float]]] = {"core": [], "ours": []}
     for number in range(pairs):
         for who in list(ways) if number % 2 else reversed(ways):
-            with scratch(postgres, template, nullcontext) as url, _database(postgres) as used:
+            with scratch(postgres, template, nullcontext) as url, database_cpu(postgres) as used:
                 if who == "core":
                     used["seconds"] = _by_core(scrapes)
                     used["connections"] = 1
@@ -126,7 +126,7 @@ def _most_connections(url: str) -> Iterator[list[int]]:
 
 
 @contextmanager
-def _database(postgres: EmbeddedPostgres) -> Iterator[dict[str, float]]:
+def database_cpu(postgres: EmbeddedPostgres) -> Iterator[dict[str, float]]:
     """The CPU seconds of the database server during the block, ended connections included."""
     before, used = _cpu(postgres.pid), dict[str, float]()
     yield used

@@ -12,12 +12,15 @@ from typing import Any
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
+from botocore.model import OperationModel
 from botocore.utils import parse_timestamp
 
+from realtime.backends import request_counts
 from realtime.domain.errors import ConfigurationError
 
 # Identifies our requests in access logs and CloudTrail.
 USER_AGENT = "openstates-realtime"
+_COUNTED = ("s3", "sqs")
 
 
 def client(
@@ -30,10 +33,11 @@ def client(
     """A client that `threads` threads can use at once.
 
     A request that fails with a transient error is made up to `attempts` times. The timeouts are
-    seconds and apply to each attempt. Raises ConfigurationError when an AWS setting is missing.
+    seconds and apply to each attempt. Requests to S3 and SQS are counted. Raises
+    ConfigurationError when an AWS setting is missing.
     """
     try:
-        return _session().create_client(
+        made = _session().create_client(
             service,
             config=Config(
                 max_pool_connections=threads + 2,
@@ -47,6 +51,13 @@ def client(
         )
     except (BotoCoreError, ValueError) as exc:
         raise ConfigurationError(f"AWS is not set up for {service}: {exc}") from exc
+    if service in _COUNTED:
+        made.meta.events.register("before-call", _count)
+    return made
+
+
+def _count(model: OperationModel, **event: Any) -> None:
+    request_counts.count(model.name)
 
 
 @cache

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from django.db import DatabaseError, InterfaceError, connection
 
+from realtime.backends import request_counts
 from realtime.backends.postgres.locks import WorkerSlot
 from realtime.consumer.acknowledgements import OpenMessages
 from realtime.consumer.batches import BATCH_SIZE, import_files, suspicion
@@ -105,7 +106,7 @@ def _run(
         expired=report.expire,
     )
     # Lambda hands its messages over with the inbox: those of a run without a slot must come again.
-    with inbox, context.timed("total"):
+    with request_counts.counted_into(report.requests), inbox, context.timed("total"):
         try:
             with database_needed():
                 if not slot.take():

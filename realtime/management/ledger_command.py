@@ -71,11 +71,17 @@ class LedgerCommand(BaseCommand):
                 connection.close()
 
     def print_counts(
-        self, counts: Mapping[str, Any], as_json: bool, nothing: str, before: str = ""
+        self,
+        counts: Mapping[str, Any],
+        as_json: bool,
+        nothing: str,
+        before: str = "",
+        **only_json: Any,
     ) -> None:
-        """Print the counts that are not zero after `before`; `nothing` when all are zero."""
+        """Print the counts that are not zero after `before`; `nothing` when all are zero. JSON has
+        all counts, and `only_json` beside them."""
         if as_json:
-            self.stdout.write(json.dumps(counts))
+            self.stdout.write(json.dumps({**counts, **only_json}))
         else:
             text = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
             self.stdout.write(f"{before}{text}" if text else nothing)

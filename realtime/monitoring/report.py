@@ -37,7 +37,8 @@ class Report:
     were finalized or closed. `shares` are those of each jurisdiction, by its id, empty for what
     names none. `oldest_received` is how long ago, in seconds when it was received, the oldest
     message was first sent. `flags` counts those raised, by kind, and `paused` the files that were
-    parked because their jurisdiction is paused, by jurisdiction.
+    parked because their jurisdiction is paused, by jurisdiction. `requests` counts those to S3 and
+    SQS, by operation.
     """
 
     received: int = 0
@@ -54,6 +55,7 @@ class Report:
     finalized: list[str] = field(default_factory=list)
     flags: Counter[str] = field(default_factory=Counter)
     paused: Counter[str] = field(default_factory=Counter)
+    requests: Counter[str] = field(default_factory=Counter)
     note: str = ""
 
     def count(self, object_type: str, outcome: str, *, jurisdiction_id: str = "") -> None:
@@ -160,6 +162,7 @@ class Report:
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "lag_seconds": {"p50": percentile(self.lags, 50), "p95": percentile(self.lags, 95)},
             "statements": self.statements,
+            "requests": dict(self.requests),
             "finalized": self.finalized,
             "flags": dict(sorted(self.flags.items())),
             "paused": sorted(self.paused),
@@ -185,6 +188,7 @@ class Report:
             "lag_p95_seconds": percentile(self.lags, 95),
             "oldest_received_seconds": None if oldest is None else round(oldest, 3),
             "statements": self.statements,
+            "requests": dict(self.requests) or None,
             "note": self.note,
         }
 

@@ -34,7 +34,7 @@ _MAX_NAMED = 10
 class Published:
     """What was published. `problems` has one sentence for each file or folder that was not; `busy`
     are runs that another process is scraping or sending. `has_no_end`: the end of `run_id` was not
-    sent, because of the problems."""
+    sent, because of the problems. `requests` counts those to S3 and SQS, by operation."""
 
     types: Counter[str] = field(default_factory=Counter)
     skipped: list[Path] = field(default_factory=list)
@@ -42,6 +42,7 @@ class Published:
     busy: list[Path] = field(default_factory=list)
     run_id: str = ""
     has_no_end: bool = False
+    requests: Counter[str] = field(default_factory=Counter)
 
     def as_dict(self) -> dict[str, Any]:
         """The report as `--json` prints it."""
@@ -51,6 +52,7 @@ class Published:
             "run_id": self.run_id or None,
             "skipped": len(self.skipped),
             "problems": self.problems,
+            "requests": self.requests,
         }
 
 

@@ -1,11 +1,13 @@
 """What is ours about clients of AWS."""
 
+import threading
+from collections import Counter
 from typing import Any
 
 import pytest
 from botocore.utils import parse_timestamp
 
-from realtime.backends import clients
+from realtime.backends import clients, request_counts
 
 
 @pytest.mark.parametrize(
@@ -29,3 +31,14 @@ def test_timestamp__in_any_form__as_botocore_reads_it(value: Any) -> None:
 def test_timestamp__none__refused_as_botocore_does(value: str) -> None:
     with pytest.raises(ValueError):
         clients.timestamp(value)
+
+
+def test_counted_into__requests_before_and_in_another_thread__only_those_of_the_block() -> None:
+    counts: Counter[str] = Counter()
+    request_counts.count("GetObject")
+    with request_counts.counted_into(counts):
+        thread = threading.Thread(target=request_counts.count, args=("GetObject",))
+        thread.start()
+        thread.join()
+    request_counts.count("GetObject")
+    assert counts == {"GetObject": 1}

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from realtime.backends.request_counts import counted_into
 from realtime.backends.s3 import S3Store
 from realtime.domain.jurisdictions import jurisdictions
 from realtime.files import archive
@@ -28,13 +29,14 @@ class Command(LedgerCommand):
         self.add_json(parser)
 
     def handle(self, **options: Any) -> None:
-        with self.database() as config:
+        requests: Counter[str] = Counter()
+        with self.database() as config, counted_into(requests):
             ids = list(jurisdictions(options["jurisdiction"]).values())
             store = S3Store(config.bucket.name)
             must_stop = deadline(options["time_limit"])
             counts = archive.archive(store, config, ids, must_stop, self._progress)
         figures = {name: counts[name] for name in _NAMES}
-        self.print_counts(figures, options["json"], nothing="nothing to move")
+        self.print_counts(figures, options["json"], nothing="nothing to move", requests=requests)
 
     def _progress(self, counts: Counter[str]) -> None:
         if sys.stderr.isatty():

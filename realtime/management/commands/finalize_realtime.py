@@ -4,12 +4,14 @@ import json
 import sys
 import uuid
 from argparse import ArgumentTypeError
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from realtime.backends.request_counts import counted_into
 from realtime.backends.s3 import S3Store
 from realtime.domain.run_context import RunContext
 from realtime.finalization.finalize import Finalized, finalize_anyway, finalize_complete
@@ -53,7 +55,12 @@ class Command(LedgerCommand):
             raise CommandError("--force needs --run: name the run to finalize")
         done: list[Finalized] = []
         problems: list[str] = []
-        with self.database() as config, stopping(options["time_limit"]) as must_stop:
+        requests: Counter[str] = Counter()
+        with (
+            self.database() as config,
+            stopping(options["time_limit"]) as must_stop,
+            counted_into(requests),
+        ):
             context = RunContext(config, S3Store(config.bucket.name), must_stop=must_stop)
             finalize = partial(
                 finalize_complete, context, progress=self._progress, put_off=problems.append
@@ -63,7 +70,7 @@ class Command(LedgerCommand):
                     done.append(one)
             except OutOfTime as exc:
                 self.stderr.write(str(exc))
-        self._print(done, options["json"])
+        self._print(done, requests, options["json"])
         for problem in problems:
             self.stderr.write(f"not finalized: {problem}")
         if options["run"] and problems:
@@ -93,14 +100,15 @@ class Command(LedgerCommand):
             raise CommandError(f"--run {run_id}: an older run must be finalized first: {names}")
         return finalize(only=run)
 
-    def _print(self, done: list[Finalized], as_json: bool) -> None:
+    def _print(self, done: list[Finalized], requests: Counter[str], as_json: bool) -> None:
         for one in done:
             if not as_json:
                 told = ", ".join(f"{count} {name}" for name, count in one.counts.items())
                 state = f"closed ({one.closed}), nothing deleted" if one.closed else "final"
                 self.stdout.write(f"{one.run.run_id} {state}: {told or 'nothing to do'}")
         if as_json:
-            self.stdout.write(json.dumps({"runs": [_as_dict(one) for one in done]}))
+            report = {"runs": [_as_dict(one) for one in done], "requests": requests}
+            self.stdout.write(json.dumps(report))
         elif not done:
             self.stdout.write("no run to finalize")
 

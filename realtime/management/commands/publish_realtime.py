@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
+from realtime.backends.request_counts import counted_into
 from realtime.backends.s3 import S3Store
 from realtime.backends.sqs import SqsQueue
 from realtime.domain.errors import RealtimeError
@@ -69,7 +70,8 @@ class Command(BaseCommand):
     ) -> None:
         report = publish_files.Published()
         try:
-            self._publish(report, paths, jurisdiction, run, archive, shuffle)
+            with counted_into(report.requests):
+                self._publish(report, paths, jurisdiction, run, archive, shuffle)
         except RealtimeError as exc:
             raise CommandError(str(exc)) from exc
         self._print(report, json)
