@@ -4,13 +4,14 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import psycopg2
 import pytest
@@ -68,36 +69,48 @@ class Publisher:
             self._aws.sqs.send_message(QueueUrl=self._aws.queue_url, MessageBody=json.dumps(body))
 
 
+class Following:
+    """A process that follows the queue, and its log."""
+
+    def __init__(self, environment: dict[str, str], options: tuple[str, ...], log: IO[str]) -> None:
+        # A file: nobody reads a pipe while it works, and a full one would stop it.
+        self._log = log
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "import_realtime", "--follow", "--json", *options],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+        )
+
+    @property
+    def log(self) -> str:
+        self._log.seek(0)
+        return self._log.read()
+
+    def ended(self) -> dict[str, Any]:
+        """The report of the process, when it has ended by itself."""
+        output, _ = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, self.log
+        report: dict[str, Any] = json.loads(output.splitlines()[-1])
+        return report
+
+    def stopped(self) -> dict[str, Any]:
+        """The report of the process, which is told to stop."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
 @contextmanager
-def following(environment: dict[str, str], *options: str) -> Iterator["subprocess.Popen[str]"]:
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            str(ROOT / "manage.py"),
-            "import_realtime",
-            "--follow",
-            "--json",
-            *options,
-        ],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def ended(process: "subprocess.Popen[str]") -> tuple[dict[str, Any], str]:
-    """The report and the log of a process that is told to stop."""
-    process.send_signal(signal.SIGTERM)
-    output, log = process.communicate(timeout=60)
-    assert process.returncode == 0, log
-    report: dict[str, Any] = json.loads(output.splitlines()[-1])
-    return report, log
+def following(environment: dict[str, str], *options: str) -> Iterator[Following]:
+    with tempfile.TemporaryFile("w+") as log:
+        with closing(Following(environment, options, log)) as process:
+            yield process
 
 
 def bills(rows: Query) -> int:
@@ -116,7 +129,7 @@ def test_follow__files_come_while_it_runs__each_imported_without_another_start(
             assert wait_until(lambda: bills(rows) == scraper.published, 60)
         # Idle, it holds nothing.
         assert wait_until(lambda: rows(WORKERS) == [(0,)], 20)
-        report, _ = ended(process)
+        report = process.stopped()
     assert (report["received"], report["inserted"]) == (14, 14)
 
 
@@ -137,7 +150,7 @@ def test_follow__sigterm_while_it_imports__what_is_done_stays_and_the_rest_comes
         scraper.publish()
         sleeping = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
         assert wait_until(lambda: bool(rows(sleeping)), 60)
-        report, _ = ended(process)
+        report = process.stopped()
     assert (report["inserted"], report["released"]) == (1, 1)
     rows("DROP FUNCTION slow CASCADE")
     aws.sqs.purge_queue(QueueUrl=aws.queue_url)
@@ -146,9 +159,7 @@ def test_follow__sigterm_while_it_imports__what_is_done_stays_and_the_rest_comes
 
 def test_follow__time_limit__ends_by_itself(environment: dict[str, str], aws: Aws) -> None:
     with following(environment, "--time-limit", "4") as process:
-        output, log = process.communicate(timeout=60)
-    assert process.returncode == 0, log
-    assert json.loads(output.splitlines()[-1])["received"] == 0
+        assert process.ended()["received"] == 0
 
 
 def test_follow__nothing_there_from_the_start__one_clear_line(
@@ -235,7 +246,7 @@ def test_follow__database_s3_and_queue_go_away_in_turn__nothing_lost_in_one_proc
         with following(proxied) as process:
             scraper.publish()
             assert wait_until(lambda: bills(rows) == 1, 60)
-            watch = Watch(rows, process.pid)
+            watch = Watch(rows, process.process.pid)
             for fault in (None, "s3", "queue", None):
                 scrape(between)
                 if fault is None:
@@ -244,12 +255,12 @@ def test_follow__database_s3_and_queue_go_away_in_turn__nothing_lost_in_one_proc
                 proxy.rule = faults[fault]
                 scrape(outage)
                 proxy.heal()
-            assert wait_until(lambda: bills(rows) == scraper.published, 180)
+            assert wait_until(lambda: bills(rows) == scraper.published, 180), process.log[-3000:]
             watch.close()
-            _, log = ended(process)
+            process.stopped()
+            assert "follow-retry" in process.log
     [(files, acknowledged)] = rows("SELECT count(*), count(acknowledged_at) FROM realtime_file")
     assert files == acknowledged == scraper.published
-    assert log.count("follow-retry") > 0
     assert watch.connections == 1
     third = len(watch.mib) // 3
     if outage > 10 and third:
