@@ -54,6 +54,8 @@ GROUPS = {"importing": ("loopback", "away", "large"), "all": SECTIONS}
 def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
+    if "life" in options.only and not (options.data or options.life_files):
+        parser().error("--life-files names no number: without --data nothing is left to measure")
     logging.disable(logging.CRITICAL)
     if options.render:
         pieces = [json.loads(path.read_text().splitlines()[-1]) for path in options.render]
@@ -241,10 +243,11 @@ def whole_life(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
         for files in options.life_files:
             with life.generated(of_jurisdiction(abbr, data.generate(files)), whose) as folder:
                 sizes.append(bench.compare(folder, options.life_pairs))
+        idle = bench.idle()
         return {
             "emulator": aws.name,
             "sizes": sizes,
-            "a million": [life.a_million(size, bench.idle()) for size in sizes],
+            "a million": [life.a_million(size, idle) for size in sizes],
         }
 
 

@@ -7,7 +7,6 @@ from typing import Any
 Results = dict[str, Any]
 
 PARTS = ("publish", "import", "archive")
-_LIVES = {"in order": "as `publish_realtime` sends a folder", "shuffled": "shuffled"}
 _COLUMNS = ("cpu_seconds", "seconds", "database CPU")
 _DOLLARS = ("S3", "SQS", "Lambda")
 
@@ -23,6 +22,7 @@ def table(found: Results) -> Iterator[str]:
     for million in found["a million"]:
         yield ""
         yield from _million(million)
+    yield from _assumed(found["a million"][0])
 
 
 def _named(size: Results) -> str:
@@ -58,8 +58,9 @@ def _costs(size: Results, emulator: str) -> Iterator[str]:
         f"{one['parts']['import']['finalize seconds']:.2f} s {way}" for way, one in orders.items()
     )
     yield (
-        f"\nMedians of {size['pairs']} pairs. In order: {_LIVES['in order']}. Of the import, by its"
-        f" own report, finalization takes {stages}."
+        f"\nMedians of {size['pairs']} pair{'s' * (size['pairs'] > 1)}. In order means as"
+        " `publish_realtime` sends a folder. Of the import, by its own report, finalization takes"
+        f" {stages}."
     )
 
 
@@ -122,28 +123,38 @@ def _counted(requests: Results, files: int) -> str:
 
 
 def _million(million: Results) -> Iterator[str]:
-    yield f"| a million files ({million['of']}), $ | {' | '.join(_DOLLARS)} | all | an idle month |"
-    yield "|---" * (len(_DOLLARS) + 3) + "|"
+    kept = f"{million['a month in S3']:.2f}"
+    yield (
+        f"| a million files ({million['of']}), $ | {' | '.join(_DOLLARS)} | all | to keep them a"
+        " month | a month without files | hours of work |"
+    )
+    yield "|---" * (len(_DOLLARS) + 5) + "|"
     for way, dollars in million["ways"].items():
         each = [dollars[name] for name in _DOLLARS]
         columns = " | ".join(f"{value:.2f}" for value in (*each, sum(each)))
-        yield f"| {way} | {columns} | {dollars['an idle month']:.2f} |"
+        yield (
+            f"| {way} | {columns} | {kept} | {dollars['an idle month']:.2f}"
+            f" | {million['hours']:.1f} |"
+        )
+
+
+def _assumed(million: Results) -> Iterator[str]:
     prices, how = million["prices"], million["deployment"]
     yield (
         f"\nAt AWS's list prices of {prices['looked_up']} ({prices['region']}, no free tier):"
         f" S3 ${prices['s3_put_copy_list']:g} for 1,000 PUT, COPY and LIST requests,"
-        f" ${prices['s3_get_and_others']:g} for 1,000 GET and HEAD requests, nothing to delete;"
+        f" ${prices['s3_get_and_others']:g} for 1,000 GET and HEAD requests, DELETE free;"
         f" SQS ${prices['sqs']:g} a million requests; Lambda (arm64)"
         f" ${prices['lambda_gb_second']:.10f} a GB-second and ${prices['lambda_requests']:g} a"
-        f" million invocations. The requests and seconds are those measured in order; publishing"
-        f" takes none of Lambda's. The emulator and the database are on this machine: on AWS,"
-        f" waiting for them adds to the {million['hours']:.1f} hours of Lambda, or of one worker on"
-        f" a host, whose price is not in the table. Cron and schedule start every"
-        f" {how['every']:g} s, and a start counts as slow as a cold one; the function has"
-        f" {how['gigabytes']:.2f} GB. The event source receives and deletes {how['polled']}"
-        f" messages a request, invokes for {how['batch']}, and keeps {how['pollers']} requests of"
-        f" {how['poll_seconds']:g} s open when there is nothing. To keep a million files in S3"
-        f" Standard costs ${million['a month in S3']:.2f} a month. Not counted: the database, logs."
+        f" million invocations; S3 Standard ${prices['s3_standard']:g} a GB-month. The requests and"
+        " seconds are those measured in order. The hours are those of importing, finalizing and"
+        " archiving by one worker: Lambda's price contains them, cron's not those of its host. The"
+        " emulator and the database are on this machine: on AWS, waiting for them adds hours."
+        f" Cron and schedule start every {how['every']:g} s, and a start that finds nothing counts"
+        f" as slow as a cold one; the function has {how['gigabytes']:.2f} GB. The event source"
+        f" receives and deletes {how['polled']} messages a request, invokes for {how['batch']}, and"
+        f" keeps {how['pollers']} requests of {how['poll_seconds']:g} s open when there is nothing."
+        " Not counted: the database, logs, alarms."
     )
 
 
