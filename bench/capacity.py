@@ -12,7 +12,7 @@ import heapq
 import math
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,8 +41,8 @@ class Service:
 @dataclass(frozen=True)
 class Load:
     """Scrapes: of so many `legislatures`, each once within `hours`, at random times. The number of
-    files is lognormal; a scraper publishes `pace` files a second: with core's default of 60 requests
-    a minute, a bill and its votes a second."""
+    files is lognormal. A scraper publishes `pace` files a second: a bill and its votes, at core's
+    default of 60 requests a minute."""
 
     legislatures: int = 56
     hours: float = 6.0
@@ -53,11 +53,13 @@ class Load:
 
 @dataclass(frozen=True)
 class Setup:
-    """What imports: `way` is cron, schedule, event source or follow. `cores` are the database's."""
+    """What imports: `way` is cron, schedule, event source or follow. `cores` are the database's;
+    with `one_machine`, the workers share them, too."""
 
     way: str = "cron"
     workers: int = 10
     cores: float = 4.0
+    one_machine: bool = False
     every: float = 120.0
     run_files: int = 300
     window: float = 20.0
@@ -90,9 +92,12 @@ class Outcome:
         return 0.0
 
 
-def arrivals(load: Load, seed: int) -> Iterator[tuple[float, int, int]]:
-    """When how many files of which legislature are in the queue: (seconds, legislature, files), in
-    order."""
+# Seconds, legislature, files.
+Arrival = tuple[float, int, int]
+
+
+def arrivals(load: Load, seed: int) -> Iterator[Arrival]:
+    """When how many files of which legislature are in the queue, in order."""
     chance = random.Random(seed)
     bins: dict[int, Counter[int]] = defaultdict(Counter)
     for legislature in range(load.legislatures):
@@ -112,16 +117,19 @@ class _Worker:
     started: float
     left: dict[int, list[tuple[float, int]]] = field(default_factory=dict)
     waits_since: float | None = None
+    imports: bool = False
 
 
 class Simulation:
-    """One day of one setup."""
+    """One setup, and the files that come to it: as `arrivals` gives them."""
 
-    def __init__(self, load: Load, setup: Setup, service: Service, seed: int = 1) -> None:
+    def __init__(
+        self, coming: Iterable[Arrival], setup: Setup, service: Service, seed: int = 1
+    ) -> None:
         self._setup, self._service = setup, service
         self._chance = random.Random(seed)
-        self._coming = deque(arrivals(load, seed))
-        self._queue: deque[tuple[float, int, int]] = deque()
+        self._coming = deque(coming)
+        self._queue: deque[Arrival] = deque()
         self._waiting = 0
         self._again: list[tuple[float, float, int, int]] = []
         self._locked: dict[int, float] = {}
@@ -182,8 +190,10 @@ class Simulation:
         self._workers += 1
         self.outcome.most_workers = max(self.outcome.most_workers, self._workers)
         self.outcome.invocations += 1
-        # Lambda keeps functions warm; what follows starts once.
+        # Lambda keeps functions warm.
         cold = 0.0 if way == "event source" else self._service.start
+        if setup.one_machine:
+            cold *= max(self._workers / setup.cores, 1.0)
         self._at(now + cold, "take", _Worker(now))
 
     def _take(self, now: float, worker: _Worker) -> None:
@@ -209,12 +219,11 @@ class Simulation:
 
     def _import(self, now: float, worker: _Worker) -> None:
         """The next batch of a run: of a legislature that nobody else imports."""
-        self._importing -= int(worker.waits_since == -1.0)
-        if worker.waits_since == -1.0:
-            worker.waits_since = None
+        if worker.imports:
+            worker.imports = False
+            self._importing -= 1
         if not worker.left:
-            again = self._setup.way != "event source"
-            if again:
+            if self._setup.way != "event source":
                 self._at(now, "take", worker)
             else:
                 self._end(now, worker)
@@ -236,9 +245,12 @@ class Simulation:
         alone = self._service.batch + self._service.file * count
         database = alone * self._service.database
         self._importing += 1
-        # The database's cores are shared by those who import now.
-        crowded = max(self._importing * self._service.database / self._setup.cores, 1.0)
-        took = alone - database + database * crowded
+        # Cores are shared by those who import now.
+        if self._setup.one_machine:
+            took = alone * max(self._importing / self._setup.cores, 1.0)
+        else:
+            crowded = max(self._importing * self._service.database / self._setup.cores, 1.0)
+            took = alone - database + database * crowded
         self.outcome.database_seconds += database
         self.outcome.batches += 1
         self.outcome.busy_seconds += took
@@ -247,7 +259,7 @@ class Simulation:
         for arrived, n in files:
             self.outcome.lags[int(end - arrived)] += n
         self.outcome.ended = max(self.outcome.ended, end)
-        worker.waits_since = -1.0
+        worker.imports, worker.waits_since = True, None
         self._at(end, "import", worker)
 
     def _release(self, now: float, worker: _Worker) -> None:
@@ -266,7 +278,7 @@ class Simulation:
 
 def figures(load: Load, setup: Setup, service: Service, seed: int = 1) -> dict[str, Any]:
     """What a day of this setup comes to."""
-    done = Simulation(load, setup, service, seed).run()
+    done = Simulation(arrivals(load, seed), setup, service, seed).run()
     files = done.lags.total()
     return {
         "files": files,
@@ -280,10 +292,9 @@ def figures(load: Load, setup: Setup, service: Service, seed: int = 1) -> dict[s
     }
 
 
-def _dollars(
-    setup: Setup, done: Outcome, prices: Prices = Prices(), deployment: Deployment = Deployment()
-) -> float:
+def _dollars(setup: Setup, done: Outcome) -> float:
     """Of a day: what runs the imports, and the requests to S3 and SQS."""
+    prices, deployment = Prices(), Deployment()
     files = done.lags.total()
     s3 = files * (2 * prices.s3_put_copy_list + prices.s3_get_and_others) / 1000
     sqs = files * 0.3 / 1e6 * prices.sqs
@@ -296,6 +307,40 @@ def _dollars(
     return compute + s3 + sqs
 
 
-def tenfold(load: Load, times: int) -> Load:
-    """The same load from so many times as many legislatures, counties or cities."""
+def compared(service: Service, times: Sequence[int], seed: int = 1) -> list[dict[str, Any]]:
+    """Each way under the load of all legislatures, and under so many `times` that."""
+    return [
+        {"times": n, "way": way, **figures(_multiplied(n), Setup(way=way), service, seed)}
+        for n in times
+        for way in WAYS
+    ]
+
+
+def relieved(service: Service, times: int, seed: int = 1) -> list[dict[str, Any]]:
+    """What helps under `times` the load: more workers, larger runs, a larger database, and groups
+    of legislatures that each have a database and a queue of their own."""
+    setup = Setup(way="follow")
+    remedies = {
+        "as it is": (_multiplied(times), setup),
+        "runs of 3,000 files": (_multiplied(times), replace(setup, run_files=3000)),
+        "40 workers": (_multiplied(times), replace(setup, workers=40)),
+        "40 workers, 16 cores": (_multiplied(times), replace(setup, workers=40, cores=16.0)),
+        "ten groups, each with a database": (_multiplied(max(times // 10, 1)), setup),
+    }
+    return [
+        {"remedy": name, **figures(load, how, service, seed)}
+        for name, (load, how) in remedies.items()
+    ]
+
+
+def predicted(files: Sequence[int], workers: int, cores: float, service: Service) -> float:
+    """Seconds until as many workers have imported files that are all there, so many of each
+    legislature, on one machine with so many cores."""
+    setup = Setup(way="follow", workers=workers, cores=cores, one_machine=True)
+    coming = [(0.0, legislature, count) for legislature, count in enumerate(files)]
+    return Simulation(coming, setup, service).run().ended
+
+
+def _multiplied(times: int) -> Load:
+    load = Load()
     return replace(load, legislatures=load.legislatures * times)

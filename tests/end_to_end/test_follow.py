@@ -108,9 +108,11 @@ class Following:
 
 @contextmanager
 def following(environment: dict[str, str], *options: str) -> Iterator[Following]:
-    with tempfile.TemporaryFile("w+") as log:
-        with closing(Following(environment, options, log)) as process:
-            yield process
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        closing(Following(environment, options, log)) as process,
+    ):
+        yield process
 
 
 def bills(rows: Query) -> int:
