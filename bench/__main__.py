@@ -14,7 +14,8 @@ import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import partial
+from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,14 @@ import django
 django.setup()
 
 from bench import (  # noqa: E402  (models)
+    capacity,
     data,
     emulator,
     growth,
     importing,
     life,
     report,
+    service_times,
     sooner,
     whole,
     workers,
@@ -47,7 +50,10 @@ from realtime.domain.jurisdictions import jurisdiction_of  # noqa: E402
 
 TEMPLATE = "bench_template"
 ONE_MILLISECOND = 0.001
-SECTIONS = ("loopback", "away", "large", "growth", "run", "startup", "workers", "sooner", "life")
+SECTIONS = (
+    *("loopback", "away", "large", "growth", "run", "startup", "workers", "sooner", "life"),
+    "capacity",
+)
 GROUPS = {"importing": ("loopback", "away", "large"), "all": SECTIONS}
 
 
@@ -92,6 +98,8 @@ def parser() -> argparse.ArgumentParser:
     add("--life-files", type=int, nargs="*", default=[2_000], metavar="N",
         help="numbers of generated files, for the section life (2000)")  # fmt: skip
     add("--life-pairs", type=int, default=3, metavar="N", help="pairs for the section life (3)")
+    add("--capacity-times", type=int, nargs="+", default=[1, 10], metavar="N",
+        help="how many times the load of all legislatures to simulate (1 10)")  # fmt: skip
     add("--endpoint", metavar="URL", help="running S3 and SQS (default: start them)")
     add("--only", type=sections, default=SECTIONS, metavar="SECTION,…",
         help=f"some of {', '.join(SECTIONS)}; importing means the first three")  # fmt: skip
@@ -203,19 +211,58 @@ def startup(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
         return whole.start_up(postgres, aws, TEMPLATE, options.pairs)
 
 
-def ten_workers(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
-    """Core and ten workers on generated files of ten jurisdictions; `--data` is not used."""
+@cache
+def ten_jurisdictions(postgres: EmbeddedPostgres) -> str:
+    """The template of a database with the jurisdictions of ten workers."""
     template = f"{TEMPLATE}_ten"
     with using_database(postgres.create_database(template, template=TEMPLATE)):
         for abbr in workers.JURISDICTIONS:
             load_jurisdiction(abbr)
-    files = workers.share(options.worker_files, list(workers.JURISDICTIONS))
-    scrapes = {
-        (abbr, jurisdiction_of(abbr)): of_jurisdiction(abbr, data.generate(files))
+    return template
+
+
+def scrapes_of_ten(files: int) -> dict[tuple[str, str], Any]:
+    """So many generated files, shared by ten jurisdictions, by abbreviation and id of each."""
+    each = workers.share(files, list(workers.JURISDICTIONS))
+    return {
+        (abbr, jurisdiction_of(abbr)): of_jurisdiction(abbr, data.generate(each))
         for abbr in workers.JURISDICTIONS
     }
+
+
+def ten_workers(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
+    """Core and ten workers on generated files of ten jurisdictions; `--data` is not used."""
+    template, scrapes = ten_jurisdictions(postgres), scrapes_of_ten(options.worker_files)
     with emulator.running(options.endpoint) as aws:
         return workers.compare(postgres, aws, template, scrapes, options.worker_pairs)
+
+
+def more_scrapers(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
+    """A simulation, with the service times of this machine, and held against a run on it."""
+    template, abbr = ten_jurisdictions(postgres), next(iter(workers.JURISDICTIONS))
+    one = of_jurisdiction(abbr, data.generate(options.files))
+    with emulator.running(options.endpoint) as aws:
+        service = service_times.measure(
+            postgres,
+            aws,
+            template,
+            ((abbr, jurisdiction_of(abbr)), one),
+            scrapes_of_ten(options.files),
+        )
+        scrapes = scrapes_of_ten(options.worker_files)
+        seconds = workers.by_workers(postgres, aws, template, scrapes)["seconds"]
+    files, cores = [sum(map(len, scrape.values())) for scrape in scrapes.values()], os.cpu_count()
+    predicted = capacity.predicted(files, len(files), cores or 1, service)
+    most = max(options.capacity_times)
+    return {
+        "service": asdict(service),
+        "check": {
+            "files": sum(files), "cores": cores, "measured": seconds, "predicted": predicted
+        },
+        "compared": capacity.compared(service, options.capacity_times),
+        "relieved times": most,
+        "relieved": capacity.relieved(service, most),
+    }  # fmt: skip
 
 
 def visible_sooner(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
@@ -261,6 +308,7 @@ RUN = {
     "workers": ten_workers,
     "sooner": visible_sooner,
     "life": whole_life,
+    "capacity": more_scrapers,
 }
 
 if __name__ == "__main__":

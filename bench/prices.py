@@ -31,6 +31,8 @@ class Prices:
     lambda_gb_second: float = 0.0000133334
     # For a million.
     lambda_requests: float = 0.20
+    # An hour of a host with two cores and 4 GB, t4g.medium.
+    host_hour: float = 0.0336
 
     def s3(self, requests: Mapping[str, float]) -> float:
         """Dollars of the requests to S3 among `requests`, which are counted by operation."""

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import life_report
+from bench import capacity_report, life_report
 
 Results = dict[str, Any]
 
@@ -84,7 +84,7 @@ TARGETS = (
 
 def table(results: Results) -> str:
     """Markdown: the targets, then each section."""
-    parts = (_targets, _importing, _growth, _run, _startup, _workers, _sooner, _life)
+    parts = (_targets, _importing, _growth, _run, _startup, _workers, _sooner, _life, _capacity)
     return "\n\n".join(text for part in parts if (text := "\n".join(part(results))))
 
 
@@ -257,6 +257,11 @@ def _life(results: Results) -> Iterator[str]:
         yield from life_report.table(results["life"])
 
 
+def _capacity(results: Results) -> Iterator[str]:
+    if "capacity" in results:
+        yield from capacity_report.table(results["capacity"])
+
+
 def merged(pieces: Sequence[Results]) -> Results:
     """Merge pieces of figures; the last piece with a section gives it."""
     results: Results = {}
@@ -278,6 +283,10 @@ def write(path: Path, figures: Results) -> None:
         lives = path.with_name(f"{path.stem}-life.svg")
         lives.write_text(life_report.picture(figures["results"]["life"]))
         pictures += f"\n\n![a file's whole life]({lives.name})"
+    if "capacity" in figures["results"]:
+        loads = path.with_name(f"{path.stem}-capacity.svg")
+        loads.write_text(capacity_report.picture(figures["results"]["capacity"]))
+        pictures += f"\n\n![more scrapers]({loads.name})"
     commands = "\n".join(figures["commands"])
     path.write_text(
         "# Performance\n\nCore's importers and the set-based ones over the same objects, in turn;"

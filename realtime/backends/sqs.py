@@ -90,6 +90,11 @@ class SqsQueue:
                     break
         return received
 
+    def wait(self, seconds: int, visibility_timeout: int) -> list[ReceivedMessage]:
+        """Receive the first messages that come within `seconds` (at most 20), at most BATCH, and
+        hide them for `visibility_timeout` seconds. One request; it asks all servers of SQS."""
+        return self._receive(BATCH, visibility_timeout, seconds)
+
     def delete(self, messages: Iterable[ReceivedMessage]) -> set[str]:
         """Acknowledge messages; returns the ids whose deletion SQS confirmed.
 

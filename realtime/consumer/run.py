@@ -60,22 +60,39 @@ class Limits:
     must_stop: Callable[[], bool]
 
 
-def run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: str = BULK) -> Report:
+def run(
+    config: Config,
+    inbox: Inbox,
+    store: Store,
+    limits: Limits,
+    importer: str = BULK,
+    breaker: Breaker | None = None,
+) -> Report:
     """Import what the inbox holds, with the importers called `importer`; returns the report.
+
+    `breaker` has counted what earlier runs did, where these are to count as one with this.
 
     Takes a worker slot while it works. When all slots are taken, the report's note says so and
     nothing was received. Raises Unavailable when the database or AWS cannot be reached; messages
     that were not acknowledged by then come again.
     """
     with logged_as_run():
-        report = _run(config, inbox, store, limits, importer)
+        breaker = breaker or Breaker(config.breaker_failed, config.breaker_shrunk)
+        report = _run(config, inbox, store, limits, importer, breaker)
         log_summary(report)
         # After the worker slot is free: a slow endpoint must not keep other runs waiting.
         emit(report, config)
     return report
 
 
-def _run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: str) -> Report:
+def _run(
+    config: Config,
+    inbox: Inbox,
+    store: Store,
+    limits: Limits,
+    importer: str,
+    breaker: Breaker,
+) -> Report:
     report, slot = Report(), WorkerSlot(config.max_workers, config.statement_timeout)
     context = RunContext(
         config,
@@ -85,7 +102,7 @@ def _run(config: Config, inbox: Inbox, store: Store, limits: Limits, importer: s
         slot.verify,
         slot.lost,
         report.stage,
-        breaker=Breaker(config.breaker_failed, config.breaker_shrunk),
+        breaker=breaker,
         flagged=report.count_flags,
         expired=report.expire,
     )

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from realtime.backends.sqs import sent_time
+from realtime.backends.sqs import BATCH, sent_time
 from realtime.consumer.visibility import Lease
 from realtime.domain.errors import ConfigurationError
 from realtime.domain.interfaces import Queue
@@ -41,10 +41,17 @@ class Inbox(Protocol):
 
 
 class QueueInbox:
-    """The queue; visibility is renewed for as long as a message is held."""
+    """The queue; visibility is renewed for as long as a message is held.
 
-    def __init__(self, queue: Queue, visibility_timeout: int) -> None:
+    `waited` are messages that were received before, fewer than a request can return: they are all
+    that there was. With as many as it can, there may be more.
+    """
+
+    def __init__(
+        self, queue: Queue, visibility_timeout: int, waited: Sequence[ReceivedMessage] = ()
+    ) -> None:
         self._queue = queue
+        self._waited = list(waited)
         self._timeout = visibility_timeout
         self._lease = Lease(queue, visibility_timeout)
 
@@ -58,12 +65,18 @@ class QueueInbox:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # A run without a worker slot has not asked for them.
+        self.release(self._waited)
         self._lease.__exit__(kind, exc, traceback)
 
     def receive(self, limit: int) -> list[ReceivedMessage]:
-        messages = self._queue.receive(limit, self._timeout)
+        waited, self._waited = self._waited[:limit], self._waited[limit:]
+        self._lease.hold(waited)
+        if waited and len(waited) < min(BATCH, limit):
+            return waited
+        messages = self._queue.receive(limit - len(waited), self._timeout)
         self._lease.hold(messages)
-        return messages
+        return waited + messages
 
     def acknowledge(self, messages: Iterable[ReceivedMessage]) -> set[str]:
         done = list(messages)

@@ -14,6 +14,9 @@ from realtime.domain.messages import ReceivedMessage
 from realtime.domain.results import Failed, Ignored, Imported, Paused, Superseded
 from realtime.models import Outcome
 
+# The lags of a sum of runs that are kept, the last ones: it may go on for weeks.
+KEPT_LAGS = 10_000
+
 
 @dataclass
 class Share:
@@ -68,6 +71,19 @@ class Report:
         self.resumed += 1
         self.types[object_type]["resumed"] += 1
         self.shares[jurisdiction_id].types[object_type]["resumed"] += 1
+
+    def add(self, other: "Report") -> None:
+        """Add what another run did. Of the lags the last KEPT_LAGS are kept."""
+        for name in ("received", "resumed", "expired", "statements"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("outcomes", "flags", "paused"):
+            getattr(self, name).update(getattr(other, name))
+        for object_type, counts in other.types.items():
+            self.types[object_type].update(counts)
+        for stage, seconds in other.seconds.items():
+            self.seconds[stage] += seconds
+        self.lags = (self.lags + other.lags)[-KEPT_LAGS:]
+        self.finalized += other.finalized
 
     def add_received(self, files: Iterable[InFlightFile]) -> None:
         """These files were received, and are finished."""

@@ -17,7 +17,7 @@ from realtime.domain import messages
 from realtime.domain.config import Bucket
 from realtime.domain.errors import ConfigurationError, PoisonMessage, RealtimeError
 from realtime.domain.interfaces import Sends, Uploads
-from realtime.domain.scraped_object import parse_key, time_of
+from realtime.domain.scraped_object import IGNORED_TYPES, IMPORTED_TYPES, parse_key, time_of
 from realtime.producer import local_files, spool
 from realtime.producer.backoff import RetryPolicy
 from realtime.producer.local_files import Existing, NotPublishable
@@ -78,7 +78,7 @@ def jurisdiction_named(abbr: str) -> Jurisdiction:
 
 
 def select(paths: Iterable[Path], report: Published) -> Selection:
-    """The files at `paths`, in the given order, then by name. Adds problems to `report`."""
+    """The files at `paths`, in the order of `_place`. Adds problems to `report`."""
     files: list[Existing] = []
     spools: list[Path] = []
     for path in paths:
@@ -92,7 +92,15 @@ def select(paths: Iterable[Path], report: Published) -> Selection:
         else:
             files += found.files
             report.skipped += found.skipped
-    return Selection(files, spools)
+    return Selection(sorted(files, key=_place), spools)
+
+
+def _place(file: Existing) -> tuple[int, int, str]:
+    """What others refer to is published first, or each of those would be parked until it comes: the
+    jurisdiction and its sessions, people, bills, then votes and events. Within a type, in the
+    order in which they were scraped."""
+    types = IMPORTED_TYPES + IGNORED_TYPES
+    return types.index(file.object_type), file.ticks or 0, file.path.name
 
 
 def refuse_foreign(files: Iterable[Existing], jurisdiction: Jurisdiction) -> None:

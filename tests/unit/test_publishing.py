@@ -124,13 +124,24 @@ def test_publish__a_scraped_folder__sends_each_file_as_it_is(scrape: Path) -> No
     assert sorted(sent.store.objects.values()) == sorted(p.read_bytes() for p in scrape.iterdir())
     assert sent.report.types == {"jurisdiction": 1, "bill": 3, "vote_event": 1}
     assert sent.report.problems == [] and sent.report.skipped == []
-    assert [key.partition("_")[0] for key in sent.keys] == [
-        "wy/bill", "wy/bill", "wy/bill", "wy/jurisdiction", "wy/vote",
-    ]  # fmt: skip
     assert sent.ends == []
     assert {(f.jurisdiction_id, f.run_id, f.file_archiving_enabled) for f in sent.files} == {
         (WYOMING.id, None, False)
     }
+
+
+def test_publish__a_scraped_folder__what_others_refer_to_first_then_as_it_was_scraped(
+    scrape: Path,
+) -> None:
+    # By name it would be the first of the bills.
+    late = f"ffffffff{uuid1_at(SCRAPED - timedelta(days=1))[8:]}"
+    write(scrape, f"bill_{late}.json", {"_id": late, "scraped_at": "2026-01-05T12:00:00+00:00"})
+    sent = publish(scrape)
+    assert [key.partition("_")[0] for key in sent.keys] == [
+        "wy/jurisdiction", "wy/bill", "wy/bill", "wy/bill", "wy/bill", "wy/vote",
+    ]  # fmt: skip
+    bills = [sent.stamp(key) for key in sent.keys if "bill" in key]
+    assert bills == sorted(bills)
 
 
 def test_publish__the_same_folder_twice__reuses_no_key(scrape: Path) -> None:

@@ -24,8 +24,9 @@ from realtime.monitoring.report import Report
 class Command(BaseCommand):
     help = (
         "Receive messages from the queue, import the files they name into core's database, and"
-        " acknowledge them. Run it every few minutes, from cron, a timer or Lambda. Safe to start"
-        " at any time: when all workers are busy it says so and exits 0. With --directory it"
+        " acknowledge them. Run it every few minutes, from cron, a timer or Lambda, or let it go on"
+        " with --follow. Safe to start at any time: when all workers are busy it says so and exits"
+        " 0. With --directory it"
         " imports a folder instead, to find out why files fail. Exit status: 0 when the run did its"
         " work, even if files failed; 1 with one line on standard error when a setting is wrong, or"
         " the database or AWS cannot be reached."
@@ -53,6 +54,13 @@ class Command(BaseCommand):
             action="store_true",
             help="repeat, --max-messages at a time, until the queue is empty; do not wait for"
             " delayed messages",
+        )
+        parser.add_argument(
+            "--follow",
+            action="store_true",
+            help="do not end: wait for messages and import each within seconds, until SIGTERM,"
+            " SIGINT or --time-limit. A worker slot and a database connection are taken only while"
+            " something is imported; when the database, S3 or SQS goes away, it is tried again",
         )
         parser.add_argument(
             "--importer",
@@ -107,17 +115,32 @@ class Command(BaseCommand):
     ) -> Report:
         if options["jurisdiction"]:
             raise CommandError("--jurisdiction goes with --directory: messages name their own")
-        inbox = self._inbox(config, options["messages"], options.get("stdin"))
         store = S3Store(config.bucket.name)
         limits = import_run.Limits(
             max_messages=options["max_messages"] or config.max_messages,
             until_empty=options["until_empty"],
             must_stop=must_stop,
         )
+        if options["follow"]:
+            return self._follow(config, options, store, limits)
+        inbox = self._inbox(config, options["messages"], options.get("stdin"))
         report = import_run.run(config, inbox, store, limits, options["importer"])
         if isinstance(inbox, GivenInbox):
             report.released_messages = inbox.released
         return report
+
+    def _follow(
+        self,
+        config: Config,
+        options: Mapping[str, Any],
+        store: S3Store,
+        limits: import_run.Limits,
+    ) -> Report:
+        from realtime.consumer.follow import follow
+
+        if options["messages"] or options["until_empty"]:
+            raise CommandError("--follow takes what comes: omit --messages and --until-empty")
+        return follow(config, SqsQueue(config.require_queue()), store, limits, options["importer"])
 
     def _import_directory(
         self, config: Config, options: Mapping[str, Any], must_stop: Callable[[], bool]
@@ -125,9 +148,10 @@ class Command(BaseCommand):
         # Imported here to keep runs from the queue fast to start.
         from realtime.consumer import directory
 
-        if options["messages"] or options["max_messages"] or options["until_empty"]:
+        if any(options[name] for name in ("messages", "max_messages", "until_empty", "follow")):
             raise CommandError(
-                "--directory takes no messages: omit --messages, --max-messages and --until-empty"
+                "--directory takes no messages: omit --messages, --max-messages, --until-empty and"
+                " --follow"
             )
         if not options["jurisdiction"]:
             raise CommandError("--directory needs --jurisdiction")
