@@ -18,14 +18,12 @@ from realtime.models import APPLIED, File, Outcome
 from tests import oracle, rows
 from tests.schedules import content
 from tests.schedules.plan import BEFORE, Schedule
+from tests.schedules.stamps import Stamps
 from tests.schedules.world import World
 from tests.support import Aws
 
-_SAVE = "CREATE TABLE saved AS SELECT * FROM opencivicdata_jurisdiction"
-_RESTORE = (
-    "DELETE FROM opencivicdata_jurisdiction;"
-    "INSERT INTO opencivicdata_jurisdiction SELECT * FROM saved"
-)
+# Where a copy of each table is that is not empty before the first schedule.
+_SAVED = "saved"
 
 
 class Checker:
@@ -41,10 +39,14 @@ class Checker:
             stack.postgres.create_database(name, template=template) for name in self._names
         )
         self.tried: Counter[str] = Counter()
-        with using_database(self._ours), connection.cursor() as cursor:
-            cursor.execute(_SAVE)
+        for url in (self._ours, self._truth):
+            with using_database(url), _quiet():
+                import_everyone()
+                _save()
+        self._stamps = Stamps(self._ours)
 
     def close(self) -> None:
+        self._stamps.close()
         for name in self._names:
             self._stack.postgres.drop_database(name)
 
@@ -72,7 +74,7 @@ class Checker:
             _empty()
             prepare(schedule)
             before = _Before()
-            world = World(schedule, aws, self._ours)
+            world = World(schedule, aws, self._ours, self._stamps)
             world.carry_out()
             assert world.left_in_queue() == 0
             deleting = world.deleting()
@@ -82,7 +84,7 @@ class Checker:
             closed = len(schedule.runs) - len(deleting)
         self._aws.sqs.delete_queue(QueueUrl=aws.queue_url)
         with using_database(self._truth), _quiet():
-            expected, refused = _truth(schedule, deleting, books.lost)
+            expected, refused = _truth(schedule, deleting, books.lost, world)
         _compare(expected, in_pieces)
         assert failed == refused, (
             f"failed without need: {failed - refused}, core would have raised: {refused - failed}"
@@ -145,17 +147,39 @@ def _compare(expected: _Result, actual: _Result) -> None:
     assert actual.places <= expected.places, f"places without need: {actual.places}"
 
 
-def _empty() -> None:
-    """Reset the database to its template; faster than copying that again."""
-    kept = (data.Jurisdiction, data.Division, data.Organization, data.Post)
+def _tables() -> list[str]:
+    """The tables that a schedule may change."""
     models = [
         model for app in ("data", "realtime") for model in apps.get_app_config(app).get_models()
     ]
-    tables = [model._meta.db_table for model in models if model not in kept]
+    return [m._meta.db_table for m in models if m not in (data.Division, data.Post)]
+
+
+def import_everyone() -> None:
+    """Everyone who may be there before the first file, so that no schedule has to import them."""
+    everyone = content.people(range(len(content.PEOPLE)))
+    files = [oracle.ScrapedFile("person", text, 0) for text in everyone]
+    oracle.import_scrapes([files], content.JURISDICTION)
+
+
+def _save() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE SCHEMA {_SAVED}")
+        for table in _tables():
+            cursor.execute(f'SELECT EXISTS (SELECT FROM "{table}")')
+            if cursor.fetchone()[0]:
+                cursor.execute(f'CREATE TABLE {_SAVED}."{table}" AS SELECT * FROM "{table}"')
+
+
+def _empty() -> None:
+    """Reset the database to what was saved; faster than copying its template again."""
     with transaction.atomic(), connection.cursor() as cursor:
         # Disables foreign key checks, so that the order of tables does not matter.
         cursor.execute("SET LOCAL session_replication_role = replica")
-        cursor.execute("".join(f'DELETE FROM "{table}";' for table in tables) + _RESTORE)
+        cursor.execute("".join(f'DELETE FROM "{table}";' for table in _tables()))
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [_SAVED])
+        for (table,) in cursor.fetchall():
+            cursor.execute(f'INSERT INTO "{table}" SELECT * FROM {_SAVED}."{table}"')
     # Core's cache of organizations may hold rows of another database.
     to_database.cached_lookup.cache_clear()
 
@@ -170,10 +194,10 @@ def _quiet() -> Iterator[None]:
 
 
 def prepare(schedule: Schedule) -> None:
-    """Import the people, and the sessions and files of before the first run, with core's
-    importers."""
-    people = [oracle.ScrapedFile("person", text, 0) for text in content.people(schedule.people)]
-    oracle.import_scrapes([people], content.JURISDICTION)
+    """Import the sessions and files of before the first run with core's importers, and delete the
+    people who are not there yet."""
+    there = [content.PEOPLE[number][0] for number in schedule.people]
+    data.Person.objects.exclude(id__in=there).delete()
     for state in schedule.states:
         before = [schedule.scraped[number] for number in schedule.numbers(BEFORE, state)]
         sessions = max(schedule.sessions, int(bool(before)))
@@ -184,7 +208,7 @@ def prepare(schedule: Schedule) -> None:
 
 
 def _truth(
-    schedule: Schedule, deleting: set[int], lost: Collection[int]
+    schedule: Schedule, deleting: set[int], lost: Collection[int], world: World
 ) -> tuple[_Result, set[str]]:
     refused: list[oracle.Refused] = []
     with transaction.atomic():
@@ -193,8 +217,12 @@ def _truth(
         for state in schedule.states:
             runs = [
                 oracle.Run(
-                    schedule.started(number),
-                    [schedule.scraped[n] for n in schedule.numbers(number) if n not in lost],
+                    world.starts[number],
+                    [
+                        replace(schedule.scraped[n], ticks=world.places[n])
+                        for n in schedule.numbers(number)
+                        if n not in lost
+                    ],
                     deletes=number in deleting,
                     final=plan.ends,
                 )

@@ -27,12 +27,16 @@ class Upload:
 class Books:
     """What was sent, and what has become of it.
 
-    `lost` are the files that another replaced under their key before anybody had read them.
+    `places` are those of the files in the scrape order, in ticks. `lost` are the files that another
+    replaced under their key before anybody had read them.
     """
 
-    def __init__(self, schedule: Schedule, uploads: list[Upload]) -> None:
+    def __init__(
+        self, schedule: Schedule, uploads: list[Upload], places: Mapping[int, int]
+    ) -> None:
         self._schedule = schedule
         self._uploads = uploads
+        self._places = places
         self._rows: dict[tuple[str, str], list[File]] = defaultdict(list)
         for row in File.objects.order_by("id"):
             self._rows[row.key, row.etag].append(row)
@@ -74,7 +78,7 @@ class Books:
         assert row.jurisdiction_id == content.JURISDICTIONS[content.state_of(what)], name
         assert row.run_id in {self._schedule.run_id(file.run) for file in files}, name
         if what["type"] in ("bill", "vote_event", "event"):
-            assert row.order_ticks == self._schedule.ticks(numbers[0]), name
+            assert row.order_ticks == self._places[numbers[0]], name
         assert (row.imported_at is None) == (row.outcome == Outcome.DEFERRED), name
         assert bool(row.reason) == (row.outcome == Outcome.FAILED), f"{name}: {row.reason}"
         assert row.core_id or row.outcome not in APPLIED, f"{name} was applied to no row"

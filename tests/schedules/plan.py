@@ -15,6 +15,7 @@ from tests.schedules import content
 BEGINNING = ticks_of(datetime(2026, 3, 1, tzinfo=UTC))
 # A second in ticks.
 SLOT = 10_000_000
+_HOUR = 3600 * SLOT
 # The `run` of files that core imported before the first run.
 BEFORE = -1
 
@@ -35,12 +36,13 @@ class Scraped:
 @dataclass(frozen=True)
 class RunPlan:
     """The first and last slot of a run of `state`. With `ends` False its end message is never
-    sent."""
+    sent. With `ahead`, it runs now, by a clock that is ahead by so many hours."""
 
     started: int
     finished: int
     ends: bool = True
     state: str = content.WY
+    ahead: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,14 +96,26 @@ class Schedule:
         return [self._file(number) for number in range(len(self.files))]
 
     def ticks(self, number: int) -> int:
+        """When the file was scraped, by the scraper's clock."""
+        file = self.files[number]
         # The number makes the time unique.
-        return BEGINNING + self.files[number].slot * SLOT + number * 10
+        return self._beginning(file.run) + file.slot * SLOT + number * 10
 
     def started(self, run: int) -> int:
-        return BEGINNING + self.runs[run].started * SLOT
+        return self._beginning(run) + self.runs[run].started * SLOT
 
     def finished(self, run: int) -> int:
-        return BEGINNING + (self.runs[run].finished + 1) * SLOT
+        return self._beginning(run) + (self.runs[run].finished + 1) * SLOT
+
+    def is_ahead(self, run: int) -> bool:
+        return run != BEFORE and bool(self.runs[run].ahead)
+
+    def _beginning(self, run: int) -> int:
+        return self._now + self.runs[run].ahead * _HOUR if self.is_ahead(run) else BEGINNING
+
+    @cached_property
+    def _now(self) -> int:
+        return ticks_of(datetime.now(UTC))
 
     def run_id(self, run: int) -> UUID:
         return UUID(int=0x4000_8000_0000_0000_0000 + run)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import connection
+import psycopg2
 from django.db.models import Model
 from openstates.data.models import Jurisdiction
 
@@ -15,15 +15,30 @@ _SET_ASIDE = ("deleted", "related_bill_id", "vote_event_id", "bill_action_id")
 
 
 class Stamps:
-    """Compares `updated_at` of each row with that of the last look at it."""
+    """Compares `updated_at` of each row with that of the last look at it.
 
-    def __init__(self) -> None:
-        self._statement = " UNION ALL ".join(
+    Looks at the database `url` over a connection of its own, so that the server plans the statement
+    once and not at each look.
+    """
+
+    def __init__(self, url: str) -> None:
+        statement = " UNION ALL ".join(
             _digests(model, related)
             for model, related in roots()
             if any(field.name == "updated_at" for field in model._meta.concrete_fields)
         )
+        self._connection = psycopg2.connect(url)
+        self._connection.autocommit = True
+        with self._connection.cursor() as cursor:
+            cursor.execute(f"PREPARE look AS {statement}")
+        self._seen: dict[tuple[str, str], tuple[Any, str, str]] = {}
+
+    def begin(self) -> None:
+        """Forget the last look, and look again."""
         self._seen = self._look()
+
+    def close(self) -> None:
+        self._connection.close()
 
     def check(self) -> None:
         """Asserts that the time of a row has grown if the row has changed, and only then."""
@@ -40,8 +55,8 @@ class Stamps:
         self._seen = seen
 
     def _look(self) -> dict[tuple[str, str], tuple[Any, str, str]]:
-        with connection.cursor() as cursor:
-            cursor.execute(self._statement)
+        with self._connection.cursor() as cursor:
+            cursor.execute("EXECUTE look")
             return {(model, key): (at, *digests) for model, key, at, *digests in cursor}
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -53,11 +53,19 @@ def schedules(draw: Draw, runs: int | None = None, neighbour: bool = True) -> Sc
 
 def _runs(draw: Draw, count: int) -> tuple[RunPlan, ...]:
     if count == 1:
-        return (RunPlan(0, LENGTH),)
+        return (RunPlan(0, LENGTH, ahead=draw(_AHEAD)),)
     starts = draw(st.integers(1, OVERLAP))
     # False: its scraper died, so its end is never sent.
     ends = draw(st.sampled_from([True, True, True, False]))
-    return (RunPlan(0, LENGTH, ends), RunPlan(starts, starts + LENGTH))
+    first, second = RunPlan(0, LENGTH, ends), RunPlan(starts, starts + LENGTH)
+    # Of two whose clocks are ahead, the time of each upload would decide.
+    if draw(st.booleans()):
+        return first, replace(second, ahead=draw(_AHEAD))
+    return replace(first, ahead=draw(_AHEAD)), second
+
+
+# By how many hours the clock of a scraper is ahead.
+_AHEAD = st.sampled_from([0, 0, 0, 0, 0, 1, 365 * 24])
 
 
 def _people_before(draw: Draw, alone: bool) -> tuple[int, ...]:
@@ -100,11 +108,16 @@ class _Writer:
             name, what = f"{part.state} {name}", {**what, "state": part.state}
         self._found.append((slot, part.run, name, changed, what))
 
+    def _place(self, found: tuple[int, int, str, bool, dict[str, Any]]) -> tuple[bool, int]:
+        # A scraper whose clock is ahead scrapes now, after all others.
+        slot, run = found[:2]
+        return run != BEFORE and bool(self._plans[run].ahead), slot
+
     def files(self) -> tuple[Scraped, ...]:
         versions: dict[str, dict[str, Any]] = {}
         written = []
         # A stable sort by slot keeps files of one slot in the order drawn, that of their numbers.
-        for slot, run, name, changed, what in sorted(self._found, key=lambda found: found[0]):
+        for slot, run, name, changed, what in sorted(self._found, key=self._place):
             last = versions.get(name)
             same = last is not None and not changed and _fits(last, run, what)
             version = last["version"] if last else 0

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from itertools import cycle
 from typing import Any
 from unittest import mock
@@ -17,7 +18,7 @@ from realtime.backends.sqs import SqsQueue
 from realtime.consumer import run as import_run
 from realtime.consumer import sources
 from realtime.domain.config import BULK, CORE, Config, load
-from realtime.domain.scraped_object import SCRAPED_AT_METADATA, time_of
+from realtime.domain.scraped_object import SCRAPED_AT_METADATA, ticks_of, time_of
 from realtime.files import archive
 from realtime.models import File, Outcome, ScrapeRun
 from realtime.monitoring.report import Report
@@ -28,16 +29,16 @@ from tests.schedules.plan import BEFORE, Schedule, Step
 from tests.schedules.stamps import Stamps
 from tests.support import Aws, messages_in
 
-# Consecutive import runs that receive and resume nothing before the queue counts as empty.
-QUIET = 2
 # Import runs after which the queue counts as never empty.
 MANY = 40
+# Most messages of an import run that only has to empty the queue.
+LARGEST = 100
 
 
 class World:
     """One schedule on its own database, bucket and queue. `tried` counts what was done."""
 
-    def __init__(self, schedule: Schedule, aws: Aws, database_url: str) -> None:
+    def __init__(self, schedule: Schedule, aws: Aws, database_url: str, stamps: Stamps) -> None:
         self._schedule = schedule
         self._aws = aws
         environment = {**aws.environment, "DATABASE_URL": database_url}
@@ -47,15 +48,19 @@ class World:
         # By number, the ETag of each file that was stored, and those whose message was sent.
         self._etags: dict[int, str] = {}
         self._sent: set[int] = set()
+        # In ticks: the place in the scrape order of each file that was stored, and when runs began.
+        self.places: dict[int, int] = {}
+        self.starts = {number: schedule.started(number) for number in range(len(schedule.runs))}
         self._ended: set[int] = set()
         self._versions: dict[tuple[str, str], int] = {}
         self._handles: list[str] = []
         self._reports: list[Report] = []
-        self._stamps = Stamps()
+        self._stamps = stamps
         self.tried: Counter[str] = Counter()
 
     def carry_out(self) -> None:
         """Take every step, send what the steps left out, then import until the queue is empty."""
+        self._stamps.begin()
         with guarded_commits(), mock.patch.object(sources, "RELEASE_SECONDS", (0, 0)):
             for step in self._schedule.steps:
                 self._take(step)
@@ -107,27 +112,45 @@ class World:
         )
 
     def _store(self, number: int) -> None:
-        """Upload a file; of files that have one key, those scraped before it first."""
-        key = self._key(number)
+        """Upload a file; of files that have one key, those scraped before it first.
+
+        A scraper whose clock is ahead uploads all of its files in the order in which it scraped
+        them: the times of the uploads are their order.
+        """
+        key, run = self._key(number), self._schedule.files[number].run
+        if self._schedule.is_ahead(run):
+            for one in self._schedule.numbers(run):
+                self._upload(one)
+            return
         for earlier in range(number + 1):
-            if earlier in self._etags or self._schedule.files[earlier].run == BEFORE:
-                continue
-            if self._key(earlier) == key:
-                file = self._schedule.scraped[earlier]
-                stored = self._aws.s3.put_object(
-                    Bucket=self._aws.bucket,
-                    Key=key,
-                    Body=file.body.encode(),
-                    Metadata={SCRAPED_AT_METADATA: time_of(file.ticks).isoformat()},
-                )
-                self._etags[earlier] = stored["ETag"].strip('"')
+            if self._schedule.files[earlier].run != BEFORE and self._key(earlier) == key:
+                self._upload(earlier)
+
+    def _upload(self, number: int) -> None:
+        if number in self._etags:
+            return
+        file, key = self._schedule.scraped[number], self._key(number)
+        stored = self._aws.s3.put_object(
+            Bucket=self._aws.bucket,
+            Key=key,
+            Body=file.body.encode(),
+            Metadata={SCRAPED_AT_METADATA: time_of(file.ticks).isoformat()},
+        )
+        self._etags[number] = stored["ETag"].strip('"')
+        self.places[number] = file.ticks
+        if self._schedule.is_ahead(self._schedule.files[number].run):
+            head = self._aws.s3.head_object(Bucket=self._aws.bucket, Key=key)
+            self.places[number] = ticks_of(head["LastModified"])
 
     def _end(self, run: int) -> None:
         self._ended.add(run)
         numbers = self._schedule.numbers(run)
+        if self._schedule.is_ahead(run):
+            now = ticks_of(datetime.now(UTC))
+            self.starts[run] -= self._schedule.finished(run) - now
         for number in numbers:
             # A scraper that uses keys again has done so when it ends.
-            if self._schedule.uploads(number) != number:
+            if self._schedule.uploads(number) != number or self._schedule.is_ahead(run):
                 self._store(number)
         keys = {self._key(n): self._schedule.files[n].what["type"] for n in numbers}
         scraped = Counter(self._schedule.files[n].what["type"] for n in numbers)
@@ -158,15 +181,12 @@ class World:
         self._aws.sqs.send_message(QueueUrl=self._aws.queue_url, MessageBody=json.dumps(body))
 
     def _until_empty(self) -> None:
-        quiet = 0
         for _ in range(MANY):
-            report = self._import(10, Fuse(None))
+            report = self._import(LARGEST, Fuse(None))
             self._check_rows()
-            quiet = quiet + 1 if not report.received and not report.resumed else 0
-            if quiet == QUIET:
-                break
-        else:
-            raise AssertionError("the queue does not become empty")
+            if not (report.received or report.resumed or report.finalized or self.left_in_queue()):
+                return
+        raise AssertionError("the queue does not become empty")
 
     def _import(self, limit: int, fuse: Fuse) -> Report:
         self.tried["import runs"] += 1
@@ -242,7 +262,7 @@ class World:
         """Asserts that the ledger, the reports and the bucket say what was done; returns the
         ledger's part."""
         uploads = [Upload(n, self._key(n), etag) for n, etag in sorted(self._etags.items())]
-        books = Books(self._schedule, uploads)
+        books = Books(self._schedule, uploads, self.places)
         books.check()
         books.check_bucket(self._aws.s3, self._aws.bucket, self._schedule.versioned)
         reused = any(file.key is not None for file in self._schedule.files)
