@@ -14,12 +14,12 @@ from openstates.utils.people import to_database
 
 from realtime.devstack import DevStack
 from realtime.devstack.database import using_database
-from realtime.models import APPLIED, File, Outcome
+from realtime.models import File, Outcome
 from tests import oracle, rows
 from tests.schedules import content
-from tests.schedules.plan import BEFORE, Schedule
+from tests.schedules.plan import APART, BEFORE, Schedule
 from tests.schedules.stamps import Stamps
-from tests.schedules.world import World
+from tests.schedules.world import World, add_committee
 from tests.support import Aws
 
 # Where a copy of each table is that is not empty before the first schedule.
@@ -76,18 +76,19 @@ class Checker:
             before = _Before()
             world = World(schedule, aws, self._ours, self._stamps)
             world.carry_out()
-            assert world.left_in_queue() == 0
-            deleting = world.deleting()
+            world.close()
             books = world.books()
-            before.check_updates()
-            in_pieces, failed = _Result.now(before), _failed(schedule)
-            closed = len(schedule.runs) - len(deleting)
+            before.check_updates(world)
+            in_pieces = _Result.now(before)
+            _check_parked(schedule)
+            closed = len(schedule.runs) - len(world.deleting)
         self._aws.sqs.delete_queue(QueueUrl=aws.queue_url)
         with using_database(self._truth), _quiet():
-            expected, refused = _truth(schedule, deleting, books.lost, world)
+            expected, refused = _truth(schedule, books.lost, world)
         _compare(expected, in_pieces)
-        assert failed == refused, (
-            f"failed without need: {failed - refused}, core would have raised: {refused - failed}"
+        assert world.failed == refused, (
+            f"failed without need: {world.failed - refused},"
+            f" core would have raised: {refused - world.failed}"
         )
         self.tried += world.tried + Counter(
             {"schedules": 1, "scrape runs": len(schedule.runs), "runs closed": closed}
@@ -105,16 +106,12 @@ class _Before:
         """Those of its bills, vote events and events that are still there under their ids."""
         return sorted(self._names[name] for name in self._names.keys() & rows.names().keys())
 
-    def check_updates(self) -> None:
+    def check_updates(self, world: World) -> None:
         """Asserts that each jurisdiction says that it was updated if it was, and only then."""
-        applied = File.objects.filter(outcome__in=APPLIED)
-        touched = set(applied.values_list("jurisdiction_id", flat=True))
-        changed = applied.filter(object_type="person").exclude(outcome=Outcome.UNCHANGED)
-        people = set(changed.values_list("jurisdiction_id", flat=True))
         for jurisdiction_id, (bills, persons) in _updates().items():
             bills_before, persons_before = self._updates[jurisdiction_id]
-            assert (bills > bills_before) == (jurisdiction_id in touched), jurisdiction_id
-            assert (persons > persons_before) == (jurisdiction_id in people), jurisdiction_id
+            assert (bills > bills_before) == (jurisdiction_id in world.touched), jurisdiction_id
+            assert (persons > persons_before) == (jurisdiction_id in world.people), jurisdiction_id
 
 
 def _updates() -> dict[str, tuple[datetime, datetime]]:
@@ -198,6 +195,8 @@ def prepare(schedule: Schedule) -> None:
     people who are not there yet."""
     there = [content.PEOPLE[number][0] for number in schedule.people]
     data.Person.objects.exclude(id__in=there).delete()
+    for _ in range(schedule.committees):
+        add_committee()
     for state in schedule.states:
         before = [schedule.scraped[number] for number in schedule.numbers(BEFORE, state)]
         sessions = max(schedule.sessions, int(bool(before)))
@@ -207,39 +206,39 @@ def prepare(schedule: Schedule) -> None:
             oracle.import_scrapes([files], content.JURISDICTIONS[state])
 
 
-def _truth(
-    schedule: Schedule, deleting: set[int], lost: Collection[int], world: World
-) -> tuple[_Result, set[str]]:
+def _truth(schedule: Schedule, lost: Collection[int], world: World) -> tuple[_Result, set[str]]:
+    def run(number: int) -> oracle.Run:
+        files = [
+            replace(schedule.scraped[n], ticks=world.places[n])
+            for n in schedule.numbers(number)
+            if n not in lost
+        ]
+        deletes, final = number in world.deleting, schedule.runs[number].ends
+        return oracle.Run(world.starts[number], files, deletes, final)
+
+    def between(number: int) -> None:
+        if number and apart[number - 1] == "committee":
+            add_committee()
+
+    apart = [step.do for step in schedule.steps if step.do in APART]
     refused: list[oracle.Refused] = []
     with transaction.atomic():
         prepare(schedule)
         before = _Before()
         for state in schedule.states:
-            runs = [
-                oracle.Run(
-                    world.starts[number],
-                    [
-                        replace(schedule.scraped[n], ticks=world.places[n])
-                        for n in schedule.numbers(number)
-                        if n not in lost
-                    ],
-                    deletes=number in deleting,
-                    final=plan.ends,
-                )
-                for number, plan in enumerate(schedule.runs)
-                if plan.state == state
-            ]
-            refused += oracle.import_runs(runs, content.JURISDICTIONS[state])
+            groups = [[run(number) for number in group] for group in schedule.groups(state)]
+            if state == content.WY:
+                refused += oracle.import_in_turn(groups, content.JURISDICTIONS[state], between)
+            else:
+                runs = [run for group in groups for run in group]
+                refused += oracle.import_runs(runs, content.JURISDICTIONS[state])
         result = _Result.now(before)
         transaction.set_rollback(True)
     return result, {file.id for file in refused if not file.unresolved}
 
 
-def _failed(schedule: Schedule) -> set[str]:
-    """The `_id`s of the files that failed for another reason than `unresolved`."""
-    parked = File.objects.filter(outcome=Outcome.DEFERRED)
-    # Parked files of a run that has not ended may wait for a day.
+def _check_parked(schedule: Schedule) -> None:
+    """Asserts that no file of a run that has ended is parked; others may wait for a day."""
     ended = [schedule.run_id(number) for number, run in enumerate(schedule.runs) if run.ends]
-    assert not parked.filter(run_id__in=ended).exists(), "files are still parked"
-    failed = File.objects.filter(outcome=Outcome.FAILED).exclude(reason="unresolved")
-    return set(failed.values_list("scrape_id", flat=True))
+    parked = File.objects.filter(outcome=Outcome.DEFERRED, run_id__in=ended)
+    assert not parked.exists(), "files are still parked"

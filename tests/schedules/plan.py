@@ -18,6 +18,8 @@ SLOT = 10_000_000
 _HOUR = 3600 * SLOT
 # The `run` of files that core imported before the first run.
 BEFORE = -1
+# The steps before which all is imported that was sent.
+APART = ("committee", "prune")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,11 @@ class RunPlan:
 @dataclass(frozen=True)
 class Step:
     """One step: `do` is `send` (the `files` with these numbers), `end` (of `run`), `import`,
-    `together` (two workers at once) or `archive`. The process dies at effect number `crash`."""
+    `together` (two workers at once), `archive`, `pause` or `resume` (the jurisdiction of `run`).
+    The process dies at effect number `crash`.
+
+    Before `committee` (there is one more) and `prune`, all is imported that was sent.
+    """
 
     do: str
     files: tuple[int, ...] = ()
@@ -62,7 +68,8 @@ class Schedule:
     """A whole schedule.
 
     `people`, the first `sessions` of each state, and files of the run BEFORE are in the database at
-    the start. The bucket is `versioned` or not.
+    the start, and so many `committees` of one name. The bucket is `versioned` or not. With
+    `breaker`, one file is enough to trip it.
     """
 
     people: tuple[int, ...]
@@ -71,6 +78,8 @@ class Schedule:
     steps: tuple[Step, ...]
     sessions: int = 0
     versioned: bool = False
+    committees: int = 0
+    breaker: bool = False
 
     def as_json(self) -> str:
         return json.dumps(_brief(self))
@@ -88,6 +97,8 @@ class Schedule:
             ),
             sessions=data.get("sessions", 0),
             versioned=data.get("versioned", False),
+            committees=data.get("committees", 0),
+            breaker=data.get("breaker", False),
         )
 
     @cached_property
@@ -127,6 +138,22 @@ class Schedule:
             for number, file in enumerate(self.files)
             if file.run == run and state in ("", content.state_of(file.what))
         ]
+
+    def groups(self, state: str) -> list[list[int]]:
+        """The runs of a state: those of one group overlap, those of the next come after them.
+
+        There are as many groups as steps APART, and one more; some may be empty.
+        """
+        groups: list[list[int]] = [[]]
+        left = [number for number, run in enumerate(self.runs) if run.state == state]
+        for step in self.steps:
+            if step.do == "end" and step.run in left:
+                left.remove(step.run)
+                groups[-1].append(step.run)
+            elif step.do in APART:
+                groups.append([])
+        groups[-1] += left
+        return groups
 
     def uploads(self, number: int) -> int:
         """The number of the first file with the key of this one."""

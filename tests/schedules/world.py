@@ -11,16 +11,20 @@ from itertools import cycle
 from typing import Any
 from unittest import mock
 
-from openstates.data.models import Bill, Event, LegislativeSession, Person, VoteEvent
+from openstates.data.models import Bill, Event, LegislativeSession, Organization, Person, VoteEvent
 
 from realtime.backends.s3 import S3Store
 from realtime.backends.sqs import SqsQueue
 from realtime.consumer import run as import_run
 from realtime.consumer import sources
+from realtime.domain import breaker
 from realtime.domain.config import BULK, CORE, Config, load
 from realtime.domain.scraped_object import SCRAPED_AT_METADATA, ticks_of, time_of
 from realtime.files import archive
-from realtime.models import File, Outcome, ScrapeRun
+from realtime.importers.batch_transaction import BREAKER
+from realtime.ledger import pauses, retention
+from realtime.ledger.files import database_now
+from realtime.models import APPLIED, File, Outcome, ScrapeRun
 from realtime.monitoring.report import Report
 from tests.schedules import content
 from tests.schedules.crashes import Fragile, Fuse, burning, guarded_commits
@@ -52,6 +56,14 @@ class World:
         self.places: dict[int, int] = {}
         self.starts = {number: schedule.started(number) for number in range(len(schedule.runs))}
         self._ended: set[int] = set()
+        # The runs that were finalized and not closed, those that were pruned since, and the `_id`s
+        # of files that failed for another reason than `unresolved`.
+        self.deleting: set[int] = set()
+        self.pruned: set[int] = set()
+        self.failed: set[str] = set()
+        # The jurisdictions that have a file that was applied, and those with people who changed.
+        self.touched: set[str] = set()
+        self.people: set[str] = set()
         self._versions: dict[tuple[str, str], int] = {}
         self._handles: list[str] = []
         self._reports: list[Report] = []
@@ -61,7 +73,11 @@ class World:
     def carry_out(self) -> None:
         """Take every step, send what the steps left out, then import until the queue is empty."""
         self._stamps.begin()
-        with guarded_commits(), mock.patch.object(sources, "RELEASE_SECONDS", (0, 0)):
+        with (
+            guarded_commits(),
+            mock.patch.object(sources, "RELEASE_SECONDS", (0, 0)),
+            mock.patch.object(breaker, "FEWEST", 1 if self._schedule.breaker else breaker.FEWEST),
+        ):
             for step in self._schedule.steps:
                 self._take(step)
                 if step.do in ("import", "together"):
@@ -86,6 +102,17 @@ class World:
         elif step.do == "together":
             self.tried["times two workers at once"] += 1
             self._together(step)
+        elif step.do in ("pause", "resume"):
+            self.tried["pauses"] += step.do == "pause"
+            of = content.JURISDICTIONS[self._schedule.runs[step.run].state]
+            pauses.pause(of, "", "") if step.do == "pause" else pauses.resume(of, "")
+        elif step.do == "committee":
+            self._until_empty()
+            self.tried["committees that become ambiguous"] += 1
+            add_committee()
+        elif step.do == "prune":
+            self._until_empty()
+            self._prune()
         else:
             self.tried["archivings"] += 1
             self._die_during(step.crash, self._archive)
@@ -181,12 +208,29 @@ class World:
         self._aws.sqs.send_message(QueueUrl=self._aws.queue_url, MessageBody=json.dumps(body))
 
     def _until_empty(self) -> None:
+        """Import all that was sent. Paused jurisdictions are resumed, by force if the breaker has
+        paused them."""
         for _ in range(MANY):
+            self._resume()
             report = self._import(LARGEST, Fuse(None))
             self._check_rows()
-            if not (report.received or report.resumed or report.finalized or self.left_in_queue()):
+            busy = report.received or report.resumed or report.finalized or report.paused
+            if not busy and not self.left_in_queue():
                 return
         raise AssertionError("the queue does not become empty")
+
+    def _resume(self) -> None:
+        for pause in pauses.open_pauses():
+            by_breaker = pause.by == BREAKER
+            self.tried["times the breaker tripped"] += by_breaker
+            pauses.resume(pause.jurisdiction_id, "", force=by_breaker)
+
+    def _prune(self) -> None:
+        """Forget what is final, as if it had happened long ago."""
+        self._archive(Fuse(None))
+        self._outcomes()
+        counts = retention.prune(database_now())
+        self.tried["files pruned"] += counts["files"]
 
     def _import(self, limit: int, fuse: Fuse) -> Report:
         self.tried["import runs"] += 1
@@ -258,15 +302,24 @@ class World:
             assert version >= before, f"{name} shows version {version} after {before}"
             self._versions[name] = version
 
+    def close(self) -> None:
+        """Asserts that all is imported; notes what became of it."""
+        assert self.left_in_queue() == 0
+        self._outcomes()
+        ended = [self._schedule.run_id(number) for number in self._ended]
+        assert not ScrapeRun.objects.filter(run_id__in=ended, finalized_at=None), (
+            "a run is not final"
+        )
+
     def books(self) -> Books:
         """Asserts that the ledger, the reports and the bucket say what was done; returns the
         ledger's part."""
         uploads = [Upload(n, self._key(n), etag) for n, etag in sorted(self._etags.items())]
-        books = Books(self._schedule, uploads, self.places)
+        books = Books(self._schedule, uploads, self.places, self.pruned)
         books.check()
         books.check_bucket(self._aws.s3, self._aws.bucket, self._schedule.versioned)
         reused = any(file.key is not None for file in self._schedule.files)
-        if not self.tried["crashes"] and not reused:
+        if not self.tried["crashes"] and not self.tried["files pruned"] and not reused:
             # A process that dies reports nothing; what was parked under a key that was used again
             # is counted as resumed.
             told = Counter[str]()
@@ -281,22 +334,32 @@ class World:
     def left_in_queue(self) -> int:
         return messages_in(self._aws.sqs, self._aws.queue_url)
 
-    def deleting(self) -> set[int]:
-        """The numbers of the runs that were finalized and not closed.
+    def _outcomes(self) -> None:
+        """Note what became of runs and files, before the ledger forgets it.
 
         Asserts that each closed run had a reason: its end came after a newer run was final, or
         files of it failed.
         """
+        self.failed |= set(
+            File.objects.filter(outcome=Outcome.FAILED)
+            .exclude(reason="unresolved")
+            .values_list("scrape_id", flat=True)
+        )
+        applied = File.objects.filter(outcome__in=APPLIED)
+        self.touched |= set(applied.values_list("jurisdiction_id", flat=True))
+        changed = applied.filter(object_type="person").exclude(outcome=Outcome.UNCHANGED)
+        self.people |= set(changed.values_list("jurisdiction_id", flat=True))
         plans = self._schedule.runs
         rows = ScrapeRun.objects.in_bulk([self._schedule.run_id(n) for n in range(len(plans))])
-        deleting = set()
-        for number, plan in enumerate(plans):
-            if not plan.ends:
+        for number in self._ended - self.pruned:
+            row = rows.get(self._schedule.run_id(number))
+            if row is None:
+                self.pruned.add(number)
                 continue
-            row = rows[self._schedule.run_id(number)]
-            assert row.finalized_at, f"run {number} is not final"
+            if row.finalized_at is None:
+                continue
             if row.closed_at is None:
-                deleting.add(number)
+                self.deleting.add(number)
                 continue
             failed = File.objects.filter(run_id=row.run_id, outcome=Outcome.FAILED)
             overtaken = any(
@@ -308,7 +371,20 @@ class World:
             assert overtaken or failed.exclude(reason="unresolved").exists(), (
                 f"run {number} was closed without need: {row.closed}"
             )
-        return deleting
+
+
+def add_committee() -> None:
+    """One more committee of the name that content.COMMITTEES have."""
+    known = Organization.objects.filter(name=content.COMMITTEE).count()
+    key, chamber = content.COMMITTEES[known]
+    of = {"jurisdiction_id": content.JURISDICTION}
+    Organization.objects.create(
+        id=key,
+        name=content.COMMITTEE,
+        classification="committee",
+        parent=Organization.objects.get(classification=chamber, **of),
+        **of,
+    )
 
 
 def _check_sums(report: Report) -> None:
