@@ -11,6 +11,7 @@ from itertools import cycle
 from typing import Any
 from unittest import mock
 
+from django.db import connection
 from openstates.data.models import Bill, Event, LegislativeSession, Organization, Person, VoteEvent
 
 from realtime.backends.s3 import S3Store
@@ -258,6 +259,8 @@ class World:
                 self._survive(crash, lambda fuse: self._import(step.limit, fuse))
             except BaseException as exc:
                 problems.append(exc)
+            finally:
+                connection.close()
 
         with _standard_output_kept():
             workers = [threading.Thread(target=work, args=(c,)) for c in (step.crash, None)]
