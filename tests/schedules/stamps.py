@@ -5,7 +5,7 @@ from typing import Any
 
 import psycopg2
 from django.db.models import Model
-from openstates.data.models import Jurisdiction
+from openstates.data.models import Jurisdiction, Person
 
 from tests.rows import roots
 
@@ -43,12 +43,14 @@ class Stamps:
     def check(self) -> None:
         """Asserts that the time of a row has grown if the row has changed, and only then."""
         seen = self._look()
+        # As core's merge of people, ours moves what refers to them without touching its time.
+        merged = any(name not in seen for name in self._seen if name[0] == Person.__name__)
         for name, (at, whole, own) in seen.items():
             if name not in self._seen:
                 continue
             at_before, whole_before, own_before = self._seen[name]
             assert at >= at_before, f"{name}: updated_at went back from {at_before} to {at}"
-            if own != own_before:
+            if own != own_before and not merged:
                 assert at > at_before, f"{name} has changed, but not its updated_at"
             if whole == whole_before:
                 assert at == at_before, f"{name} has a new updated_at, but has not changed"
