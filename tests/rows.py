@@ -75,7 +75,8 @@ _NAMED: dict[type[Model], tuple[str, ...]] = {
     data.VoteEvent: ("bill__legislative_session",),
     data.Event: (),
 }
-_ORDERED = {data.BillAction, data.EventAgendaItem}
+# Core gives only these an order of their own; others are compared by what is in them.
+_ORDERED = {data.BillAction}
 
 
 def roots() -> Iterator[tuple[type[Model], Mapping[str, Any]]]:

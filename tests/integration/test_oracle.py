@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 from tests import oracle, rows
 from tests.schedules import content
-from tests.schedules.check import prepare
+from tests.schedules.check import import_everyone, prepare
 from tests.schedules.plan import Schedule
 from tests.schedules.strategies import LENGTH, schedules
 
@@ -22,6 +22,7 @@ def dump_of(schedule: Schedule, overlapping: bool) -> list[str]:
         for number in numbers
     ]
     with transaction.atomic():
+        import_everyone()
         prepare(schedule)
         if overlapping:
             runs = [oracle.Run(schedule.started(number), files[number]) for number in numbers]

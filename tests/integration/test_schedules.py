@@ -20,7 +20,7 @@ from tests.schedules.strategies import schedules
 from tests.support import ROOT, TRIED, Aws
 
 FAILED_ONCE = sorted((ROOT / "tests/data/schedules").glob("*.json"))
-SCHEDULES = 2_000 if os.environ.get("REALTIME_TEST_LONG") else 25
+SCHEDULES = 2_000 if os.environ.get("REALTIME_TEST_LONG") else 15
 
 
 @pytest.fixture(scope="module")

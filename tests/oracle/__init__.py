@@ -13,7 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
 django.setup()
 
 from tests.oracle.files import Refused, Run, ScrapedFile, contents, read, ticks  # noqa: E402
-from tests.oracle.runs import import_runs  # noqa: E402
+from tests.oracle.runs import import_in_turn, import_runs  # noqa: E402
 from tests.oracle.truth import import_files, import_plain, import_scrape, import_scrapes  # noqa: E402
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "ScrapedFile",
     "contents",
     "import_files",
+    "import_in_turn",
     "import_plain",
     "import_runs",
     "import_scrape",

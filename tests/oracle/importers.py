@@ -215,7 +215,7 @@ class Votes(OwnBill, OwnCommittee, _Repaired, core.VoteEventImporter):  # type: 
 
     Files of one run (`run_of` their id) that core takes for one vote event are two where their
     sources, counts or rolls differ. `orders` is the place in the scrape order of each row's last
-    file.
+    file. `unresolved` are the bills of files that name another thing that is not there.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -224,6 +224,7 @@ class Votes(OwnBill, OwnCommittee, _Repaired, core.VoteEventImporter):  # type: 
         self.run_of: Mapping[str, Any] = {}
         self.order_of: Mapping[str, Any] = {}
         self.orders: dict[str, Any] = {}
+        self.unresolved: dict[str, Any] = {}
         self._held: dict[tuple[str, Any], Any] = {}
         self._last: dict[tuple[str, Any], Any] = {}
 
@@ -268,7 +269,12 @@ class Votes(OwnBill, OwnCommittee, _Repaired, core.VoteEventImporter):  # type: 
     def prepare_for_db(self, data: dict[str, Any]) -> Any:
         action = data.get("bill_action") or ""
         self._content = _content_of(data)
-        data = super().prepare_for_db(data)
+        bill = data["bill"]
+        try:
+            data = super().prepare_for_db(data)
+        except UnresolvedIdError:
+            self.unresolved[self.current] = self.bill_importer.resolve_json_id(bill, True)
+            raise
         self.named[self.current] = NamedAction(
             self.current, data["bill_id"], action, data["start_date"], data["organization_id"]
         )

@@ -1,6 +1,6 @@
 """The expected result of scrape runs that overlap in time, in whatever order they arrived."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from django.db import transaction
@@ -17,27 +17,58 @@ def import_runs(runs: Sequence[Run], jurisdiction_id: str) -> list[Refused]:
 
     Returns the files for which core raises. A run with failed files deletes nothing.
     """
+    return import_in_turn([runs], jurisdiction_id)
+
+
+def import_in_turn(
+    groups: Iterable[Sequence[Run]],
+    jurisdiction_id: str,
+    before: Callable[[int], object] = lambda number: None,
+) -> list[Refused]:
+    """Import groups of runs one after the other; the runs of one group overlap, see `import_runs`.
+
+    `before` is called with the number of each group before it is imported.
+    """
+    refused: list[Refused] = []
+    earlier: Importers | None = None
+    files: list[ScrapedFile] = []
+    past: list[Run] = []
     with transaction.atomic():
-        files = [file for run in runs for file in run.files]
-        refused = import_people(*(run.files for run in runs))
-        importers = Importers.of(jurisdiction_id, False, alone=True)
-        importers.votes.run_of = {
-            file.id: number for number, run in enumerate(runs) for file in run.files
-        }
-        tied = tied_actions()
-        import_with(importers, files)
-        # Core unlinks the vote events of a changed bill: those without a file keep their actions.
-        scraped = set(importers.votes.json_to_db_id.values())
-        kept = {vote: action for vote, action in tied.items() if vote not in scraped}
-        every = [file.id for file in in_order(files, "vote_event")]
-        named = [name for name in every if name in importers.votes.named]
-        match_actions(importers.votes, named, {action[0] for action in kept.values()}, kept)
-        refused += importers.refused()
-        failed = {file.id for file in refused if not file.unresolved}
-        for run in sorted(runs, key=lambda run: run.started):
-            deletes = run.deletes and failed.isdisjoint(file.id for file in run.files)
-            _Finalization(importers, files, run, deletes, kept).apply()
-        Jurisdiction.objects.filter(id=jurisdiction_id).update(latest_bill_update=datetime.now(UTC))
+        for number, runs in enumerate(groups):
+            before(number)
+            refused += import_people(*(run.files for run in runs))
+            importers = Importers.of(jurisdiction_id, False, alone=True)
+            importers.votes.run_of = {
+                file.id: (number, place) for place, run in enumerate(runs) for file in run.files
+            }
+            if earlier:
+                importers.remember(earlier)
+            files += [file for run in runs for file in run.files]
+            refused += _import_group(importers, files, past, runs)
+            earlier, past = importers, [*past, *runs]
+    Jurisdiction.objects.filter(id=jurisdiction_id).update(latest_bill_update=datetime.now(UTC))
+    return refused
+
+
+def _import_group(
+    importers: Importers, files: Sequence[ScrapedFile], past: Sequence[Run], runs: Sequence[Run]
+) -> list[Refused]:
+    tied = tied_actions()
+    import_with(importers, [file for run in runs for file in run.files])
+    # Core unlinks the vote events of a changed bill: those without a file keep their actions.
+    scraped = set(importers.votes.json_to_db_id.values())
+    kept = {vote: action for vote, action in tied.items() if vote not in scraped}
+    every = [file.id for file in in_order(files, "vote_event")]
+    named = [name for name in every if name in importers.votes.named]
+    match_actions(importers.votes, named, {action[0] for action in kept.values()}, kept)
+    refused = importers.refused()
+    failed = {file.id for file in refused if not file.unresolved}
+    for run in sorted(past, key=lambda run: run.started):
+        # What was decided about its vote events also holds where a bill has new actions.
+        _Finalization(importers, files, run, False, kept).link_votes()
+    for run in sorted(runs, key=lambda run: run.started):
+        deletes = run.deletes and failed.isdisjoint(file.id for file in run.files)
+        _Finalization(importers, files, run, deletes, kept).apply()
     return refused
 
 
@@ -59,12 +90,12 @@ class _Finalization:
         self._ids = {file.id for file in run.files}
 
     def apply(self) -> None:
-        self._link_votes()
+        self.link_votes()
         self._link_events()
         if _rows(in_order(self._run.files, "bill"), self._importers.bills.json_to_db_id):
             self._importers.bills.postimport()
 
-    def _link_votes(self) -> None:
+    def link_votes(self) -> None:
         votes = self._importers.votes
         ours = in_order(self._run.files, "vote_event")
         bills = {votes.named[file.id].bill for file in ours if file.id in votes.named} - {None}
@@ -73,7 +104,9 @@ class _Finalization:
             seen = _rows(ours, votes.json_to_db_id)
             stale = [
                 row
-                for row in VoteEvent.objects.filter(bill_id__in=bills).values_list("id", flat=True)
+                for row in VoteEvent.objects.filter(
+                    bill_id__in=bills - {votes.unresolved.get(file.id) for file in ours}
+                ).values_list("id", flat=True)
                 if row not in seen and self._is_older(newest.get(row))
             ]
             VoteEvent.objects.filter(id__in=stale).delete()

@@ -104,6 +104,13 @@ class Importers:
             importer.alone = alone
         return importers
 
+    def remember(self, earlier: "Importers") -> None:
+        """The rows that files went to in an earlier import, and the actions that they named."""
+        for importer, before in zip(self.every(), earlier.every(), strict=True):
+            importer.json_to_db_id.update(before.json_to_db_id)
+        self.votes.named.update(earlier.votes.named)
+        self.votes.orders.update(earlier.votes.orders)
+
     def every(self) -> Sequence[Any]:
         return self.jurisdictions, self.bills, self.votes, self.events
 

@@ -21,7 +21,7 @@ from tests.schedules import content
 from tests.schedules.check import Checker
 from tests.schedules.plan import Schedule
 from tests.schedules.search import Found, Search
-from tests.support import Aws, as_line
+from tests.support import Aws, as_line, use_memory_for_files
 
 TEMPLATE = "template"
 # Seconds between two lines of progress.
@@ -50,6 +50,7 @@ def main() -> int:
 @contextmanager
 def checker() -> Iterator[Checker]:
     """A Checker on a new embedded stack."""
+    use_memory_for_files()
     with DevStack() as stack:
         with using_database(stack.postgres.create_database(TEMPLATE)):
             migrate()

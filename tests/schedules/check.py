@@ -14,18 +14,16 @@ from openstates.utils.people import to_database
 
 from realtime.devstack import DevStack
 from realtime.devstack.database import using_database
-from realtime.models import APPLIED, File, Outcome
+from realtime.models import File, Outcome
 from tests import oracle, rows
 from tests.schedules import content
-from tests.schedules.plan import BEFORE, Schedule
-from tests.schedules.world import World
+from tests.schedules.plan import APART, BEFORE, Schedule
+from tests.schedules.stamps import Stamps
+from tests.schedules.world import World, add_committee
 from tests.support import Aws
 
-_SAVE = "CREATE TABLE saved AS SELECT * FROM opencivicdata_jurisdiction"
-_RESTORE = (
-    "DELETE FROM opencivicdata_jurisdiction;"
-    "INSERT INTO opencivicdata_jurisdiction SELECT * FROM saved"
-)
+# Where a copy of each table is that is not empty before the first schedule.
+_SAVED = "saved"
 
 
 class Checker:
@@ -41,10 +39,14 @@ class Checker:
             stack.postgres.create_database(name, template=template) for name in self._names
         )
         self.tried: Counter[str] = Counter()
-        with using_database(self._ours), connection.cursor() as cursor:
-            cursor.execute(_SAVE)
+        for url in (self._ours, self._truth):
+            with using_database(url), _quiet():
+                import_everyone()
+                _save()
+        self._stamps = Stamps(self._ours)
 
     def close(self) -> None:
+        self._stamps.close()
         for name in self._names:
             self._stack.postgres.drop_database(name)
 
@@ -72,20 +74,21 @@ class Checker:
             _empty()
             prepare(schedule)
             before = _Before()
-            world = World(schedule, aws, self._ours)
+            world = World(schedule, aws, self._ours, self._stamps)
             world.carry_out()
-            assert world.left_in_queue() == 0
-            deleting = world.deleting()
+            world.close()
             books = world.books()
-            before.check_updates()
-            in_pieces, failed = _Result.now(before), _failed(schedule)
-            closed = len(schedule.runs) - len(deleting)
+            before.check_updates(world)
+            in_pieces = _Result.now(before)
+            _check_parked(schedule)
+            closed = len(schedule.runs) - len(world.deleting)
         self._aws.sqs.delete_queue(QueueUrl=aws.queue_url)
         with using_database(self._truth), _quiet():
-            expected, refused = _truth(schedule, deleting, books.lost)
+            expected, refused = _truth(schedule, books.lost, world)
         _compare(expected, in_pieces)
-        assert failed == refused, (
-            f"failed without need: {failed - refused}, core would have raised: {refused - failed}"
+        assert world.failed == refused, (
+            f"failed without need: {world.failed - refused},"
+            f" core would have raised: {refused - world.failed}"
         )
         self.tried += world.tried + Counter(
             {"schedules": 1, "scrape runs": len(schedule.runs), "runs closed": closed}
@@ -103,16 +106,12 @@ class _Before:
         """Those of its bills, vote events and events that are still there under their ids."""
         return sorted(self._names[name] for name in self._names.keys() & rows.names().keys())
 
-    def check_updates(self) -> None:
+    def check_updates(self, world: World) -> None:
         """Asserts that each jurisdiction says that it was updated if it was, and only then."""
-        applied = File.objects.filter(outcome__in=APPLIED)
-        touched = set(applied.values_list("jurisdiction_id", flat=True))
-        changed = applied.filter(object_type="person").exclude(outcome=Outcome.UNCHANGED)
-        people = set(changed.values_list("jurisdiction_id", flat=True))
         for jurisdiction_id, (bills, persons) in _updates().items():
             bills_before, persons_before = self._updates[jurisdiction_id]
-            assert (bills > bills_before) == (jurisdiction_id in touched), jurisdiction_id
-            assert (persons > persons_before) == (jurisdiction_id in people), jurisdiction_id
+            assert (bills > bills_before) == (jurisdiction_id in world.touched), jurisdiction_id
+            assert (persons > persons_before) == (jurisdiction_id in world.people), jurisdiction_id
 
 
 def _updates() -> dict[str, tuple[datetime, datetime]]:
@@ -145,17 +144,39 @@ def _compare(expected: _Result, actual: _Result) -> None:
     assert actual.places <= expected.places, f"places without need: {actual.places}"
 
 
-def _empty() -> None:
-    """Reset the database to its template; faster than copying that again."""
-    kept = (data.Jurisdiction, data.Division, data.Organization, data.Post)
+def _tables() -> list[str]:
+    """The tables that a schedule may change."""
     models = [
         model for app in ("data", "realtime") for model in apps.get_app_config(app).get_models()
     ]
-    tables = [model._meta.db_table for model in models if model not in kept]
+    return [m._meta.db_table for m in models if m not in (data.Division, data.Post)]
+
+
+def import_everyone() -> None:
+    """Everyone who may be there before the first file, so that no schedule has to import them."""
+    everyone = content.people(range(len(content.PEOPLE)))
+    files = [oracle.ScrapedFile("person", text, 0) for text in everyone]
+    oracle.import_scrapes([files], content.JURISDICTION)
+
+
+def _save() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE SCHEMA {_SAVED}")
+        for table in _tables():
+            cursor.execute(f'SELECT EXISTS (SELECT FROM "{table}")')
+            if cursor.fetchone()[0]:
+                cursor.execute(f'CREATE TABLE {_SAVED}."{table}" AS SELECT * FROM "{table}"')
+
+
+def _empty() -> None:
+    """Reset the database to what was saved; faster than copying its template again."""
     with transaction.atomic(), connection.cursor() as cursor:
         # Disables foreign key checks, so that the order of tables does not matter.
         cursor.execute("SET LOCAL session_replication_role = replica")
-        cursor.execute("".join(f'DELETE FROM "{table}";' for table in tables) + _RESTORE)
+        cursor.execute("".join(f'DELETE FROM "{table}";' for table in _tables()))
+        cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [_SAVED])
+        for (table,) in cursor.fetchall():
+            cursor.execute(f'INSERT INTO "{table}" SELECT * FROM {_SAVED}."{table}"')
     # Core's cache of organizations may hold rows of another database.
     to_database.cached_lookup.cache_clear()
 
@@ -170,10 +191,12 @@ def _quiet() -> Iterator[None]:
 
 
 def prepare(schedule: Schedule) -> None:
-    """Import the people, and the sessions and files of before the first run, with core's
-    importers."""
-    people = [oracle.ScrapedFile("person", text, 0) for text in content.people(schedule.people)]
-    oracle.import_scrapes([people], content.JURISDICTION)
+    """Import the sessions and files of before the first run with core's importers, and delete the
+    people who are not there yet."""
+    there = [content.PEOPLE[number][0] for number in schedule.people]
+    data.Person.objects.exclude(id__in=there).delete()
+    for _ in range(schedule.committees):
+        add_committee()
     for state in schedule.states:
         before = [schedule.scraped[number] for number in schedule.numbers(BEFORE, state)]
         sessions = max(schedule.sessions, int(bool(before)))
@@ -183,35 +206,39 @@ def prepare(schedule: Schedule) -> None:
             oracle.import_scrapes([files], content.JURISDICTIONS[state])
 
 
-def _truth(
-    schedule: Schedule, deleting: set[int], lost: Collection[int]
-) -> tuple[_Result, set[str]]:
+def _truth(schedule: Schedule, lost: Collection[int], world: World) -> tuple[_Result, set[str]]:
+    def run(number: int) -> oracle.Run:
+        files = [
+            replace(schedule.scraped[n], ticks=world.places[n])
+            for n in schedule.numbers(number)
+            if n not in lost
+        ]
+        deletes, final = number in world.deleting, schedule.runs[number].ends
+        return oracle.Run(world.starts[number], files, deletes, final)
+
+    def between(number: int) -> None:
+        if number and apart[number - 1] == "committee":
+            add_committee()
+
+    apart = [step.do for step in schedule.steps if step.do in APART]
     refused: list[oracle.Refused] = []
     with transaction.atomic():
         prepare(schedule)
         before = _Before()
         for state in schedule.states:
-            runs = [
-                oracle.Run(
-                    schedule.started(number),
-                    [schedule.scraped[n] for n in schedule.numbers(number) if n not in lost],
-                    deletes=number in deleting,
-                    final=plan.ends,
-                )
-                for number, plan in enumerate(schedule.runs)
-                if plan.state == state
-            ]
-            refused += oracle.import_runs(runs, content.JURISDICTIONS[state])
+            groups = [[run(number) for number in group] for group in schedule.groups(state)]
+            if state == content.WY:
+                refused += oracle.import_in_turn(groups, content.JURISDICTIONS[state], between)
+            else:
+                runs = [run for group in groups for run in group]
+                refused += oracle.import_runs(runs, content.JURISDICTIONS[state])
         result = _Result.now(before)
         transaction.set_rollback(True)
     return result, {file.id for file in refused if not file.unresolved}
 
 
-def _failed(schedule: Schedule) -> set[str]:
-    """The `_id`s of the files that failed for another reason than `unresolved`."""
-    parked = File.objects.filter(outcome=Outcome.DEFERRED)
-    # Parked files of a run that has not ended may wait for a day.
+def _check_parked(schedule: Schedule) -> None:
+    """Asserts that no file of a run that has ended is parked; others may wait for a day."""
     ended = [schedule.run_id(number) for number, run in enumerate(schedule.runs) if run.ends]
-    assert not parked.filter(run_id__in=ended).exists(), "files are still parked"
-    failed = File.objects.filter(outcome=Outcome.FAILED).exclude(reason="unresolved")
-    return set(failed.values_list("scrape_id", flat=True))
+    parked = File.objects.filter(outcome=Outcome.DEFERRED, run_id__in=ended)
+    assert not parked.exists(), "files are still parked"

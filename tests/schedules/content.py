@@ -54,6 +54,13 @@ _TERMS = {
     5: {"start_date": SESSIONS[0][2]},
 }
 _TERM = {"start_date": "2031-01-01"}
+# Its namesake in the other chamber makes the name of this committee ambiguous.
+COMMITTEE = "Committee on Roads"
+COMMITTEES = (
+    ("ocd-organization/00000000-0000-4000-8000-00000000000a", "lower"),
+    ("ocd-organization/00000000-0000-4000-8000-00000000000b", "upper"),
+)
+_BY_COMMITTEE = '~{"classification": "committee", "name": "Committee on Roads"}'
 
 
 class Wyoming(State):  # type: ignore[misc]
@@ -120,6 +127,10 @@ def _person(what: dict[str, Any]) -> dict[str, Any]:
         "email": f"v{what['version']}@example.com",
         "party": [{"name": "Republican"}],
         "roles": [{**role, **_TERMS.get(what["who"], _TERM)}],
+        # The ids that the person had before.
+        "other_identifiers": [
+            {"scheme": "openstates", "identifier": PEOPLE[who][0]} for who in what.get("lists", ())
+        ],
     }
 
 
@@ -139,7 +150,9 @@ def _jurisdiction(what: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bill(what: dict[str, Any]) -> dict[str, Any]:
-    title = f"Of bridges, v{what['version']}"
+    # Another page is another bill, even if it has the same identifier.
+    page = what.get("page", 0)
+    title = f"Of {'canals' if page else 'bridges'}, v{what['version']}"
     session = session_of(what)
     bill = Bill(identifier(what["n"]), session, title, chamber="lower", classification="bill")
     days = what.get("days", ())
@@ -153,13 +166,18 @@ def _bill(what: dict[str, Any]) -> dict[str, Any]:
     if what.get("companion"):
         other = SESSIONS[what["elsewhere"]][0] if "elsewhere" in what else session
         bill.add_related_bill(identifier(what["companion"]), other, "companion")
+    if what.get("acting"):
+        entity = {"name": COMMITTEE, "entity_type": "organization"}
+        bill.actions[0]["related_entities"] = [{**entity, "organization_id": _BY_COMMITTEE}]
+    if what.get("sponsored"):
+        bill.add_sponsorship(COMMITTEE, "cosponsor", "organization", False)
     for sponsor in what.get("sponsors", ()):
         bill.add_sponsorship(PEOPLE[sponsor][1], "primary", "person", True)
     for number in range(what.get("versions", 0)):
         bill.add_version_link(
             f"version {number}", f"https://example.com/{number}.pdf", media_type="application/pdf"
         )
-    bill.add_source("https://example.com/bills")
+    bill.add_source(f"https://example.com/bills/{page}")
     bill.extras["version"] = what["version"]
     return _content(bill, what)
 
@@ -190,6 +208,8 @@ def _vote(what: dict[str, Any]) -> dict[str, Any]:
         vote.bill = f'~{{"identifier": "{identifier(what["bill"])}"}}'
     elif what.get("nobody"):
         vote.bill, vote.bill_identifier = None, ""
+    if what.get("held"):
+        vote.organization = _BY_COMMITTEE
     if what.get("dedupe"):
         vote.dedupe_key = "D" if what.get("shared") else f"D{motion}"
     if not what.get("bare"):

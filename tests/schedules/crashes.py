@@ -66,7 +66,8 @@ _fuses = threading.local()
 def burning(fuse: Fuse) -> Iterator[None]:
     """In the block, this thread's commits burn the fuse, and a blown fuse stops every statement.
 
-    Commits need `guarded_commits` around the block. The connection is closed at its end.
+    Commits need `guarded_commits` around the block. The connection of a process that died is
+    closed at its end.
     """
 
     def execute(run: Callable[..., Any], sql: str, *arguments: Any) -> Any:
@@ -83,11 +84,12 @@ def burning(fuse: Fuse) -> Iterator[None]:
             yield
     finally:
         _fuses.fuse = None
-        # The connection may be in any state, so drop it without Django's cleanup.
-        raw = connection.connection
-        del connections[DEFAULT_DB_ALIAS]
-        if raw is not None:
-            raw.close()
+        if fuse.blown:
+            # The connection may be in any state, so drop it without Django's cleanup.
+            raw = connection.connection
+            del connections[DEFAULT_DB_ALIAS]
+            if raw is not None:
+                raw.close()
 
 
 @contextmanager

@@ -15,8 +15,11 @@ from tests.schedules import content
 BEGINNING = ticks_of(datetime(2026, 3, 1, tzinfo=UTC))
 # A second in ticks.
 SLOT = 10_000_000
+_HOUR = 3600 * SLOT
 # The `run` of files that core imported before the first run.
 BEFORE = -1
+# The steps before which all is imported that was sent.
+APART = ("committee", "prune")
 
 
 @dataclass(frozen=True)
@@ -35,18 +38,23 @@ class Scraped:
 @dataclass(frozen=True)
 class RunPlan:
     """The first and last slot of a run of `state`. With `ends` False its end message is never
-    sent."""
+    sent. With `ahead`, it runs now, by a clock that is ahead by so many hours."""
 
     started: int
     finished: int
     ends: bool = True
     state: str = content.WY
+    ahead: int = 0
 
 
 @dataclass(frozen=True)
 class Step:
     """One step: `do` is `send` (the `files` with these numbers), `end` (of `run`), `import`,
-    `together` (two workers at once) or `archive`. The process dies at effect number `crash`."""
+    `together` (two workers at once), `archive`, `pause` or `resume` (the jurisdiction of `run`).
+    The process dies at effect number `crash`.
+
+    Before `committee` (there is one more) and `prune`, all is imported that was sent.
+    """
 
     do: str
     files: tuple[int, ...] = ()
@@ -60,7 +68,8 @@ class Schedule:
     """A whole schedule.
 
     `people`, the first `sessions` of each state, and files of the run BEFORE are in the database at
-    the start. The bucket is `versioned` or not.
+    the start, and so many `committees` of one name. The bucket is `versioned` or not. With
+    `breaker`, one file is enough to trip it.
     """
 
     people: tuple[int, ...]
@@ -69,6 +78,8 @@ class Schedule:
     steps: tuple[Step, ...]
     sessions: int = 0
     versioned: bool = False
+    committees: int = 0
+    breaker: bool = False
 
     def as_json(self) -> str:
         return json.dumps(_brief(self))
@@ -86,6 +97,8 @@ class Schedule:
             ),
             sessions=data.get("sessions", 0),
             versioned=data.get("versioned", False),
+            committees=data.get("committees", 0),
+            breaker=data.get("breaker", False),
         )
 
     @cached_property
@@ -94,14 +107,26 @@ class Schedule:
         return [self._file(number) for number in range(len(self.files))]
 
     def ticks(self, number: int) -> int:
+        """When the file was scraped, by the scraper's clock."""
+        file = self.files[number]
         # The number makes the time unique.
-        return BEGINNING + self.files[number].slot * SLOT + number * 10
+        return self._beginning(file.run) + file.slot * SLOT + number * 10
 
     def started(self, run: int) -> int:
-        return BEGINNING + self.runs[run].started * SLOT
+        return self._beginning(run) + self.runs[run].started * SLOT
 
     def finished(self, run: int) -> int:
-        return BEGINNING + (self.runs[run].finished + 1) * SLOT
+        return self._beginning(run) + (self.runs[run].finished + 1) * SLOT
+
+    def is_ahead(self, run: int) -> bool:
+        return run != BEFORE and bool(self.runs[run].ahead)
+
+    def _beginning(self, run: int) -> int:
+        return self._now + self.runs[run].ahead * _HOUR if self.is_ahead(run) else BEGINNING
+
+    @cached_property
+    def _now(self) -> int:
+        return ticks_of(datetime.now(UTC))
 
     def run_id(self, run: int) -> UUID:
         return UUID(int=0x4000_8000_0000_0000_0000 + run)
@@ -113,6 +138,22 @@ class Schedule:
             for number, file in enumerate(self.files)
             if file.run == run and state in ("", content.state_of(file.what))
         ]
+
+    def groups(self, state: str) -> list[list[int]]:
+        """The runs of a state: those of one group overlap, those of the next come after them.
+
+        There are as many groups as steps APART, and one more; some may be empty.
+        """
+        groups: list[list[int]] = [[]]
+        left = [number for number, run in enumerate(self.runs) if run.state == state]
+        for step in self.steps:
+            if step.do == "end" and step.run in left:
+                left.remove(step.run)
+                groups[-1].append(step.run)
+            elif step.do in APART:
+                groups.append([])
+        groups[-1] += left
+        return groups
 
     def uploads(self, number: int) -> int:
         """The number of the first file with the key of this one."""

@@ -6,20 +6,26 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from itertools import cycle
 from typing import Any
 from unittest import mock
 
-from openstates.data.models import Bill, Event, LegislativeSession, Person, VoteEvent
+from django.db import connection
+from openstates.data.models import Bill, Event, LegislativeSession, Organization, Person, VoteEvent
 
 from realtime.backends.s3 import S3Store
 from realtime.backends.sqs import SqsQueue
 from realtime.consumer import run as import_run
 from realtime.consumer import sources
+from realtime.domain import breaker
 from realtime.domain.config import BULK, CORE, Config, load
-from realtime.domain.scraped_object import SCRAPED_AT_METADATA, time_of
+from realtime.domain.scraped_object import SCRAPED_AT_METADATA, ticks_of, time_of
 from realtime.files import archive
-from realtime.models import File, Outcome, ScrapeRun, Suspect
+from realtime.importers.batch_transaction import BREAKER
+from realtime.ledger import pauses, retention
+from realtime.ledger.files import database_now
+from realtime.models import APPLIED, File, Outcome, ScrapeRun, Suspect
 from realtime.monitoring.report import Report
 from tests.schedules import content
 from tests.schedules.crashes import Fragile, Fuse, burning, guarded_commits
@@ -28,16 +34,16 @@ from tests.schedules.plan import BEFORE, Schedule, Step
 from tests.schedules.stamps import Stamps
 from tests.support import Aws, messages_in
 
-# Consecutive import runs that receive and resume nothing before the queue counts as empty.
-QUIET = 2
 # Import runs after which the queue counts as never empty.
 MANY = 40
+# Most messages of an import run that only has to empty the queue.
+LARGEST = 100
 
 
 class World:
     """One schedule on its own database, bucket and queue. `tried` counts what was done."""
 
-    def __init__(self, schedule: Schedule, aws: Aws, database_url: str) -> None:
+    def __init__(self, schedule: Schedule, aws: Aws, database_url: str, stamps: Stamps) -> None:
         self._schedule = schedule
         self._aws = aws
         environment = {**aws.environment, "DATABASE_URL": database_url}
@@ -47,16 +53,32 @@ class World:
         # By number, the ETag of each file that was stored, and those whose message was sent.
         self._etags: dict[int, str] = {}
         self._sent: set[int] = set()
+        # In ticks: the place in the scrape order of each file that was stored, and when runs began.
+        self.places: dict[int, int] = {}
+        self.starts = {number: schedule.started(number) for number in range(len(schedule.runs))}
         self._ended: set[int] = set()
+        # The runs that were finalized and not closed, those that were pruned since, and the `_id`s
+        # of files that failed for another reason than `unresolved`.
+        self.deleting: set[int] = set()
+        self.pruned: set[int] = set()
+        self.failed: set[str] = set()
+        # The jurisdictions that have a file that was applied, and those with people who changed.
+        self.touched: set[str] = set()
+        self.people: set[str] = set()
         self._versions: dict[tuple[str, str], int] = {}
         self._handles: list[str] = []
         self._reports: list[Report] = []
-        self._stamps = Stamps()
+        self._stamps = stamps
         self.tried: Counter[str] = Counter()
 
     def carry_out(self) -> None:
         """Take every step, send what the steps left out, then import until the queue is empty."""
-        with guarded_commits(), mock.patch.object(sources, "RELEASE_SECONDS", (0, 0)):
+        self._stamps.begin()
+        with (
+            guarded_commits(),
+            mock.patch.object(sources, "RELEASE_SECONDS", (0, 0)),
+            mock.patch.object(breaker, "FEWEST", 1 if self._schedule.breaker else breaker.FEWEST),
+        ):
             for step in self._schedule.steps:
                 self._take(step)
                 if step.do in ("import", "together"):
@@ -81,6 +103,17 @@ class World:
         elif step.do == "together":
             self.tried["times two workers at once"] += 1
             self._together(step)
+        elif step.do in ("pause", "resume"):
+            self.tried["pauses"] += step.do == "pause"
+            of = content.JURISDICTIONS[self._schedule.runs[step.run].state]
+            pauses.pause(of, "", "") if step.do == "pause" else pauses.resume(of, "")
+        elif step.do == "committee":
+            self._until_empty()
+            self.tried["committees that become ambiguous"] += 1
+            add_committee()
+        elif step.do == "prune":
+            self._until_empty()
+            self._prune()
         else:
             self.tried["archivings"] += 1
             self._die_during(step.crash, self._archive)
@@ -107,27 +140,45 @@ class World:
         )
 
     def _store(self, number: int) -> None:
-        """Upload a file; of files that have one key, those scraped before it first."""
-        key = self._key(number)
+        """Upload a file; of files that have one key, those scraped before it first.
+
+        A scraper whose clock is ahead uploads all of its files in the order in which it scraped
+        them: the times of the uploads are their order.
+        """
+        key, run = self._key(number), self._schedule.files[number].run
+        if self._schedule.is_ahead(run):
+            for one in self._schedule.numbers(run):
+                self._upload(one)
+            return
         for earlier in range(number + 1):
-            if earlier in self._etags or self._schedule.files[earlier].run == BEFORE:
-                continue
-            if self._key(earlier) == key:
-                file = self._schedule.scraped[earlier]
-                stored = self._aws.s3.put_object(
-                    Bucket=self._aws.bucket,
-                    Key=key,
-                    Body=file.body.encode(),
-                    Metadata={SCRAPED_AT_METADATA: time_of(file.ticks).isoformat()},
-                )
-                self._etags[earlier] = stored["ETag"].strip('"')
+            if self._schedule.files[earlier].run != BEFORE and self._key(earlier) == key:
+                self._upload(earlier)
+
+    def _upload(self, number: int) -> None:
+        if number in self._etags:
+            return
+        file, key = self._schedule.scraped[number], self._key(number)
+        stored = self._aws.s3.put_object(
+            Bucket=self._aws.bucket,
+            Key=key,
+            Body=file.body.encode(),
+            Metadata={SCRAPED_AT_METADATA: time_of(file.ticks).isoformat()},
+        )
+        self._etags[number] = stored["ETag"].strip('"')
+        self.places[number] = file.ticks
+        if self._schedule.is_ahead(self._schedule.files[number].run):
+            head = self._aws.s3.head_object(Bucket=self._aws.bucket, Key=key)
+            self.places[number] = ticks_of(head["LastModified"])
 
     def _end(self, run: int) -> None:
         self._ended.add(run)
         numbers = self._schedule.numbers(run)
+        if self._schedule.is_ahead(run):
+            now = ticks_of(datetime.now(UTC))
+            self.starts[run] -= self._schedule.finished(run) - now
         for number in numbers:
             # A scraper that uses keys again has done so when it ends.
-            if self._schedule.uploads(number) != number:
+            if self._schedule.uploads(number) != number or self._schedule.is_ahead(run):
                 self._store(number)
         keys = {self._key(n): self._schedule.files[n].what["type"] for n in numbers}
         scraped = Counter(self._schedule.files[n].what["type"] for n in numbers)
@@ -158,15 +209,29 @@ class World:
         self._aws.sqs.send_message(QueueUrl=self._aws.queue_url, MessageBody=json.dumps(body))
 
     def _until_empty(self) -> None:
-        quiet = 0
+        """Import all that was sent. Paused jurisdictions are resumed, by force if the breaker has
+        paused them."""
         for _ in range(MANY):
-            report = self._import(10, Fuse(None))
+            self._resume()
+            report = self._import(LARGEST, Fuse(None))
             self._check_rows()
-            quiet = quiet + 1 if not report.received and not report.resumed else 0
-            if quiet == QUIET:
-                break
-        else:
-            raise AssertionError("the queue does not become empty")
+            busy = report.received or report.resumed or report.finalized or report.paused
+            if not busy and not self.left_in_queue():
+                return
+        raise AssertionError("the queue does not become empty")
+
+    def _resume(self) -> None:
+        for pause in pauses.open_pauses():
+            by_breaker = pause.by == BREAKER
+            self.tried["times the breaker tripped"] += by_breaker
+            pauses.resume(pause.jurisdiction_id, "", force=by_breaker)
+
+    def _prune(self) -> None:
+        """Forget what is final, as if it had happened long ago."""
+        self._archive(Fuse(None))
+        self._outcomes()
+        counts = retention.prune(database_now())
+        self.tried["files pruned"] += counts["files"]
 
     def _import(self, limit: int, fuse: Fuse) -> Report:
         self.tried["import runs"] += 1
@@ -194,6 +259,8 @@ class World:
                 self._survive(crash, lambda fuse: self._import(step.limit, fuse))
             except BaseException as exc:
                 problems.append(exc)
+            finally:
+                connection.close()
 
         with _standard_output_kept():
             workers = [threading.Thread(target=work, args=(c,)) for c in (step.crash, None)]
@@ -241,15 +308,24 @@ class World:
             assert version >= before, f"{name} shows version {version} after {before}"
             self._versions[name] = version
 
+    def close(self) -> None:
+        """Asserts that all is imported; notes what became of it."""
+        assert self.left_in_queue() == 0
+        self._outcomes()
+        ended = [self._schedule.run_id(number) for number in self._ended]
+        assert not ScrapeRun.objects.filter(run_id__in=ended, finalized_at=None), (
+            "a run is not final"
+        )
+
     def books(self) -> Books:
         """Asserts that the ledger, the reports and the bucket say what was done; returns the
         ledger's part."""
         uploads = [Upload(n, self._key(n), etag) for n, etag in sorted(self._etags.items())]
-        books = Books(self._schedule, uploads)
+        books = Books(self._schedule, uploads, self.places, self.pruned)
         books.check()
         books.check_bucket(self._aws.s3, self._aws.bucket, self._schedule.versioned)
         reused = any(file.key is not None for file in self._schedule.files)
-        if not self.tried["crashes"] and not reused:
+        if not self.tried["crashes"] and not self.tried["files pruned"] and not reused:
             # A process that dies reports nothing; what was parked under a key that was used again
             # is counted as resumed.
             told = Counter[str]()
@@ -264,22 +340,32 @@ class World:
     def left_in_queue(self) -> int:
         return messages_in(self._aws.sqs, self._aws.queue_url)
 
-    def deleting(self) -> set[int]:
-        """The numbers of the runs that were finalized and not closed.
+    def _outcomes(self) -> None:
+        """Note what became of runs and files, before the ledger forgets it.
 
         Asserts that each closed run had a reason: its end came after a newer run was final, or
         files of it failed.
         """
+        self.failed |= set(
+            File.objects.filter(outcome=Outcome.FAILED)
+            .exclude(reason="unresolved")
+            .values_list("scrape_id", flat=True)
+        )
+        applied = File.objects.filter(outcome__in=APPLIED)
+        self.touched |= set(applied.values_list("jurisdiction_id", flat=True))
+        changed = applied.filter(object_type="person").exclude(outcome=Outcome.UNCHANGED)
+        self.people |= set(changed.values_list("jurisdiction_id", flat=True))
         plans = self._schedule.runs
         rows = ScrapeRun.objects.in_bulk([self._schedule.run_id(n) for n in range(len(plans))])
-        deleting = set()
-        for number, plan in enumerate(plans):
-            if not plan.ends:
+        for number in self._ended - self.pruned:
+            row = rows.get(self._schedule.run_id(number))
+            if row is None:
+                self.pruned.add(number)
                 continue
-            row = rows[self._schedule.run_id(number)]
-            assert row.finalized_at, f"run {number} is not final"
+            if row.finalized_at is None:
+                continue
             if row.closed_at is None:
-                deleting.add(number)
+                self.deleting.add(number)
                 continue
             failed = File.objects.filter(run_id=row.run_id, outcome=Outcome.FAILED)
             overtaken = any(
@@ -291,7 +377,20 @@ class World:
             assert overtaken or failed.exclude(reason="unresolved").exists(), (
                 f"run {number} was closed without need: {row.closed}"
             )
-        return deleting
+
+
+def add_committee() -> None:
+    """One more committee of the name that content.COMMITTEES have."""
+    known = Organization.objects.filter(name=content.COMMITTEE).count()
+    key, chamber = content.COMMITTEES[known]
+    of = {"jurisdiction_id": content.JURISDICTION}
+    Organization.objects.create(
+        id=key,
+        name=content.COMMITTEE,
+        classification="committee",
+        parent=Organization.objects.get(classification=chamber, **of),
+        **of,
+    )
 
 
 def _check_sums(report: Report) -> None:
