@@ -1,7 +1,8 @@
 """The object store: Amazon S3, or an endpoint that speaks its protocol."""
 
+import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -10,9 +11,14 @@ from urllib3.exceptions import HTTPError
 
 from realtime.backends import clients
 from realtime.domain.errors import ConfigurationError, RetryLater, Unavailable
-from realtime.domain.interfaces import Gone, ObjectVersion, StoredFile
+from realtime.domain.interfaces import Exists, Gone, ObjectVersion, StoredFile
+from realtime.process.threads import Threads
+
+logger = logging.getLogger(__name__)
 
 THREADS = 16
+# The most objects that S3 deletes in one request.
+DELETIONS = 1000
 # botocore retries a request, but not the reading of its body.
 _BODY_ATTEMPTS = 3
 _BROKEN_BODY = (BotoCoreError, HTTPError, OSError)
@@ -24,6 +30,8 @@ _REFUSED = {
     "SignatureDoesNotMatch",
 }
 _MISSING = {"NoSuchKey", "404", "NoSuchVersion", "NotFound"}
+# A condition of the request does not hold: there is, or there is not, that upload under the key.
+_CONDITION = {"PreconditionFailed", "412"}
 
 
 class S3Store:
@@ -82,18 +90,31 @@ class S3Store:
             ),
         )
 
-    def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
-        """Write an object. It is durable when this returns."""
-        self._call(
-            key,
-            lambda: self._client.put_object(
-                Bucket=self.bucket,
-                Key=key,
-                Body=body,
-                ContentType="application/json",
-                Metadata=dict(metadata),
-            ),
-        )
+    def put(
+        self, key: str, body: bytes, metadata: Mapping[str, str], overwrite: bool = True
+    ) -> str:
+        """Write an object, and return the ETag that S3 gives it. It is durable when this returns.
+
+        With `overwrite` false raises Exists, and writes nothing, when an object exists under
+        `key`; a store that ignores conditions overwrites it. S3 may have written the object though
+        its answer was lost: what the request then finds, tried again, is its own upload.
+        """
+        condition = {} if overwrite else {"IfNoneMatch": "*"}
+        try:
+            response = self._call(
+                key,
+                lambda: self._client.put_object(
+                    Bucket=self.bucket,
+                    Key=key,
+                    Body=body,
+                    ContentType="application/json",
+                    Metadata=dict(metadata),
+                    **condition,
+                ),
+            )
+        except Gone as exc:
+            raise Exists(f"s3://{self.bucket}/{key} exists already") from exc
+        return _etag(response)
 
     def copy(
         self,
@@ -169,6 +190,63 @@ class S3Store:
             return False
         return True
 
+    def delete_all(self, versions: Iterable[ObjectVersion]) -> set[ObjectVersion]:
+        """Delete these versions and no others, 1,000 in a request; returns those that no longer
+        exist.
+
+        Those are the versions deleted now, those that were missing, and, without versioning, those
+        that another upload has replaced. Each is then deleted only if it is still the same upload,
+        checked as `delete` does: by a request right before and, where the store supports it, by a
+        condition. The others still exist: S3 refused them, which is logged. When this raises, any
+        of the versions may have been deleted.
+        """
+        wanted = set(versions)
+        present = [version for version in wanted if version.version_id]
+        with Threads(THREADS, "s3-head") as threads:
+            others = [version for version in wanted if not version.version_id]
+            present += [one for one in threads.map(self._if_present, others) if one]
+        refused: dict[str, str] = {}
+        for at in range(0, len(present), DELETIONS):
+            refused |= self._delete_batch(present[at : at + DELETIONS])
+        if refused:
+            logger.warning(
+                "objects not deleted",
+                extra={
+                    "action": "delete",
+                    "files": len(refused),
+                    "cause": "; ".join(sorted(set(refused.values()))),
+                },
+            )
+        return {version for version in wanted if version.key not in refused}
+
+    def _if_present(self, upload: ObjectVersion) -> ObjectVersion | None:
+        """The upload; None when it is gone, or another has replaced it."""
+        try:
+            # The condition of the deletion does not notice another upload of the same content.
+            return upload if self.head(upload.key).version == upload.version else None
+        except Gone:
+            return None
+
+    def _delete_batch(self, versions: Sequence[ObjectVersion]) -> dict[str, str]:
+        """Delete versions; returns why S3 refused, by key."""
+        entries = [
+            {"Key": version.key, "VersionId": version.version_id}
+            if version.version_id
+            else {"Key": version.key, "ETag": version.etag}
+            for version in versions
+        ]
+        response = self._call(
+            "",
+            lambda: self._client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": entries, "Quiet": True}
+            ),
+        )
+        return {
+            error["Key"]: f"{error.get('Code')}: {error.get('Message')}"
+            for error in response.get("Errors", [])
+            if error.get("Code") not in _MISSING | _CONDITION
+        }
+
     def list(self, prefix: str) -> Iterator[str]:
         """The keys below `prefix`, in order."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -190,7 +268,7 @@ class S3Store:
                 raise ConfigurationError(
                     f"S3_REALTIME_BASE: there is no bucket {self.bucket}"
                 ) from exc
-            if code in _MISSING or code in ("PreconditionFailed", "412"):
+            if code in _MISSING | _CONDITION:
                 raise Gone(f"s3://{self.bucket}/{key} is not there: {code}") from exc
             if code in _REFUSED:
                 raise Unavailable(f"S3 refuses us: {exc}") from exc
@@ -203,9 +281,14 @@ def _version(key: str, response: Mapping[str, Any]) -> ObjectVersion:
     version_id = response.get("VersionId") or ""
     return ObjectVersion(
         key=key,
-        etag=response["ETag"].strip('"'),
+        etag=_etag(response),
         version_id="" if version_id == "null" else version_id,
         last_modified=response["LastModified"],
         size=response["ContentLength"],
         metadata=response.get("Metadata", {}),
     )
+
+
+def _etag(response: Mapping[str, Any]) -> str:
+    etag: str = response["ETag"]
+    return etag.strip('"')

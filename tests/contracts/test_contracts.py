@@ -1,20 +1,22 @@
 """The contracts of `realtime.domain.interfaces`, for each implementation there is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from _pytest.fixtures import SubRequest
 
+from realtime.backends import s3
 from realtime.backends.s3 import S3Store
 from realtime.backends.sqs import SqsQueue
 from realtime.devstack import DevStack
 from realtime.domain.errors import ConfigurationError
-from realtime.domain.interfaces import Gone, Queue, Store
+from realtime.domain.interfaces import Exists, Gone, Queue, Store
 from tests.contracts import backends
 from tests.contracts.backends import Backend
-from tests.fault_proxy import AwsProxy, after, on, partly, unconditionally
+from tests.fault_proxy import AwsProxy, after, after_each, on, partly, unconditionally, without
 from tests.support import not_installed, wait_until
 
 BACKENDS = ("memory", "moto", "ministack")
@@ -56,6 +58,19 @@ def test_store__what_is_put__is_read_with_its_metadata(store: Store) -> None:
     assert (stored.object.key, stored.object.size) == ("wy/bill_1.json", 8)
     assert stored.object.metadata == {"run-id": "r", "scraped-at": "2031-01-01"}
     assert stored.object.last_modified is not None and stored.object.last_modified.tzinfo
+
+
+def test_store__put__returns_the_etag(store: Store) -> None:
+    assert store.put("key", b"content", {}) == store.head("key").etag
+
+
+def test_store__put_where_an_object_exists__is_written_only_if_asked_for(store: Store) -> None:
+    store.put("key", b"first", {}, overwrite=False)
+    with pytest.raises(Exists):
+        store.put("key", b"second", {}, overwrite=False)
+    assert store.get("key", 100).body == b"first"
+    store.put("key", b"third", {})
+    assert store.get("key", 100).body == b"third"
 
 
 def test_store__larger_than_asked_for__only_the_head(store: Store) -> None:
@@ -114,6 +129,31 @@ def test_store__deleted_twice__does_no_harm(store: Store) -> None:
     store.delete(version)
     with pytest.raises(Gone):
         store.head("key")
+
+
+def test_store__many_deleted_at_once__all_are_gone_and_the_rest_stays(store: Store) -> None:
+    keys = ["a b", "é", "&<'\">", "x", "gone before"]
+    for key in [*keys, "stays"]:
+        store.put(key, b"content", {})
+    versions = {store.head(key) for key in keys}
+    store.delete(store.head("gone before"))
+    assert store.delete_all(versions) == versions
+    assert list(store.list("")) == ["stays"]
+    assert store.delete_all(versions) == versions
+    assert store.delete_all([]) == set()
+
+
+def test_store__many_deleted_and_one_overwritten_meanwhile__the_newer_upload_survives(
+    store: Store,
+) -> None:
+    store.put("key", b"old", {})
+    store.put("other", b"old", {})
+    old = {store.head("key"), store.head("other")}
+    store.put("key", b"new one", {})
+    newer = store.head("key")
+    assert store.delete_all(old) == old
+    assert list(store.list("")) == ["key"]
+    assert store.get("key", 100).object == newer
 
 
 def test_store__list__is_below_the_prefix_and_in_order(store: Store) -> None:
@@ -243,6 +283,54 @@ def test_s3__store_ignores_conditions__overwritten_upload_left_alone_all_the_sam
         ours.copy(old, "copy")
     assert not ours.delete(old)
     assert [others.get(key, 100).body for key in others.list("")] == [b"newer"]
+
+
+def test_s3__same_content_uploaded_again_before_many_are_deleted__the_newer_upload_survives(
+    proxied: Proxied,
+) -> None:
+    others, ours = proxied.store(False)
+    others.put("key", b"same", {})
+    old = replace(ours.head("key"), last_modified=datetime(2031, 1, 1, tzinfo=UTC))
+    assert ours.delete_all([old]) == {old}
+    assert list(others.list("")) == ["key"]
+
+
+def test_s3__other_upload_comes_right_before_many_are_deleted__is_left_alone(
+    proxied: Proxied,
+) -> None:
+    others, ours = proxied.store(False)
+    for key in ("key", "other"):
+        others.put(key, b"old", {})
+    old = {ours.head("key"), ours.head("other")}
+    proxied.proxy.rule = on("PostBucket", fault=after_each(lambda: others.put("key", b"newer", {})))
+    assert ours.delete_all(old) == old
+    assert [others.get(key, 100).body for key in others.list("")] == [b"newer"]
+
+
+@pytest.mark.parametrize("versioned", [True, False], ids=["versioned", "plain"])
+def test_s3__some_of_many_are_refused__says_which(proxied: Proxied, versioned: bool) -> None:
+    others, ours = proxied.store(versioned)
+    for key in ("refused", "other"):
+        others.put(key, b"content", {})
+    refused, other = ours.head("refused"), ours.head("other")
+    proxied.proxy.rule = on("PostBucket", fault=without("refused"))
+    assert ours.delete_all([refused, other]) == {other}
+    assert list(others.list("")) == ["refused"]
+
+
+@pytest.mark.parametrize("versioned", [True, False], ids=["versioned", "plain"])
+def test_s3__more_deleted_than_fit_into_a_request__all_are_gone(
+    proxied: Proxied, versioned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "DELETIONS", 2)
+    others, ours = proxied.store(versioned)
+    for number in range(5):
+        others.put(str(number), b"content", {})
+    before = proxied.proxy.requests["PostBucket"]
+    versions = {ours.head(key) for key in others.list("")}
+    assert ours.delete_all(versions) == versions
+    assert list(others.list("")) == []
+    assert proxied.proxy.requests["PostBucket"] - before == 3
 
 
 @pytest.mark.parametrize("versioned", [True, False], ids=["versioned", "plain"])
