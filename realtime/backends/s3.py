@@ -1,10 +1,11 @@
 """The object store: Amazon S3, or an endpoint that speaks its protocol."""
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
@@ -14,11 +15,21 @@ from realtime.domain.errors import ConfigurationError, RetryLater, Unavailable
 from realtime.domain.interfaces import Exists, Gone, ObjectVersion, StoredFile
 from realtime.process.threads import Threads
 
+if TYPE_CHECKING:
+    from realtime.backends.s3_objects import Objects
+
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 THREADS = 16
 # The most objects that S3 deletes in one request.
 DELETIONS = 1000
+# Loading obstore takes as much CPU time as this many requests of botocore's.
+WORTHWHILE = 20
+# Keys as scrapers make them. obstore takes some others for one another, such as those with a slash
+# at an end.
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_.:-]+(/[A-Za-z0-9_.:-]+)*")
 # botocore retries a request, but not the reading of its body.
 _BODY_ATTEMPTS = 3
 _BROKEN_BODY = (BotoCoreError, HTTPError, OSError)
@@ -40,18 +51,31 @@ class S3Store:
     Every call raises Gone when the object is missing, ConfigurationError when the bucket is
     missing, Unavailable when S3 does not answer or rejects the credentials, and RetryLater for any
     other error that remains after botocore's retries.
+
+    Once botocore has made some requests, objects are read and written through obstore, which takes
+    a sixth of the CPU time. A request that fails there is made again by botocore. Without `obstore`
+    botocore makes them all.
     """
 
-    def __init__(self, bucket: str, client: Any = None) -> None:
+    def __init__(self, bucket: str, client: Any = None, obstore: bool = True) -> None:
         self.bucket = bucket
         self._lazy_client: Any = client
         self._client_lock = threading.Lock()
+        self._may_learn = obstore
+        self._learning = threading.Lock()
+        self._requests = 0
+        self._objects: Objects | None = None
 
     @property
     def _client(self) -> Any:
         # Made on first use: a run that receives no file does not need it.
         with self._client_lock:
-            self._lazy_client = self._lazy_client or clients.client("s3", THREADS)
+            if not self._lazy_client:
+                self._lazy_client = clients.client("s3", THREADS)
+            if self._may_learn and not self._objects:
+                # Once only for each client, thanks to the id.
+                events = self._lazy_client.meta.events
+                events.register("before-send.s3", _note_request, unique_id=__name__)
             return self._lazy_client
 
     def get(self, key: str, max_bytes: int, version_id: str = "") -> StoredFile:
@@ -59,6 +83,13 @@ class S3Store:
 
         A body that breaks off is read again from the start, up to twice.
         """
+        return self._quickly(
+            key,
+            lambda objects: objects.get(key, max_bytes, version_id),
+            lambda: self._get_whole(key, max_bytes, version_id),
+        )
+
+    def _get_whole(self, key: str, max_bytes: int, version_id: str) -> StoredFile:
         attempts = 0
         while True:
             try:
@@ -82,13 +113,18 @@ class S3Store:
 
     def head(self, key: str, version_id: str = "") -> ObjectVersion:
         """The current version under `key`, or the one with `version_id`; no body is read."""
-        arguments = {"VersionId": version_id} if version_id else {}
-        return _version(
+        return self._quickly(
             key,
-            self._call(
-                key, lambda: self._client.head_object(Bucket=self.bucket, Key=key, **arguments)
-            ),
+            lambda objects: objects.head(key, version_id),
+            lambda: self._head(key, version_id),
         )
+
+    def _head(self, key: str, version_id: str) -> ObjectVersion:
+        arguments = {"VersionId": version_id} if version_id else {}
+        response = self._call(
+            key, lambda: self._client.head_object(Bucket=self.bucket, Key=key, **arguments)
+        )
+        return _version(key, response)
 
     def put(
         self, key: str, body: bytes, metadata: Mapping[str, str], overwrite: bool = True
@@ -99,6 +135,13 @@ class S3Store:
         `key`; a store that ignores conditions overwrites it. S3 may have written the object though
         its answer was lost: what the request then finds, tried again, is its own upload.
         """
+        return self._quickly(
+            key,
+            lambda objects: objects.put(key, body, metadata, overwrite),
+            lambda: self._put(key, body, metadata, overwrite),
+        )
+
+    def _put(self, key: str, body: bytes, metadata: Mapping[str, str], overwrite: bool) -> str:
         condition = {} if overwrite else {"IfNoneMatch": "*"}
         try:
             response = self._call(
@@ -259,6 +302,54 @@ class S3Store:
         while (page := self._call("", lambda: next(pages, None))) is not None:
             yield page
 
+    def _quickly(
+        self, key: str, request: Callable[["Objects"], T], otherwise: Callable[[], T]
+    ) -> T:
+        """Make a request through obstore or, when that cannot be or has failed, by botocore.
+
+        So an error is always botocore's, after its retries.
+        """
+        objects = self._objects
+        if not _PLAIN_KEY.fullmatch(key):
+            return otherwise()
+        if not objects:
+            result = otherwise()
+            self._learn(key)
+            return result
+        try:
+            return request(objects)
+        except objects.failures as exc:
+            failure = exc
+        result = otherwise()
+        if not objects.works:
+            # Not even once, where botocore does: obstore cannot make requests like that.
+            self._give_up(failure)
+        return result
+
+    def _learn(self, key: str) -> None:
+        """Find out from a request for `key`, which botocore has just made, how obstore must make
+        others; once there have been enough."""
+        if not self._may_learn or not self._learning.acquire(blocking=False):
+            return
+        try:
+            self._requests += 1
+            if self._requests >= WORTHWHILE and not self._objects:
+                from realtime.backends import s3_objects
+
+                self._objects = s3_objects.as_requested(
+                    self.bucket, key, self._client, _last_request.of_thread
+                )
+        except (ImportError, ValueError) as exc:
+            self._give_up(exc)
+        finally:
+            self._learning.release()
+
+    def _give_up(self, cause: Exception) -> None:
+        first_line = str(cause).partition("\n")[0]
+        fields = {"action": "without-obstore", "cause": first_line}
+        logger.info("obstore is not used", extra=fields)
+        self._may_learn, self._objects = False, None
+
     def _call(self, key: str, call: Callable[[], Any]) -> Any:
         try:
             return call()
@@ -275,6 +366,14 @@ class S3Store:
             raise RetryLater(f"S3 refused {key}: {exc}") from exc
         except BotoCoreError as exc:
             raise Unavailable(f"S3 cannot be reached: {exc}") from exc
+
+
+_last_request = threading.local()
+
+
+def _note_request(request: Any, **_: Any) -> None:
+    """Called by botocore with each request before it is sent."""
+    _last_request.of_thread = request
 
 
 def _version(key: str, response: Mapping[str, Any]) -> ObjectVersion:

@@ -12,14 +12,29 @@ from realtime.backends import s3
 from realtime.backends.s3 import S3Store
 from realtime.backends.sqs import SqsQueue
 from realtime.devstack import DevStack
-from realtime.domain.errors import ConfigurationError
-from realtime.domain.interfaces import Exists, Gone, Queue, Store
+from realtime.domain.errors import ConfigurationError, RetryLater, Unavailable
+from realtime.domain.interfaces import Exists, Gone, Queue, Store, StoredFile
 from tests.contracts import backends
 from tests.contracts.backends import Backend
-from tests.fault_proxy import AwsProxy, after, after_each, on, partly, unconditionally, without
+from tests.fault_proxy import (
+    AwsProxy,
+    Fault,
+    Request,
+    after,
+    after_each,
+    cut_short,
+    on,
+    partly,
+    refusal,
+    silence,
+    unconditionally,
+    without,
+)
 from tests.support import not_installed, wait_until
 
 BACKENDS = ("memory", "moto", "ministack")
+# A header of botocore's requests.
+BY_BOTOCORE = "amz-sdk-invocation-id"
 
 
 @pytest.fixture(scope="module")
@@ -50,11 +65,18 @@ def queue(backend: Backend) -> Queue:
     return backend.queue()
 
 
+@pytest.fixture(autouse=True)
+def _obstore_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the first request, S3Store makes all it can through obstore."""
+    monkeypatch.setattr(s3, "WORTHWHILE", 1)
+
+
 def test_store__what_is_put__is_read_with_its_metadata(store: Store) -> None:
     store.put("wy/bill_1.json", b'{"n": 1}', {"run-id": "r", "scraped-at": "2031-01-01"})
     stored = store.get("wy/bill_1.json", max_bytes=100)
     assert stored.body == b'{"n": 1}'
     assert stored.object == store.head("wy/bill_1.json")
+    assert stored.object.version == store.head("wy/bill_1.json").version
     assert (stored.object.key, stored.object.size) == ("wy/bill_1.json", 8)
     assert stored.object.metadata == {"run-id": "r", "scraped-at": "2031-01-01"}
     assert stored.object.last_modified is not None and stored.object.last_modified.tzinfo
@@ -78,6 +100,15 @@ def test_store__larger_than_asked_for__only_the_head(store: Store) -> None:
     stored = store.get("large", max_bytes=10)
     assert (stored.body, stored.object.size) == (None, 11)
     assert store.get("large", max_bytes=11).body == b"x" * 11
+
+
+def test_store__older_version_asked_for__is_read(store: Store) -> None:
+    store.put("key", b"old", {})
+    old = store.head("key")
+    store.put("key", b"new one", {})
+    if old.version_id:
+        assert store.get("key", 100, old.version_id) == StoredFile(old, b"old")
+        assert store.head("key", old.version_id) == old
 
 
 def test_store__no_such_object__raises_gone(store: Store) -> None:
@@ -225,12 +256,17 @@ class Proxied:
 
     proxy: AwsProxy
     others: Backend
-    endpoint: str
+    obstore: bool
 
     def store(self, versioned: bool) -> tuple[Store, Store]:
-        """Others' and ours, of one bucket."""
+        """Others' and ours, of one bucket; ours uses botocore only, or obstore from now on."""
+        self.proxy.heal()
         store = self.others.store(versioned)
-        return store, S3Store(store.bucket, backends.client("s3", self.proxy.endpoint))
+        client = backends.client("s3", self.proxy.endpoint, read_timeout=0.5)
+        ours = S3Store(store.bucket, client, self.obstore)
+        ours.put("first", b"", {})
+        store.delete(store.head("first"))
+        return store, ours
 
     def queue(self) -> tuple[Queue, Queue]:
         """Others' and ours, of one queue."""
@@ -239,15 +275,82 @@ class Proxied:
         return queue, SqsQueue(queue.url, backends.client("sqs", self.proxy.endpoint), wait=0)
 
 
-@pytest.fixture(scope="module", params=["moto", "ministack"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        (name, transport) for name in ("moto", "ministack") for transport in ("botocore", "obstore")
+    ],
+    ids="-".join,
+)
 def proxied(request: SubRequest) -> Iterator[Proxied]:
-    if request.param == "moto":
+    name, transport = request.param
+    if name == "moto":
         stack: DevStack = request.getfixturevalue("stack")
         endpoint = stack.aws.endpoint
     else:
         endpoint = request.getfixturevalue("ministack_endpoint")
     with AwsProxy(endpoint) as proxy:
-        yield Proxied(proxy, backends.emulator(endpoint), endpoint)
+        yield Proxied(proxy, backends.emulator(endpoint), transport == "obstore")
+
+
+def test_s3__obstore__is_used_for_plain_keys_only(proxied: Proxied) -> None:
+    _, ours = proxied.store(True)
+    used: list[bool] = []
+    proxied.proxy.rule = lambda request: used.append(BY_BOTOCORE not in request.headers)
+    for key in ("wy/bill_1.json", "not plain", "slash/", "no//name", "dot/."):
+        ours.put(key, b"content", {})
+        ours.get(key, 100, ours.head(key).version_id)
+    assert used == [proxied.obstore] * 3 + [False] * 12
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (refusal(503, "SlowDown"), RetryLater),
+        (refusal(500, "InternalError"), RetryLater),
+        (refusal(403, "AccessDenied"), RetryLater),
+        (refusal(403, "InvalidAccessKeyId"), Unavailable),
+        (refusal(400, "ExpiredToken"), Unavailable),
+        (refusal(404, "NoSuchBucket"), ConfigurationError),
+        (silence, Unavailable),
+    ],
+    ids=["503", "500", "no-access", "bad-key", "expired", "no-bucket", "silence"],
+)
+def test_s3__request_fails__raises_what_is_promised(
+    proxied: Proxied, fault: Fault, error: type[Exception]
+) -> None:
+    _, ours = proxied.store(False)
+    proxied.proxy.rule = on("GetObject", "PutObject", fault=fault)
+    for ask in (lambda: ours.put("key", b"", {}), lambda: ours.get("key", 10)):
+        with pytest.raises(error) as caught:
+            ask()
+        assert caught.type is error
+
+
+@pytest.mark.parametrize("fault", [refusal(503, "SlowDown"), cut_short, silence])
+def test_s3__request_fails_once__is_made_again(proxied: Proxied, fault: Fault) -> None:
+    _, ours = proxied.store(False)
+    ours.put("key", b"content", {})
+    proxied.proxy.rule = on("GetObject", "HeadObject", fault=fault, times=1)
+    assert ours.get("key", 100).body == b"content"
+    proxied.proxy.rule = on("PutObject", fault=fault, times=1)
+    ours.put("key", b"other", {})
+    assert ours.get("key", 100).body == b"other"
+
+
+def test_s3__obstore_cannot_be_used_here__botocore_is_and_obstore_is_not_tried_again(
+    proxied: Proxied,
+) -> None:
+    _, ours = proxied.store(False)
+
+    def rule(request: Request) -> Fault | None:
+        return None if BY_BOTOCORE in request.headers else refusal(403, "AccessDenied")
+
+    proxied.proxy.rule = rule
+    before = proxied.proxy.requests["PutObject"]
+    for number in range(5):
+        ours.put(str(number), b"content", {})
+    assert proxied.proxy.requests["PutObject"] - before == 5 + proxied.obstore
 
 
 @pytest.mark.parametrize("versioned", [True, False], ids=["versioned", "plain"])
