@@ -21,7 +21,9 @@ class MemoryStore:
         self.open = threading.Event()
         self.open.set()
 
-    def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
+    def put(
+        self, key: str, body: bytes, metadata: Mapping[str, str], overwrite: bool = True
+    ) -> str:
         self.attempts[key] += 1
         self.open.wait()
         time.sleep(self.delay)
@@ -29,6 +31,7 @@ class MemoryStore:
             raise error
         self.objects[key] = body
         self.metadata[key] = dict(metadata)
+        return ""
 
     def fail_each(self, times: int) -> None:
         """Fail the first `times` puts of every key."""

@@ -16,7 +16,8 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
+from xml.etree import ElementTree
 
 _HOST = "127.0.0.1"
 _NOT_FORWARDED = {"connection", "transfer-encoding", "content-length", "date", "server"}
@@ -251,6 +252,53 @@ def after(action: Callable[[], object]) -> Fault:
         return forward(request) if all(holds) else refuse(request, forward)
 
     return answer
+
+
+def after_each(action: Callable[[], object]) -> Fault:
+    """Do `action`, then delete many objects as S3 does: only those whose condition holds.
+
+    Emulators ignore these conditions.
+    """
+
+    def answer(request: Request, forward: Forward) -> Response:
+        action()
+
+        def holds(key: str, etag: str | None) -> bool:
+            path = f"{urlsplit(request.path).path.rstrip('/')}/{quote(key)}"
+            return etag is None or etag.strip('"') == _etag(request, path, forward)
+
+        return _deleting(request, forward, holds, "PreconditionFailed")
+
+    return answer
+
+
+def without(refused: str) -> Fault:
+    """Delete many objects, but refuse the one with this key."""
+    return lambda request, forward: _deleting(
+        request, forward, lambda key, etag: key != refused, "InternalError"
+    )
+
+
+def _deleting(
+    request: Request, forward: Forward, accepts: Callable[[str, str | None], bool], code: str
+) -> Response:
+    """Delete, of many objects, those whose key and condition are accepted; refuse the others."""
+    tree = ElementTree.fromstring(request.body)
+    refused = ""
+    for entry in tree.findall("{*}Object"):
+        key = entry.findtext("{*}Key") or ""
+        if not accepts(key, entry.findtext("{*}ETag")):
+            tree.remove(entry)
+            refused += f"<Error><Key>{key}</Key><Code>{code}</Code><Message>no</Message></Error>"
+    names = ("content-md5", "x-amz-checksum-crc32", "x-amz-sdk-checksum-algorithm")
+    headers = {n: v for n, v in request.headers.items() if n.lower() not in names}
+    if tree.find("{*}Object") is not None:
+        # Emulators do not know the prefix that ElementTree would give to S3's names.
+        namespace = tree.tag.partition("}")[0].lstrip("{")
+        sent = ElementTree.tostring(tree, default_namespace=namespace or None)
+        forward(replace(request, body=sent, headers=headers))
+    body = f"<DeleteResult>{refused}</DeleteResult>".encode()
+    return Response(200, {"Content-Type": "application/xml"}, body)
 
 
 def unconditionally(request: Request, forward: Forward) -> Response:

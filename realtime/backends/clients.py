@@ -69,6 +69,11 @@ def _session() -> botocore.session.Session:
     return session
 
 
+def ca_bundle() -> str:
+    """The file of certificates that AWS's must be signed with; empty for those of the system."""
+    return _session().get_config_variable("ca_bundle") or ""
+
+
 def timestamp(value: Any) -> datetime:
     """Parse a timestamp of a response into an aware time. Raises ValueError if it is none."""
     # The format of HTTP headers. botocore would try several formats, which takes ten times as long.

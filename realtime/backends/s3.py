@@ -1,18 +1,35 @@
 """The object store: Amazon S3, or an endpoint that speaks its protocol."""
 
+import logging
+import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from realtime.backends import clients
 from realtime.domain.errors import ConfigurationError, RetryLater, Unavailable
-from realtime.domain.interfaces import Gone, ObjectVersion, StoredFile
+from realtime.domain.interfaces import Exists, Gone, ObjectVersion, StoredFile
+from realtime.process.threads import Threads
+
+if TYPE_CHECKING:
+    from realtime.backends.s3_objects import Objects
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 THREADS = 16
+# The most objects that S3 deletes in one request.
+DELETIONS = 1000
+# Loading obstore takes as much CPU time as this many requests of botocore's.
+WORTHWHILE = 20
+# Keys as scrapers make them. obstore takes some others for one another, such as those with a slash
+# at an end.
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_.:-]+(/[A-Za-z0-9_.:-]+)*")
 # botocore retries a request, but not the reading of its body.
 _BODY_ATTEMPTS = 3
 _BROKEN_BODY = (BotoCoreError, HTTPError, OSError)
@@ -24,6 +41,8 @@ _REFUSED = {
     "SignatureDoesNotMatch",
 }
 _MISSING = {"NoSuchKey", "404", "NoSuchVersion", "NotFound"}
+# A condition of the request does not hold: there is, or there is not, that upload under the key.
+_CONDITION = {"PreconditionFailed", "412"}
 
 
 class S3Store:
@@ -32,18 +51,31 @@ class S3Store:
     Every call raises Gone when the object is missing, ConfigurationError when the bucket is
     missing, Unavailable when S3 does not answer or rejects the credentials, and RetryLater for any
     other error that remains after botocore's retries.
+
+    Once botocore has made some requests, objects are read and written through obstore, which takes
+    a sixth of the CPU time. A request that fails there is made again by botocore. Without `obstore`
+    botocore makes them all.
     """
 
-    def __init__(self, bucket: str, client: Any = None) -> None:
+    def __init__(self, bucket: str, client: Any = None, obstore: bool = True) -> None:
         self.bucket = bucket
         self._lazy_client: Any = client
         self._client_lock = threading.Lock()
+        self._may_learn = obstore
+        self._learning = threading.Lock()
+        self._requests = 0
+        self._objects: Objects | None = None
 
     @property
     def _client(self) -> Any:
         # Made on first use: a run that receives no file does not need it.
         with self._client_lock:
-            self._lazy_client = self._lazy_client or clients.client("s3", THREADS)
+            if not self._lazy_client:
+                self._lazy_client = clients.client("s3", THREADS)
+            if self._may_learn and not self._objects:
+                # Once only for each client, thanks to the id.
+                events = self._lazy_client.meta.events
+                events.register("before-send.s3", _note_request, unique_id=__name__)
             return self._lazy_client
 
     def get(self, key: str, max_bytes: int, version_id: str = "") -> StoredFile:
@@ -51,6 +83,13 @@ class S3Store:
 
         A body that breaks off is read again from the start, up to twice.
         """
+        return self._quickly(
+            key,
+            lambda objects: objects.get(key, max_bytes, version_id),
+            lambda: self._get_whole(key, max_bytes, version_id),
+        )
+
+    def _get_whole(self, key: str, max_bytes: int, version_id: str) -> StoredFile:
         attempts = 0
         while True:
             try:
@@ -74,26 +113,51 @@ class S3Store:
 
     def head(self, key: str, version_id: str = "") -> ObjectVersion:
         """The current version under `key`, or the one with `version_id`; no body is read."""
-        arguments = {"VersionId": version_id} if version_id else {}
-        return _version(
+        return self._quickly(
             key,
-            self._call(
-                key, lambda: self._client.head_object(Bucket=self.bucket, Key=key, **arguments)
-            ),
+            lambda objects: objects.head(key, version_id),
+            lambda: self._head(key, version_id),
         )
 
-    def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
-        """Write an object. It is durable when this returns."""
-        self._call(
-            key,
-            lambda: self._client.put_object(
-                Bucket=self.bucket,
-                Key=key,
-                Body=body,
-                ContentType="application/json",
-                Metadata=dict(metadata),
-            ),
+    def _head(self, key: str, version_id: str) -> ObjectVersion:
+        arguments = {"VersionId": version_id} if version_id else {}
+        response = self._call(
+            key, lambda: self._client.head_object(Bucket=self.bucket, Key=key, **arguments)
         )
+        return _version(key, response)
+
+    def put(
+        self, key: str, body: bytes, metadata: Mapping[str, str], overwrite: bool = True
+    ) -> str:
+        """Write an object, and return the ETag that S3 gives it. It is durable when this returns.
+
+        With `overwrite` false raises Exists, and writes nothing, when an object exists under
+        `key`; a store that ignores conditions overwrites it. S3 may have written the object though
+        its answer was lost: what the request then finds, tried again, is its own upload.
+        """
+        return self._quickly(
+            key,
+            lambda objects: objects.put(key, body, metadata, overwrite),
+            lambda: self._put(key, body, metadata, overwrite),
+        )
+
+    def _put(self, key: str, body: bytes, metadata: Mapping[str, str], overwrite: bool) -> str:
+        condition = {} if overwrite else {"IfNoneMatch": "*"}
+        try:
+            response = self._call(
+                key,
+                lambda: self._client.put_object(
+                    Bucket=self.bucket,
+                    Key=key,
+                    Body=body,
+                    ContentType="application/json",
+                    Metadata=dict(metadata),
+                    **condition,
+                ),
+            )
+        except Gone as exc:
+            raise Exists(f"s3://{self.bucket}/{key} exists already") from exc
+        return _etag(response)
 
     def copy(
         self,
@@ -169,6 +233,63 @@ class S3Store:
             return False
         return True
 
+    def delete_all(self, versions: Iterable[ObjectVersion]) -> set[ObjectVersion]:
+        """Delete these versions and no others, 1,000 in a request; returns those that no longer
+        exist.
+
+        Those are the versions deleted now, those that were missing, and, without versioning, those
+        that another upload has replaced. Each is then deleted only if it is still the same upload,
+        checked as `delete` does: by a request right before and, where the store supports it, by a
+        condition. The others still exist: S3 refused them, which is logged. When this raises, any
+        of the versions may have been deleted.
+        """
+        wanted = set(versions)
+        present = [version for version in wanted if version.version_id]
+        with Threads(THREADS, "s3-head") as threads:
+            others = [version for version in wanted if not version.version_id]
+            present += [one for one in threads.map(self._if_present, others) if one]
+        refused: dict[str, str] = {}
+        for at in range(0, len(present), DELETIONS):
+            refused |= self._delete_batch(present[at : at + DELETIONS])
+        if refused:
+            logger.warning(
+                "objects not deleted",
+                extra={
+                    "action": "delete",
+                    "files": len(refused),
+                    "cause": "; ".join(sorted(set(refused.values()))),
+                },
+            )
+        return {version for version in wanted if version.key not in refused}
+
+    def _if_present(self, upload: ObjectVersion) -> ObjectVersion | None:
+        """The upload; None when it is gone, or another has replaced it."""
+        try:
+            # The condition of the deletion does not notice another upload of the same content.
+            return upload if self.head(upload.key).version == upload.version else None
+        except Gone:
+            return None
+
+    def _delete_batch(self, versions: Sequence[ObjectVersion]) -> dict[str, str]:
+        """Delete versions; returns why S3 refused, by key."""
+        entries = [
+            {"Key": version.key, "VersionId": version.version_id}
+            if version.version_id
+            else {"Key": version.key, "ETag": version.etag}
+            for version in versions
+        ]
+        response = self._call(
+            "",
+            lambda: self._client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": entries, "Quiet": True}
+            ),
+        )
+        return {
+            error["Key"]: f"{error.get('Code')}: {error.get('Message')}"
+            for error in response.get("Errors", [])
+            if error.get("Code") not in _MISSING | _CONDITION
+        }
+
     def list(self, prefix: str) -> Iterator[str]:
         """The keys below `prefix`, in order."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -181,6 +302,54 @@ class S3Store:
         while (page := self._call("", lambda: next(pages, None))) is not None:
             yield page
 
+    def _quickly(
+        self, key: str, request: Callable[["Objects"], T], otherwise: Callable[[], T]
+    ) -> T:
+        """Make a request through obstore or, when that cannot be or has failed, by botocore.
+
+        So an error is always botocore's, after its retries.
+        """
+        objects = self._objects
+        if not _PLAIN_KEY.fullmatch(key):
+            return otherwise()
+        if not objects:
+            result = otherwise()
+            self._learn(key)
+            return result
+        try:
+            return request(objects)
+        except objects.failures as exc:
+            failure = exc
+        result = otherwise()
+        if not objects.works:
+            # Not even once, where botocore does: obstore cannot make requests like that.
+            self._give_up(failure)
+        return result
+
+    def _learn(self, key: str) -> None:
+        """Find out from a request for `key`, which botocore has just made, how obstore must make
+        others; once there have been enough."""
+        if not self._may_learn or not self._learning.acquire(blocking=False):
+            return
+        try:
+            self._requests += 1
+            if self._requests >= WORTHWHILE and not self._objects:
+                from realtime.backends import s3_objects
+
+                self._objects = s3_objects.as_requested(
+                    self.bucket, key, self._client, _last_request.of_thread
+                )
+        except (ImportError, ValueError) as exc:
+            self._give_up(exc)
+        finally:
+            self._learning.release()
+
+    def _give_up(self, cause: Exception) -> None:
+        first_line = str(cause).partition("\n")[0]
+        fields = {"action": "without-obstore", "cause": first_line}
+        logger.info("obstore is not used", extra=fields)
+        self._may_learn, self._objects = False, None
+
     def _call(self, key: str, call: Callable[[], Any]) -> Any:
         try:
             return call()
@@ -190,7 +359,7 @@ class S3Store:
                 raise ConfigurationError(
                     f"S3_REALTIME_BASE: there is no bucket {self.bucket}"
                 ) from exc
-            if code in _MISSING or code in ("PreconditionFailed", "412"):
+            if code in _MISSING | _CONDITION:
                 raise Gone(f"s3://{self.bucket}/{key} is not there: {code}") from exc
             if code in _REFUSED:
                 raise Unavailable(f"S3 refuses us: {exc}") from exc
@@ -199,13 +368,26 @@ class S3Store:
             raise Unavailable(f"S3 cannot be reached: {exc}") from exc
 
 
+_last_request = threading.local()
+
+
+def _note_request(request: Any, **_: Any) -> None:
+    """Called by botocore with each request before it is sent."""
+    _last_request.of_thread = request
+
+
 def _version(key: str, response: Mapping[str, Any]) -> ObjectVersion:
     version_id = response.get("VersionId") or ""
     return ObjectVersion(
         key=key,
-        etag=response["ETag"].strip('"'),
+        etag=_etag(response),
         version_id="" if version_id == "null" else version_id,
         last_modified=response["LastModified"],
         size=response["ContentLength"],
         metadata=response.get("Metadata", {}),
     )
+
+
+def _etag(response: Mapping[str, Any]) -> str:
+    etag: str = response["ETag"]
+    return etag.strip('"')

@@ -1,7 +1,7 @@
 """Files on disk, read as if they had come from a bucket."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,7 +83,9 @@ class NoStore:
     def head(self, key: str, version_id: str = "") -> ObjectVersion:
         raise Gone(key)
 
-    def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
+    def put(
+        self, key: str, body: bytes, metadata: Mapping[str, str], overwrite: bool = True
+    ) -> str:
         raise Gone(key)
 
     def copy(
@@ -97,6 +99,9 @@ class NoStore:
 
     def delete(self, version: ObjectVersion) -> bool:
         raise Gone(version.key)
+
+    def delete_all(self, versions: Iterable[ObjectVersion]) -> set[ObjectVersion]:
+        raise Gone(", ".join(version.key for version in versions))
 
     def list(self, prefix: str) -> Iterator[str]:
         raise Gone(prefix)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from realtime.domain.interfaces import Gone, ObjectVersion, StoredFile
+from realtime.domain.interfaces import Exists, Gone, ObjectVersion, StoredFile
 from realtime.domain.messages import ReceivedMessage
 
 Clock = Callable[[], datetime]
@@ -26,8 +26,11 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._versions: dict[str, list[StoredFile]] = {}
 
-    def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
-        """Write an object."""
+    def put(
+        self, key: str, body: bytes, metadata: Mapping[str, str], overwrite: bool = True
+    ) -> str:
+        """Write an object; returns its ETag. Raises Exists when `overwrite` is false and `key`
+        exists."""
         version = ObjectVersion(
             key=key,
             etag=hashlib.md5(body, usedforsecurity=False).hexdigest(),
@@ -37,7 +40,11 @@ class MemoryStore:
             metadata=dict(metadata),
         )
         with self._lock:
-            self._versions.setdefault(key, []).append(StoredFile(version, body))
+            kept = self._versions.setdefault(key, [])
+            if kept and not overwrite:
+                raise Exists(f"{self.bucket}/{key} exists already")
+            kept.append(StoredFile(version, body))
+        return version.etag
 
     def get(self, key: str, max_bytes: int, version_id: str = "") -> StoredFile:
         """Read an object, or one version of it. `body` is None when it exceeds `max_bytes`."""
@@ -70,6 +77,13 @@ class MemoryStore:
             left = [one for one in kept if one.object.version_id != version.version_id]
             self._versions[version.key] = left
             return len(left) < len(kept)
+
+    def delete_all(self, versions: Iterable[ObjectVersion]) -> set[ObjectVersion]:
+        """Delete these versions only; returns all of them: none exists any longer."""
+        gone = set(versions)
+        for version in gone:
+            self.delete(version)
+        return gone
 
     def list(self, prefix: str) -> Iterator[str]:
         """The keys that begin with `prefix`, sorted."""

@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -18,12 +18,17 @@ class Gone(RealtimeError):
     """The object, or that version of it, does not exist."""
 
 
+class Exists(RealtimeError):
+    """An object exists under the key, which must not be overwritten."""
+
+
 @dataclass(frozen=True)
 class ObjectVersion:
     """One version of one object: the identity of a file.
 
     `version_id` is empty in a bucket without versioning. There the ETag and the upload time
     identify an upload, so that content which is uploaded again after a change counts as new.
+    Hashable.
     """
 
     key: str
@@ -31,7 +36,7 @@ class ObjectVersion:
     version_id: str
     last_modified: datetime | None
     size: int
-    metadata: Mapping[str, str]
+    metadata: Mapping[str, str] = field(hash=False)
 
     @property
     def version(self) -> str:
@@ -53,8 +58,16 @@ class StoredFile:
 class Uploads(Protocol):
     """The part of a Store that a scraper needs."""
 
-    def put(self, key: str, body: bytes, metadata: Mapping[str, str]) -> None:
-        """Write an object. It is durable when this returns."""
+    def put(
+        self, key: str, body: bytes, metadata: Mapping[str, str], overwrite: bool = True
+    ) -> str:
+        """Write an object, and return the ETag that the store gives it. It is durable when this
+        returns.
+
+        With `overwrite` false raises Exists, and writes nothing, when an object exists under
+        `key`; a store that ignores conditions overwrites it. After an answer that was lost, that
+        object may be the one that this very call has written.
+        """
 
 
 class Store(Uploads, Protocol):
@@ -91,6 +104,16 @@ class Store(Uploads, Protocol):
 
     def delete(self, version: ObjectVersion) -> bool:
         """Delete that version and no other; False when another upload has replaced it."""
+
+    def delete_all(self, versions: Iterable[ObjectVersion]) -> set[ObjectVersion]:
+        """Delete these versions and no others, many in a request; returns those that no longer
+        exist.
+
+        Those are the versions deleted now, those that were missing, and, without versioning, those
+        that another upload has replaced: `delete` would do nothing about them either. The others
+        still exist: the store refused them, which is logged; the caller may try them again. When
+        this raises, any of the versions may have been deleted.
+        """
 
     def list(self, prefix: str) -> Iterator[str]:
         """The keys below `prefix`, in order."""

@@ -43,7 +43,7 @@ class Retrying:
         self._failing_since: float | None = None
         self._reported = 0.0
 
-    def __call__(self, what: str, attempt: Callable[[], None]) -> None:
+    def __call__(self, what: str, attempt: Callable[[], object]) -> None:
         began = time.monotonic()
         wait = self._retry_policy.first_wait
         while True:

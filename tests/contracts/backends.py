@@ -60,14 +60,14 @@ def emulator(endpoint: str) -> Backend:
     return Backend(store, queue)
 
 
-def client(service: Any, endpoint: str) -> Any:
+def client(service: Any, endpoint: str, read_timeout: float = 30) -> Any:
     return _session().client(
         service,
         region_name="us-east-1",
         endpoint_url=endpoint,
         aws_access_key_id="contract",
         aws_secret_access_key="contract",
-        config=Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=30),
+        config=Config(retries={"max_attempts": 1}, connect_timeout=5, read_timeout=read_timeout),
     )
 
 

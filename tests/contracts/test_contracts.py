@@ -1,23 +1,40 @@
 """The contracts of `realtime.domain.interfaces`, for each implementation there is."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from _pytest.fixtures import SubRequest
 
+from realtime.backends import s3
 from realtime.backends.s3 import S3Store
 from realtime.backends.sqs import SqsQueue
 from realtime.devstack import DevStack
-from realtime.domain.errors import ConfigurationError
-from realtime.domain.interfaces import Gone, Queue, Store
+from realtime.domain.errors import ConfigurationError, RetryLater, Unavailable
+from realtime.domain.interfaces import Exists, Gone, Queue, Store, StoredFile
 from tests.contracts import backends
 from tests.contracts.backends import Backend
-from tests.fault_proxy import AwsProxy, after, on, partly, unconditionally
+from tests.fault_proxy import (
+    AwsProxy,
+    Fault,
+    Request,
+    after,
+    after_each,
+    cut_short,
+    on,
+    partly,
+    refusal,
+    silence,
+    unconditionally,
+    without,
+)
 from tests.support import not_installed, wait_until
 
 BACKENDS = ("memory", "moto", "ministack")
+# A header of botocore's requests.
+BY_BOTOCORE = "amz-sdk-invocation-id"
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +65,34 @@ def queue(backend: Backend) -> Queue:
     return backend.queue()
 
 
+@pytest.fixture(autouse=True)
+def _obstore_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the first request, S3Store makes all it can through obstore."""
+    monkeypatch.setattr(s3, "WORTHWHILE", 1)
+
+
 def test_store__what_is_put__is_read_with_its_metadata(store: Store) -> None:
     store.put("wy/bill_1.json", b'{"n": 1}', {"run-id": "r", "scraped-at": "2031-01-01"})
     stored = store.get("wy/bill_1.json", max_bytes=100)
     assert stored.body == b'{"n": 1}'
     assert stored.object == store.head("wy/bill_1.json")
+    assert stored.object.version == store.head("wy/bill_1.json").version
     assert (stored.object.key, stored.object.size) == ("wy/bill_1.json", 8)
     assert stored.object.metadata == {"run-id": "r", "scraped-at": "2031-01-01"}
     assert stored.object.last_modified is not None and stored.object.last_modified.tzinfo
+
+
+def test_store__put__returns_the_etag(store: Store) -> None:
+    assert store.put("key", b"content", {}) == store.head("key").etag
+
+
+def test_store__put_where_an_object_exists__is_written_only_if_asked_for(store: Store) -> None:
+    store.put("key", b"first", {}, overwrite=False)
+    with pytest.raises(Exists):
+        store.put("key", b"second", {}, overwrite=False)
+    assert store.get("key", 100).body == b"first"
+    store.put("key", b"third", {})
+    assert store.get("key", 100).body == b"third"
 
 
 def test_store__larger_than_asked_for__only_the_head(store: Store) -> None:
@@ -63,6 +100,15 @@ def test_store__larger_than_asked_for__only_the_head(store: Store) -> None:
     stored = store.get("large", max_bytes=10)
     assert (stored.body, stored.object.size) == (None, 11)
     assert store.get("large", max_bytes=11).body == b"x" * 11
+
+
+def test_store__older_version_asked_for__is_read(store: Store) -> None:
+    store.put("key", b"old", {})
+    old = store.head("key")
+    store.put("key", b"new one", {})
+    if old.version_id:
+        assert store.get("key", 100, old.version_id) == StoredFile(old, b"old")
+        assert store.head("key", old.version_id) == old
 
 
 def test_store__no_such_object__raises_gone(store: Store) -> None:
@@ -114,6 +160,31 @@ def test_store__deleted_twice__does_no_harm(store: Store) -> None:
     store.delete(version)
     with pytest.raises(Gone):
         store.head("key")
+
+
+def test_store__many_deleted_at_once__all_are_gone_and_the_rest_stays(store: Store) -> None:
+    keys = ["a b", "é", "&<'\">", "x", "gone before"]
+    for key in [*keys, "stays"]:
+        store.put(key, b"content", {})
+    versions = {store.head(key) for key in keys}
+    store.delete(store.head("gone before"))
+    assert store.delete_all(versions) == versions
+    assert list(store.list("")) == ["stays"]
+    assert store.delete_all(versions) == versions
+    assert store.delete_all([]) == set()
+
+
+def test_store__many_deleted_and_one_overwritten_meanwhile__the_newer_upload_survives(
+    store: Store,
+) -> None:
+    store.put("key", b"old", {})
+    store.put("other", b"old", {})
+    old = {store.head("key"), store.head("other")}
+    store.put("key", b"new one", {})
+    newer = store.head("key")
+    assert store.delete_all(old) == old
+    assert list(store.list("")) == ["key"]
+    assert store.get("key", 100).object == newer
 
 
 def test_store__list__is_below_the_prefix_and_in_order(store: Store) -> None:
@@ -185,12 +256,17 @@ class Proxied:
 
     proxy: AwsProxy
     others: Backend
-    endpoint: str
+    obstore: bool
 
     def store(self, versioned: bool) -> tuple[Store, Store]:
-        """Others' and ours, of one bucket."""
+        """Others' and ours, of one bucket; ours uses botocore only, or obstore from now on."""
+        self.proxy.heal()
         store = self.others.store(versioned)
-        return store, S3Store(store.bucket, backends.client("s3", self.proxy.endpoint))
+        client = backends.client("s3", self.proxy.endpoint, read_timeout=0.5)
+        ours = S3Store(store.bucket, client, self.obstore)
+        ours.put("first", b"", {})
+        store.delete(store.head("first"))
+        return store, ours
 
     def queue(self) -> tuple[Queue, Queue]:
         """Others' and ours, of one queue."""
@@ -199,15 +275,82 @@ class Proxied:
         return queue, SqsQueue(queue.url, backends.client("sqs", self.proxy.endpoint), wait=0)
 
 
-@pytest.fixture(scope="module", params=["moto", "ministack"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        (name, transport) for name in ("moto", "ministack") for transport in ("botocore", "obstore")
+    ],
+    ids="-".join,
+)
 def proxied(request: SubRequest) -> Iterator[Proxied]:
-    if request.param == "moto":
+    name, transport = request.param
+    if name == "moto":
         stack: DevStack = request.getfixturevalue("stack")
         endpoint = stack.aws.endpoint
     else:
         endpoint = request.getfixturevalue("ministack_endpoint")
     with AwsProxy(endpoint) as proxy:
-        yield Proxied(proxy, backends.emulator(endpoint), endpoint)
+        yield Proxied(proxy, backends.emulator(endpoint), transport == "obstore")
+
+
+def test_s3__obstore__is_used_for_plain_keys_only(proxied: Proxied) -> None:
+    _, ours = proxied.store(True)
+    used: list[bool] = []
+    proxied.proxy.rule = lambda request: used.append(BY_BOTOCORE not in request.headers)
+    for key in ("wy/bill_1.json", "not plain", "slash/", "no//name", "dot/."):
+        ours.put(key, b"content", {})
+        ours.get(key, 100, ours.head(key).version_id)
+    assert used == [proxied.obstore] * 3 + [False] * 12
+
+
+@pytest.mark.parametrize(
+    ("fault", "error"),
+    [
+        (refusal(503, "SlowDown"), RetryLater),
+        (refusal(500, "InternalError"), RetryLater),
+        (refusal(403, "AccessDenied"), RetryLater),
+        (refusal(403, "InvalidAccessKeyId"), Unavailable),
+        (refusal(400, "ExpiredToken"), Unavailable),
+        (refusal(404, "NoSuchBucket"), ConfigurationError),
+        (silence, Unavailable),
+    ],
+    ids=["503", "500", "no-access", "bad-key", "expired", "no-bucket", "silence"],
+)
+def test_s3__request_fails__raises_what_is_promised(
+    proxied: Proxied, fault: Fault, error: type[Exception]
+) -> None:
+    _, ours = proxied.store(False)
+    proxied.proxy.rule = on("GetObject", "PutObject", fault=fault)
+    for ask in (lambda: ours.put("key", b"", {}), lambda: ours.get("key", 10)):
+        with pytest.raises(error) as caught:
+            ask()
+        assert caught.type is error
+
+
+@pytest.mark.parametrize("fault", [refusal(503, "SlowDown"), cut_short, silence])
+def test_s3__request_fails_once__is_made_again(proxied: Proxied, fault: Fault) -> None:
+    _, ours = proxied.store(False)
+    ours.put("key", b"content", {})
+    proxied.proxy.rule = on("GetObject", "HeadObject", fault=fault, times=1)
+    assert ours.get("key", 100).body == b"content"
+    proxied.proxy.rule = on("PutObject", fault=fault, times=1)
+    ours.put("key", b"other", {})
+    assert ours.get("key", 100).body == b"other"
+
+
+def test_s3__obstore_cannot_be_used_here__botocore_is_and_obstore_is_not_tried_again(
+    proxied: Proxied,
+) -> None:
+    _, ours = proxied.store(False)
+
+    def rule(request: Request) -> Fault | None:
+        return None if BY_BOTOCORE in request.headers else refusal(403, "AccessDenied")
+
+    proxied.proxy.rule = rule
+    before = proxied.proxy.requests["PutObject"]
+    for number in range(5):
+        ours.put(str(number), b"content", {})
+    assert proxied.proxy.requests["PutObject"] - before == 5 + proxied.obstore
 
 
 @pytest.mark.parametrize("versioned", [True, False], ids=["versioned", "plain"])
@@ -243,6 +386,54 @@ def test_s3__store_ignores_conditions__overwritten_upload_left_alone_all_the_sam
         ours.copy(old, "copy")
     assert not ours.delete(old)
     assert [others.get(key, 100).body for key in others.list("")] == [b"newer"]
+
+
+def test_s3__same_content_uploaded_again_before_many_are_deleted__the_newer_upload_survives(
+    proxied: Proxied,
+) -> None:
+    others, ours = proxied.store(False)
+    others.put("key", b"same", {})
+    old = replace(ours.head("key"), last_modified=datetime(2031, 1, 1, tzinfo=UTC))
+    assert ours.delete_all([old]) == {old}
+    assert list(others.list("")) == ["key"]
+
+
+def test_s3__other_upload_comes_right_before_many_are_deleted__is_left_alone(
+    proxied: Proxied,
+) -> None:
+    others, ours = proxied.store(False)
+    for key in ("key", "other"):
+        others.put(key, b"old", {})
+    old = {ours.head("key"), ours.head("other")}
+    proxied.proxy.rule = on("PostBucket", fault=after_each(lambda: others.put("key", b"newer", {})))
+    assert ours.delete_all(old) == old
+    assert [others.get(key, 100).body for key in others.list("")] == [b"newer"]
+
+
+@pytest.mark.parametrize("versioned", [True, False], ids=["versioned", "plain"])
+def test_s3__some_of_many_are_refused__says_which(proxied: Proxied, versioned: bool) -> None:
+    others, ours = proxied.store(versioned)
+    for key in ("refused", "other"):
+        others.put(key, b"content", {})
+    refused, other = ours.head("refused"), ours.head("other")
+    proxied.proxy.rule = on("PostBucket", fault=without("refused"))
+    assert ours.delete_all([refused, other]) == {other}
+    assert list(others.list("")) == ["refused"]
+
+
+@pytest.mark.parametrize("versioned", [True, False], ids=["versioned", "plain"])
+def test_s3__more_deleted_than_fit_into_a_request__all_are_gone(
+    proxied: Proxied, versioned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "DELETIONS", 2)
+    others, ours = proxied.store(versioned)
+    for number in range(5):
+        others.put(str(number), b"content", {})
+    before = proxied.proxy.requests["PostBucket"]
+    versions = {ours.head(key) for key in others.list("")}
+    assert ours.delete_all(versions) == versions
+    assert list(others.list("")) == []
+    assert proxied.proxy.requests["PostBucket"] - before == 3
 
 
 @pytest.mark.parametrize("versioned", [True, False], ids=["versioned", "plain"])

@@ -247,7 +247,7 @@ def test_import__keys_that_s3_refuses__unavailable_and_messages_stay(mail: Mail)
             raise ClientError(error, "GetObject")  # type: ignore[arg-type]
 
     mail.publish(scrapes.bill())
-    mail.store = S3Store(mail.store.bucket, Refusing())
+    mail.store = S3Store(mail.store.bucket, Refusing(), obstore=False)
     with pytest.raises(Unavailable, match="S3 refuses us"):
         mail.run()
     assert mail.waiting() == 1

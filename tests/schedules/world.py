@@ -235,7 +235,7 @@ class World:
 
     def _import(self, limit: int, fuse: Fuse) -> Report:
         self.tried["import runs"] += 1
-        store = S3Store(self._aws.bucket, Fragile(self._aws.s3, fuse, self._handles))
+        store = S3Store(self._aws.bucket, Fragile(self._aws.s3, fuse, self._handles), obstore=False)
         queue = SqsQueue(self._aws.queue_url, Fragile(self._aws.sqs, fuse, self._handles), wait=0)
         held = sources.QueueInbox(queue, self._config.visibility_timeout)
         limits = import_run.Limits(limit, until_empty=False, must_stop=lambda: fuse.blown)
@@ -247,7 +247,7 @@ class World:
         return report
 
     def _archive(self, fuse: Fuse) -> None:
-        store = S3Store(self._aws.bucket, Fragile(self._aws.s3, fuse, self._handles))
+        store = S3Store(self._aws.bucket, Fragile(self._aws.s3, fuse, self._handles), obstore=False)
         with burning(fuse):
             archive.archive(store, self._config)
 
