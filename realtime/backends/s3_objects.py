@@ -18,8 +18,7 @@ from botocore.utils import get_environ_proxies
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from realtime.backends import clients
-from realtime.backends import request_counts
+from realtime.backends import clients, request_counts
 from realtime.domain.interfaces import ObjectVersion, StoredFile
 
 if TYPE_CHECKING:
