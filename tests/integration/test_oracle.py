@@ -44,7 +44,10 @@ def test_import_runs__runs_one_after_the_other__as_core_imports_them(
     later = LENGTH + 1 - second.started
     apart = replace(
         schedule,
-        runs=(first, replace(second, started=LENGTH + 1, finished=2 * LENGTH + 1)),
+        runs=(
+            replace(first, ahead=0),
+            replace(second, started=LENGTH + 1, finished=2 * LENGTH + 1, ahead=0),
+        ),
         files=tuple(
             replace(file, slot=file.slot + later) if file.run == 1 else file
             for file in schedule.files
