@@ -140,17 +140,19 @@ class _Credentials:
 
 
 def _client_options(url: str, config: Any) -> "ClientConfig":
-    scheme = urlsplit(url).scheme
+    scheme, host = urlsplit(url).scheme, urlsplit(url).hostname or ""
+    proxies = get_environ_proxies(url) if config.proxies is None else config.proxies
+    proxy = proxies.get(scheme)
     options: ClientConfig = {
         "allow_http": scheme == "http",
         "connect_timeout": timedelta(seconds=config.connect_timeout),
         "read_timeout": timedelta(seconds=config.read_timeout),
         "timeout": _REQUEST_TIMEOUT,
         "user_agent": clients.USER_AGENT,
+        # Without one, obstore takes a proxy from the environment that botocore does not take.
+        "proxy_url": proxy or "http://none.invalid",
+        "proxy_excludes": "" if proxy else host,
     }
-    proxies = get_environ_proxies(url) if config.proxies is None else config.proxies
-    if proxy := proxies.get(scheme):
-        options["proxy_url"] = proxy
     if bundle := clients.ca_bundle():
         options["root_certificate"] = Path(bundle).read_bytes()
     return options

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import botocore.session
 import pytest
@@ -51,6 +52,19 @@ def proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[AwsProxy]
         clients._session.cache_clear()
 
 
+def setenv(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
+    for name in KEYS:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+
+def client() -> Any:
+    return botocore.session.get_session().create_client(
+        "s3", use_ssl=False, config=Config(user_agent=clients.USER_AGENT)
+    )
+
+
 @pytest.mark.parametrize(
     ("environment", "bucket", "url", "scope"),
     [
@@ -98,10 +112,7 @@ def test_obstore__botocore_is_configured__requests_go_to_the_same_place(
     scope: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in KEYS:
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
+    setenv(monkeypatch, environment)
     made: list[tuple[str, str, bool]] = []
 
     def answer(request: Request, forward: object) -> Response:
@@ -117,10 +128,38 @@ def test_obstore__botocore_is_configured__requests_go_to_the_same_place(
         return answer
 
     proxy.rule = rule
-    client = botocore.session.get_session().create_client(
-        "s3", use_ssl=False, config=Config(user_agent=clients.USER_AGENT)
-    )
-    store = S3Store(bucket, client)
+    store = S3Store(bucket, client())
     assert store.head("wy/bill_1.json") == store.head("wy/bill_1.json")
     place = (f"{url}wy/bill_1.json", scope)
     assert made == [(*place, True), (*place, False)]
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"ALL_PROXY": "http://127.0.0.1:9"},
+        {"http_proxy": "http://127.0.0.1:9", "no_proxy": "127.0.0.1"},
+    ],
+    ids=["all-proxy", "no-proxy"],
+)
+def test_obstore__proxy_that_botocore_does_not_use__is_not_used_either(
+    proxy: AwsProxy, elsewhere: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name)
+    setenv(monkeypatch, KEYS | elsewhere | {"AWS_ENDPOINT_URL": proxy.endpoint})
+    used: list[bool] = []
+    found = {"ETag": '"e"', "Last-Modified": "Thu, 26 Nov 2026 19:18:12 GMT", "Content-Length": "5"}
+
+    def answer(request: Request, forward: object) -> Response:
+        used.append("amz-sdk-invocation-id" not in request.headers)
+        return Response(200, found, b"")
+
+    def rule(request: Request) -> Fault:
+        return answer
+
+    proxy.rule = rule
+    store = S3Store("bucket", client())
+    for _ in range(2):
+        store.head("key")
+    assert used == [False, True]
