@@ -25,6 +25,7 @@ from tests.schedules import content
 from tests.schedules.crashes import Fragile, Fuse, burning, guarded_commits
 from tests.schedules.ledger import Books, Upload
 from tests.schedules.plan import BEFORE, Schedule, Step
+from tests.schedules.replays import replayed_in_full
 from tests.schedules.stamps import Stamps
 from tests.support import Aws, messages_in
 
@@ -56,7 +57,9 @@ class World:
 
     def carry_out(self) -> None:
         """Take every step, send what the steps left out, then import until the queue is empty."""
-        with guarded_commits(), mock.patch.object(sources, "RELEASE_SECONDS", (0, 0)):
+        store = S3Store(self._aws.bucket, self._aws.s3)
+        at_once = mock.patch.object(sources, "RELEASE_SECONDS", (0, 0))
+        with guarded_commits(), replayed_in_full(store, self.tried), at_once:
             for step in self._schedule.steps:
                 self._take(step)
                 if step.do in ("import", "together"):
