@@ -122,6 +122,10 @@ class File(models.Model):
     identity = models.JSONField(
         null=True, help_text="the keys by which core finds its row, and a digest of its content"
     )
+    referents = models.BigIntegerField(
+        null=True,
+        help_text="digest of what its names could mean when it was imported; null: unknown",
+    )
 
     # Outcome
     outcome = models.TextField(choices=Outcome.choices)

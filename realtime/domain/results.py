@@ -1,6 +1,7 @@
 """Files, and what became of each: one value for each outcome."""
 
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Literal, NamedTuple, Self
@@ -71,7 +72,8 @@ class LookupKeys:
     `keys` are these, the one that core tries first at the front. `bill_id` is the row of a vote
     event's bill; `action`, `date` and `organization_id` name a vote event's action. `content` is a
     digest of its sources, counts and roll, empty when it has neither counts nor roll; for a bill
-    one of its title and sources.
+    one of its title and sources. For an event, `date` is its start, and `agenda` has core's ids of
+    the bills that each identifier on its agenda may mean; None when it names vote events as well.
     """
 
     bill_id: str = ""
@@ -80,6 +82,7 @@ class LookupKeys:
     date: str = ""
     organization_id: str = ""
     content: str = ""
+    agenda: Mapping[str, Sequence[str]] | None = None
 
 
 # The importers' name for it.

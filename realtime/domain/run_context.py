@@ -37,7 +37,8 @@ class RunContext:
     slot is gone. `timed` counts the seconds of a block towards a stage, `flagged` the flags that a
     committed batch raised, by kind. With a `breaker`, files of paused jurisdictions are parked, and
     it may pause one; a folder imported by hand has none. `expired` is told, after each commit of a
-    finalization, how many files fail that had been imported before.
+    finalization, how many files fail that had been imported before. With `replay_all`, a
+    finalization imports every file again, not only those that could end otherwise now.
     """
 
     config: Config
@@ -50,3 +51,4 @@ class RunContext:
     breaker: Breaker | None = None
     flagged: Callable[[Counter[str]], None] = _uncounted
     expired: Callable[[int], None] = _uncounted
+    replay_all: bool = False

@@ -3,9 +3,7 @@
 import logging
 from collections.abc import Collection, Sequence
 from copy import copy
-from dataclasses import dataclass
 
-from django.db import connection
 from openstates.data.models import Event, VoteEvent
 
 from realtime.domain.errors import PoisonMessage, RetryLater
@@ -26,80 +24,17 @@ from realtime.importers.batch_transaction import (
 )
 from realtime.importers.choose_importer import applier
 from realtime.importers.outcomes import outcome_of
+from realtime.importers.referents import referents_digest
 from realtime.ledger import files as ledger_files
 from realtime.ledger.file_rows import describe_again, kept
 from realtime.ledger.history import LedgerHistory
-from realtime.models import APPLIED, File, Outcome, ScrapeRun
+from realtime.models import APPLIED, File, Outcome
 
 logger = logging.getLogger(__name__)
 
+# Files of one transaction.
 PAGE = 300
 _MODELS = {"vote_event": VoteEvent, "event": Event}
-
-# The newest file of each row, those that may fare better now, and vote events whose bill was found
-# by its identifier before the file that they name came and turned out to be another bill's. And
-# vote events of which an earlier release kept no content: it may have taken two for one.
-_TO_REPLAY = """
-    SELECT id FROM realtime_file AS file
-    WHERE run_id = %(run)s AND object_type = %(type)s AND jurisdiction_id = %(jurisdiction)s
-      AND (order_ticks, scrape_id, order_stamp, id) > (%(ticks)s, %(scrape_id)s, %(stamp)s, %(id)s)
-      AND (
-        (outcome = 'failed' AND reason IN ('unresolved', 'ambiguous'))
-        OR (outcome = ANY(%(applied)s) AND NOT EXISTS (
-          SELECT 1 FROM realtime_file AS newer
-          WHERE newer.row_id = file.row_id AND newer.row_id <> ''
-            AND newer.outcome = ANY(%(applied)s)
-            AND (newer.order_ticks, newer.scrape_id, newer.order_stamp)
-              > (file.order_ticks, file.scrape_id, file.order_stamp)))
-        OR (bill_scrape_id <> '' AND object_type = 'vote_event'
-            AND outcome = ANY(%(with_row)s) AND EXISTS (
-          SELECT 1 FROM realtime_file AS bill
-          WHERE bill.jurisdiction_id = file.jurisdiction_id AND bill.object_type = 'bill'
-            AND bill.scrape_id = file.bill_scrape_id
-            AND bill.row_id <> '' AND bill.row_id <> file.bill_id))
-        OR (object_type = 'vote_event' AND outcome = ANY(%(with_row)s) AND row_id <> ''
-            AND identity->>'content' IS NULL))
-    ORDER BY order_ticks, scrape_id, order_stamp, id LIMIT %(limit)s
-"""
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a replay goes on: after this file."""
-
-    ticks: int = -1
-    scrape_id: str = ""
-    stamp: int = 0
-    id: int = 0
-
-
-def page(run: ScrapeRun, object_type: str, after: Place) -> list[File]:
-    """The next files of the run to import once more, in scrape order; empty when there are none.
-
-    A file whose row a later one has been applied to has nothing to add, once its content is known.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _TO_REPLAY,
-            {
-                "run": run.run_id,
-                "type": object_type,
-                # A message can claim any run; another jurisdiction's files are none of its.
-                "jurisdiction": run.jurisdiction_id,
-                "applied": [outcome.value for outcome in APPLIED],
-                "with_row": [outcome.value for outcome in (*APPLIED, Outcome.SUPERSEDED)],
-                "limit": PAGE,
-                **vars(after),
-            },
-        )
-        ids = [row[0] for row in cursor.fetchall()]
-    rows = File.objects.in_bulk(ids)
-    return [rows[id] for id in ids]
-
-
-def place_of(row: File) -> Place:
-    """The place of a file in a replay."""
-    return Place(row.order_ticks, row.scrape_id, row.order_stamp, row.id)
 
 
 def require_untouched(rows: Sequence[File]) -> None:
@@ -136,12 +71,15 @@ def apply_again(
     history.preload("bill", bills_named(found))
     remember_actions_of(jurisdiction_id, found)
     again = applier(importer, jurisdiction_id, history)
+    referents: int | None = referents_digest(jurisdiction_id)
     results = [
         Result.of(attempt.file, outcome_of(attempt))
         for attempt in again.apply(found, lambda: False)
     ]
     pairs = [(by_identity[result.identity], result) for result in results]
-    failed = _correct(pairs)
+    if again.asked_for_more():
+        referents = None
+    failed = _correct(pairs, referents)
     now = ledger_files.database_now()
     link_references(jurisdiction_id, results, now)
     recorded = [(result, row.id) for row, result in pairs]
@@ -150,12 +88,13 @@ def apply_again(
     return sum(outcome.change != "unchanged" for outcome in applied), failed
 
 
-def _correct(pairs: Sequence[tuple[File, Result]]) -> int:
+def _correct(pairs: Sequence[tuple[File, Result]], referents: int | None) -> int:
     """Save what has changed of the rows; returns how many of them are failed only now."""
     changed = []
+    left = set[str]()
     failed = 0
     for row, result in pairs:
-        before = ledger_files.corrected_fields(row)
+        before, had = ledger_files.corrected_fields(row), row.core_id
         match result.outcome:
             case Superseded(core_id) if not row.core_id or core_id not in ("", row.core_id):
                 row.outcome, row.core_id = Outcome.SUPERSEDED, core_id
@@ -164,11 +103,17 @@ def _correct(pairs: Sequence[tuple[File, Result]]) -> int:
                 row.reason = row.field = row.detail = row.traceback = ""
             case Failed(problem):
                 _fail(row, problem)
+        if isinstance(result.outcome, Imported):
+            row.referents = referents
+        if row.core_id != had:
+            left.add(had)
         describe_again(row, result.outcome)
         if ledger_files.corrected_fields(row) != before:
             changed.append(row)
             failed += row.outcome == Outcome.FAILED and before[0] != Outcome.FAILED
     ledger_files.correct(changed)
+    if left - {""}:
+        ledger_files.doubt(left)
     return failed
 
 
@@ -207,7 +152,9 @@ def vacate(object_type: str, rows: Sequence[File]) -> None:
 
     Rows that others have written too stay, for the files to find again.
     """
-    withdraw(object_type, [row.core_id for row in rows], rows[0])
+    core_ids = {row.core_id for row in rows}
+    withdraw(object_type, core_ids, rows[0])
+    ledger_files.doubt(core_ids)
     for row in rows:
         row.core_id = ""
     ledger_files.correct(rows)

@@ -17,7 +17,7 @@ from realtime.domain.results import FetchedFile
 from realtime.domain.run_context import RunContext
 from realtime.files.portion import fitting
 from realtime.files.refetch import read_again
-from realtime.finalization import cleanup, plan_report, replay, row_matching
+from realtime.finalization import cleanup, plan_report, replay, row_matching, selection
 from realtime.ledger import changes
 from realtime.ledger import files as ledger_files
 from realtime.models import Closed, File, ScrapeRun
@@ -45,6 +45,7 @@ class Steps:
         self._run = run
         self._context = context
         self._why_closed = why_closed
+        self._chosen: dict[str, list[int]] = {}
         self._misplaced: dict[str, list[list[int]]] = {}
         self._prepare: dict[str, Callable[[Place], Piece]] = {
             "jurisdiction": partial(self._replay, "jurisdiction"),
@@ -76,7 +77,15 @@ class Steps:
         return read_again(self._context.store, self._context.config.max_file_bytes, rows)
 
     def _replay(self, object_type: str, place: Place) -> Piece:
-        rows = replay.page(self._run, object_type, replay.Place(**place))
+        if object_type not in self._chosen or not place:
+            # Once a step: what its files change makes no other file of the step end otherwise.
+            self._chosen[object_type] = selection.chosen(
+                self._run, object_type, selection.Place(**place), self._context.replay_all
+            )
+        ids = self._chosen[object_type]
+        ids = ids[ids.index(place["id"]) + 1 :] if place.get("id") in ids else ids
+        by_id = File.objects.in_bulk(ids[: replay.PAGE])
+        rows = [by_id[id] for id in ids[: replay.PAGE]]
         rows = rows[: fitting([row.size for row in rows], self._context.config.max_batch_bytes)]
         files = self._read(rows)
 
@@ -85,7 +94,7 @@ class Steps:
                 return None
             replay.require_untouched(rows)
             self._apply(rows, files)
-            return vars(replay.place_of(rows[-1]))
+            return vars(selection.place_of(rows[-1]))
 
         return piece
 

@@ -50,6 +50,10 @@ class Applier(Protocol):
     def names_found(self) -> NamesFound:
         """The names of people and committees in the files applied so far."""
 
+    def asked_for_more(self) -> bool:
+        """Whether a pseudo id in the files applied so far asks for other fields than
+        `referents_digest` covers."""
+
 
 def attempt_of(file: FetchedFile, item: Item, outcome: Outcome, history: History) -> Attempt:
     """The attempt that an object's outcome comes to; tells `history` which row it names."""

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -29,10 +29,12 @@ from realtime.domain.results import (
 from realtime.domain.run_context import RunContext
 from realtime.domain.scraped_object import IGNORED_TYPES
 from realtime.domain.text import is_storable
+from realtime.importers.attempts import Attempt
 from realtime.importers.choose_importer import applier
 from realtime.importers.linking import bills_of_tied_votes, link_related_bills, link_votes
 from realtime.importers.name_matches import NamesFound
 from realtime.importers.outcomes import failure, outcome_of
+from realtime.importers.referents import referents_digest
 from realtime.importers.specs.bill import as_stored
 from realtime.ledger import changes, flags, locations
 from realtime.ledger import files as ledger_files
@@ -45,6 +47,8 @@ logger = logging.getLogger(__name__)
 
 # Who pauses a jurisdiction when no person does.
 BREAKER = "breaker"
+# Types of files that say what the names in others mean.
+_SAYING = ("jurisdiction", "person")
 # Anything else is no scrape id, and may be more than a query can hold.
 _PLAIN_ID = re.compile(r"[\w-]{1,100}", re.ASCII)
 
@@ -151,6 +155,7 @@ class _Batch:
         history = LedgerHistory(jurisdiction_id)
         history.preload("bill", bills_named([file.ready() for file in files]))
         self._applier = applier(importer, jurisdiction_id, history)
+        self._referents: int | None = None
         self.ledger_ids: dict[FileIdentity, int] = {}
         self.raised = Counter[str]()
 
@@ -159,7 +164,7 @@ class _Batch:
         known = ledger_files.known([file.identity for file in self._files])
         new, done = self._sort(known)
         remember_actions_of(self._jurisdiction_id, [file.ready() for file in new.values()])
-        for attempt in self._applier.apply([file.ready() for file in new.values()], must_stop):
+        for attempt in self._apply([file.ready() for file in new.values()], must_stop):
             done.append((new[attempt.file.identity], outcome_of(attempt)))
         self.ledger_ids = self._record(done, known)
         # The repeat of a file that there was no time for must come again as well.
@@ -170,6 +175,21 @@ class _Batch:
         names = self._applier.names_found()
         self.raised = note_outcomes(self._jurisdiction_id, recorded, names, self._now)
         return done
+
+    def _apply(
+        self, files: Sequence[FetchedFile], must_stop: Callable[[], bool]
+    ) -> Iterator[Attempt]:
+        """Import `files`; notes what names can mean between those that say so and the others."""
+        first = [file for file in files if file.content.object_type in _SAYING]
+        others = [file for file in files if file.content.object_type not in _SAYING]
+        yield from self._applier.apply(first, must_stop)
+        # Before the others: what another process changes meanwhile has to make a difference later.
+        # Without a run no file is ever imported again.
+        if any(file.delivery.run_id for file in files):
+            self._referents = referents_digest(self._jurisdiction_id)
+        yield from self._applier.apply(others, must_stop)
+        if self._applier.asked_for_more():
+            self._referents = None
 
     def _sort(
         self, known: Mapping[FileIdentity, File]
@@ -199,7 +219,7 @@ class _Batch:
     ) -> dict[FileIdentity, int]:
         new = [file.result(outcome) for file, outcome in done if outcome != Ignored(repeated=True)]
         ledger_ids = {identity: row.id for identity, row in known.items()}
-        ledger_ids.update(ledger_files.record(new, self._now))
+        ledger_ids.update(ledger_files.record(new, self._now, self._referents))
         locations.archive_again(
             [
                 row.id

@@ -36,10 +36,11 @@ class Item:
 
     `json_id` is what other objects may call it; None when nothing will. `order` is its place in
     the scrape order, `core_id` the row that it was applied to before (empty: none), `run_id` its
-    scrape run. `about`, `action` (the bill action that a vote event names) and `bill_identifier`
-    are what its type's rules find out or take off. Once `resolved`, `data` holds columns and `key`
-    says how its row is looked up: None when only core can. Rules append to `flags` what a person
-    should look at; those of an object that is refused are dropped.
+    scrape run. `about`, `action` (the bill action that a vote event names), `bill_identifier` and
+    `agenda` (the rows that each bill on it may be) are what its type's rules find out or take off.
+    Once `resolved`, `data` holds columns and `key` says how its row is looked up: None when only
+    core can. Rules append to `flags` what a person should look at; those of an object that is
+    refused are dropped.
     """
 
     json_id: str | None
@@ -50,6 +51,7 @@ class Item:
     about: LookupKeys = field(default_factory=LookupKeys)
     action: Any = ""
     bill_identifier: Any = None
+    agenda: dict[str, list[str]] = field(default_factory=dict)
     resolved: bool = False
     unresolved: Exception | None = None
     key: tuple[Any, ...] | None = None

@@ -124,6 +124,12 @@ class AskedOrganizations:
             self.tell(json_id, self._problem)
         return found
 
+    @property
+    def asked_for_more(self) -> bool:
+        """As Applier has it."""
+        asked: bool = self._importer.asked_for_more
+        return asked
+
     def found(self) -> list[str]:
         """The pseudo ids that have resolved."""
         return [one for one, row in self._importer.pseudo_id_cache.items() if row is not None]

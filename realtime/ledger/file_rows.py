@@ -21,8 +21,11 @@ from realtime.domain.text import sanitized, shortened
 from realtime.models import File
 
 
-def row_of(result: Result, now: datetime) -> File:
-    """A new row, not yet saved, for a file whose outcome is recorded `now`."""
+def row_of(result: Result, now: datetime, referents: int | None = None) -> File:
+    """A new row, not yet saved, for a file whose outcome is recorded `now`.
+
+    `referents` is a digest of what its names were resolved among, if that is known.
+    """
     identity, delivery, outcome = result.identity, result.delivery, result.outcome
     lookup = _lookup(outcome)
     row = File(
@@ -40,6 +43,7 @@ def row_of(result: Result, now: datetime) -> File:
         bill_id=lookup.bill_id,
         bill_action=sanitized(lookup.action),
         identity=identity_of(lookup),
+        referents=referents,
         tried_at=now,
         queued_at=delivery.queued_at,
         received_at=now,
@@ -112,12 +116,15 @@ def identity_of(lookup: LookupKeys) -> dict[str, Any] | None:
     """The value of the column `identity` for these keys and this content."""
     if not lookup.keys and not lookup.content:
         return None
-    return {
+    identity: dict[str, Any] = {
         "keys": list(lookup.keys),
-        "date": lookup.date,
+        "date": sanitized(lookup.date),
         "organization_id": lookup.organization_id,
         "content": lookup.content,
     }
+    if lookup.agenda is not None:
+        identity["agenda"] = {sanitized(bill): rows for bill, rows in lookup.agenda.items()}
+    return identity
 
 
 def _text(value: Any) -> str:

@@ -38,13 +38,16 @@ def known_keys(bucket: str, keys: Collection[str]) -> set[str]:
     return set(File.objects.filter(bucket=bucket, key__in=keys).values_list("key", flat=True))
 
 
-def record(results: Sequence[Result], now: datetime) -> dict[FileIdentity, int]:
+def record(
+    results: Sequence[Result], now: datetime, referents: int | None = None
+) -> dict[FileIdentity, int]:
     """Write the outcomes of files, one result a file; returns the ids of their rows.
 
-    Runs in the caller's transaction. `now` is the database's time. A file that has a row, because
-    it was parked, keeps that row and the time it was first queued.
+    Runs in the caller's transaction. `now` is the database's time, `referents` a digest of what
+    the names in the files could mean when they were imported. A file that has a row, because it
+    was parked, keeps that row and the time it was first queued.
     """
-    rows = [row_of(result, now) for result in results]
+    rows = [row_of(result, now, referents) for result in results]
     existing = known([FileIdentity(row.bucket, row.key, row.version) for row in rows])
     new, changed = [], []
     for row in rows:
@@ -71,7 +74,7 @@ _FAILED = ("outcome", "reason", "field", "detail", "traceback", "tried_at", "imp
 
 _CORRECTED = (
     "outcome", "core_id", "reason", "field", "detail", "traceback",
-    "bill_id", "bill_identifier", "bill_action", "identity",
+    "bill_id", "bill_identifier", "bill_action", "identity", "referents",
 )  # fmt: skip
 
 
@@ -83,6 +86,12 @@ def corrected_fields(row: File) -> list[Any]:
 def correct(rows: Collection[File]) -> None:
     """Save rows whose files were imported again."""
     _update(rows, _CORRECTED)
+
+
+def doubt(core_ids: Collection[str]) -> None:
+    """Another file was applied to these rows of core's, and has left them: what the files that
+    they still are of say is not known to be what is there."""
+    File.objects.filter(core_id__in=core_ids).exclude(core_id="").update(referents=None)
 
 
 def _update(rows: Collection[File], names: Sequence[str]) -> None:

@@ -193,11 +193,11 @@ def test_import__file_breaks_its_whole_batch__found_by_halving_and_fails_alone(
 ) -> None:
     record = ledger_files.record
 
-    def choke(results: Any, now: Any) -> Any:
+    def choke(results: Any, *more: Any) -> Any:
         results = list(results)
         if any(r.file and r.file.content.data.get("identifier") == "HB 13" for r in results):
             raise TypeError("HB 13 cannot be recorded")
-        return record(results, now)
+        return record(results, *more)
 
     monkeypatch.setattr(ledger_files, "record", choke)
     mail.publish(*[scrapes.bill(f"HB {number}") for number in range(10, 17)])

@@ -151,7 +151,7 @@ def test_directory__interrupted_after_half_of_a_batch__all_of_it_released(
         put(folder, scrapes.bill(f"HB {number}"))
     record, alone = ledger_files.record, 0
 
-    def record_one(results: Any, now: Any) -> Any:
+    def record_one(results: Any, *more: Any) -> Any:
         nonlocal alone
         results = list(results)
         if len(results) > 1:
@@ -159,7 +159,7 @@ def test_directory__interrupted_after_half_of_a_batch__all_of_it_released(
         alone += 1
         if alone > 1:
             raise RetryLater("the database interrupts")
-        return record(results, now)
+        return record(results, *more)
 
     monkeypatch.setattr(ledger_files, "record", record_one)
     config = load({"DATABASE_URL": database})

@@ -592,7 +592,7 @@ def test_import__jurisdiction_taken_between_the_halves_of_a_batch__each_file_onc
         races.session(url) as watcher,
     ):
 
-        def break_then_lock(results: Any, now: Any) -> Any:
+        def break_then_lock(results: Any, *more: Any) -> Any:
             results = list(results)
             if len(results) > 1:
                 raise TypeError("these two cannot be recorded")
@@ -600,7 +600,7 @@ def test_import__jurisdiction_taken_between_the_halves_of_a_batch__each_file_onc
                 # Whoever waits first gets it when this half is committed.
                 threads.submit(other.execute, lock, key)
                 assert wait_until(lambda: races.waiting(watcher) == 1)
-            return record(results, now)
+            return record(results, *more)
 
         monkeypatch.setattr(ledger_files, "record", break_then_lock)
         monkeypatch.setattr(

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -109,7 +110,7 @@ def test_finalize__file_retried_within_a_transaction__starts_again_once_it_is_in
 
     monkeypatch.setattr(replay, "link_references", retry_meanwhile)
     with psycopg2.connect(mail.config.database_url) as watching, watching.cursor() as other:
-        list(finalize_complete(context_of(mail)))
+        list(finalize_complete(replace(context_of(mail), replay_all=True)))
     watching.close()
     retrying.join()
     assert came_to == [True], "it waits, or it is done"
@@ -195,6 +196,6 @@ def test_finalize__file_not_where_it_was__its_own_content_is_replayed(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("realtime.finalization.steps.read_again", read_late)
-        [finalized] = finalize_complete(context_of(mail))
+        [finalized] = finalize_complete(replace(context_of(mail), replay_all=True))
     assert finalized.counts["replayed"] == 2
     assert Bill.objects.get().title == "Of bridges"

@@ -252,7 +252,7 @@ def test_finalize__file_hangs_when_it_is_imported_again__left_and_the_others_rep
     scrape.end()
     import_only(mail)
     Bill.objects.update(title="changed by hand")
-    context = context_of(mail)
+    context = replace(context_of(mail), replay_all=True)
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = '1s'")
     with hanging("UPDATE ON opencivicdata_bill", "NEW.identifier = 'HB 1'"):

@@ -31,6 +31,7 @@ from tests.schedules import content
 from tests.schedules.crashes import Fragile, Fuse, burning, guarded_commits
 from tests.schedules.ledger import Books, Upload
 from tests.schedules.plan import BEFORE, Schedule, Step
+from tests.schedules.replays import replayed_in_full
 from tests.schedules.stamps import Stamps
 from tests.support import Aws, messages_in
 
@@ -76,6 +77,7 @@ class World:
         self._stamps.begin()
         with (
             guarded_commits(),
+            replayed_in_full(S3Store(self._aws.bucket, self._aws.s3), self.tried),
             mock.patch.object(sources, "RELEASE_SECONDS", (0, 0)),
             mock.patch.object(breaker, "FEWEST", 1 if self._schedule.breaker else breaker.FEWEST),
         ):

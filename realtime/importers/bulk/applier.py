@@ -50,6 +50,11 @@ class InBulk:
             found.add(importer.names_found())
         return found
 
+    def asked_for_more(self) -> bool:
+        return self._one_by_one.asked_for_more() or any(
+            importer.asked_for_more for importer in self._in_sets
+        )
+
     def _set(self, executor: SetExecutor, files: Sequence[FetchedFile]) -> list[Attempt]:
         try:
             require_jurisdiction(self._jurisdiction_id)

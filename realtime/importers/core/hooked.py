@@ -60,6 +60,7 @@ class Hooked(BaseImporter):  # type: ignore[misc]
         self.org_importer = AskedOrganizations(lookups.organizations(), self._no_organization)
         self.importing: Item | None = None
         self.error = self._heard
+        self._asked_for_more = False
         self._problem = ""
         self._names = Names()
         self._difference = _Difference()
@@ -171,6 +172,11 @@ class Hooked(BaseImporter):  # type: ignore[misc]
         matched = subjects("person", people) | subjects("organization", organizations)
         return NamesFound(matched, self._names.unmatched())
 
+    @property
+    def asked_for_more(self) -> bool:
+        """As Applier has it."""
+        return self._asked_for_more or self.org_importer.asked_for_more
+
     def _heard(self, message: str, *arguments: Any) -> None:
         """Core says only in its log whether nobody or several people have a name."""
         self._problem = message
@@ -238,6 +244,8 @@ class Hooked(BaseImporter):  # type: ignore[misc]
         if found is not None:
             return self._only(found)
         query = spec_of(pseudo_id) or {}
+        if query.keys() - {"name", "chamber"}:
+            self._asked_for_more = True
         if {"id", "name"} <= query.keys():
             by_id = self._people_identified(query.pop("id"))
             if len(by_id) == 1:
@@ -279,7 +287,10 @@ class Hooked(BaseImporter):  # type: ignore[misc]
             if json_id not in self.json_to_db_id and (row := self.rules.row_of(json_id)):
                 self.json_to_db_id[json_id] = row
         elif json_id and json_id not in self.pseudo_id_cache:
-            require_plain(spec_of(json_id) or {}, self.model_class)
+            query = spec_of(json_id) or {}
+            require_plain(query, self.model_class)
+            if query.keys() - set(self.spec.described_by):
+                self._asked_for_more = True
             found = self.lookups.described(self.spec, json_id)
             if found is not None:
                 self._remember(json_id, found, allow_no_match)

@@ -153,6 +153,8 @@ class Events(Hooked, core.EventImporter):  # type: ignore[misc]
             for session in sessions_on(date, self.get_all_sessions())
             for bill in self.lookups.bills(session.id, identifier)
         }
+        if self.importing is not None:
+            self.importing.agenda[str(identifier)] = sorted(found)
         if len(found) == 1:
             return next(iter(found))
         if found and self.importing is not None:

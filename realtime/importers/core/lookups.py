@@ -12,15 +12,26 @@ from realtime.importers.persons import Persons
 from realtime.importers.pseudo_ids import require_plain, spec_of
 from realtime.importers.specs.spec import Spec
 
+_PLAIN = {"name", "classification", "chamber"}
+
 
 class Organizations(OrganizationImporter):  # type: ignore[misc]
-    """Core's, but what one object looked up in vain does not decide for the next."""
+    """Core's, but what one object looked up in vain does not decide for the next.
+
+    `asked_for_more` is as Applier has it.
+    """
+
+    asked_for_more = False
 
     def resolve_json_id(self, json_id: str, allow_no_match: bool = False) -> str | None:
         """As core's. Raises UnresolvedIdError unless `allow_no_match`, which core forgets to do
         once the same pseudo id has been asked for with it."""
         if json_id and json_id.startswith("~") and json_id not in self.pseudo_id_cache:
-            require_plain(spec_of(json_id) or {}, Organization)
+            query = spec_of(json_id) or {}
+            require_plain(query, Organization)
+            # Parties belong to no jurisdiction.
+            if query.keys() - _PLAIN or query.get("classification") == "party":
+                self.asked_for_more = True
         found: str | None = super().resolve_json_id(json_id, allow_no_match)
         if found is None and json_id and not allow_no_match:
             raise UnresolvedIdError(f"cannot resolve pseudo id to Organization: {json_id}")

@@ -59,6 +59,9 @@ class OneByOne:
             found.add(importer.names_found())
         return found
 
+    def asked_for_more(self) -> bool:
+        return any(importer.asked_for_more for importer in self._importers.values())
+
     def _one(self, file: FetchedFile) -> Attempt:
         try:
             item = item_of(file)

@@ -40,11 +40,16 @@ class EventSpec(Spec):
 
     def resolved(self, item: Item, history: History) -> None:
         name_all(item.data["participants"], MEMBERS)
+        names_votes = any(
+            "vote_event_id" in entity
+            for agenda_item in item.data["agenda"]
+            for entity in agenda_item["related_entities"]
+        )
         for agenda_item in item.data["agenda"]:
             name_all(agenda_item["related_entities"], (*MEMBERS, "bill_id", "vote_event_id"))
         # A straggler of a run before one that has said which events there are.
         item.data["deleted"] = history.events_authoritative(item.order)
-        item.about = about_event(item.data)
+        item.about = about_event(item.data, None if names_votes else item.agenda)
 
 
 def sessions_on(date: str, sessions: Sequence[LegislativeSession]) -> list[LegislativeSession]:

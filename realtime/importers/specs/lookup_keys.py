@@ -3,7 +3,7 @@ ledger."""
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from realtime.domain.results import LookupKeys
@@ -26,13 +26,15 @@ def about_bill(title: Any, sources: Iterable[Mapping[str, Any]]) -> LookupKeys:
     return LookupKeys(content=_digest("\1".join([str(title), *sources_of(sources)])))
 
 
-def about_event(data: dict[str, Any]) -> LookupKeys:
-    """What the ledger keeps of a resolved event."""
+def about_event(
+    data: dict[str, Any], agenda: Mapping[str, Sequence[str]] | None = None
+) -> LookupKeys:
+    """What the ledger keeps of a resolved event; `agenda` is as LookupKeys has it."""
     fields = ("name", "description", "start_date", "end_date")
     keys = [_key("fields", *(data[name] for name in fields))]
     if data.get("dedupe_key"):
         keys.insert(0, _key("dedupe", data["dedupe_key"]))
-    return LookupKeys(keys=tuple(keys))
+    return LookupKeys(keys=tuple(keys), date=str(data["start_date"]), agenda=agenda)
 
 
 def sources_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -47,6 +47,13 @@ class Command(LedgerCommand):
             help="with --run: finalize it although files failed or are missing. Vote events that"
             " the run did not bring are deleted, and events marked as deleted",
         )
+        parser.add_argument(
+            "--full",
+            action="store_true",
+            help="import every file of the run once more, not only those that could end otherwise"
+            " by now. Puts right what something else has changed in core's tables since a file"
+            " was imported",
+        )
         self.add_time_limit(parser)
         self.add_json(parser, "runs")
 
@@ -61,7 +68,8 @@ class Command(LedgerCommand):
             stopping(options["time_limit"]) as must_stop,
             counted_into(requests),
         ):
-            context = RunContext(config, S3Store(config.bucket.name), must_stop=must_stop)
+            store, full = S3Store(config.bucket.name), options["full"]
+            context = RunContext(config, store, must_stop=must_stop, replay_all=full)
             finalize = partial(
                 finalize_complete, context, progress=self._progress, put_off=problems.append
             )

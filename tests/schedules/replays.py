@@ -1,0 +1,57 @@
+"""Whenever a run has been finalized: importing all of its files again must change nothing."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+from django.db import transaction
+
+from realtime.domain.interfaces import Store
+from realtime.domain.run_context import RunContext
+from realtime.finalization import finalize
+from realtime.finalization.finalize import Finalized
+from realtime.finalization.state_machine import Finalization
+from realtime.models import File, ScrapeRun
+from tests import rows
+
+_LEDGER = ("id", "outcome", "core_id", "bill_id", "identity")
+
+
+@contextmanager
+def replayed_in_full(store: Store, tried: Counter[str]) -> Iterator[None]:
+    """In the block, each finalization is followed by such a check, but none in a thread beside
+    others, whose imports would count as changes."""
+    plain: Callable[..., Finalized] = finalize._finalize
+
+    def checked(run: ScrapeRun, context: RunContext, *more: Any) -> Finalized:
+        done = plain(run, context, *more)
+        if threading.current_thread() is threading.main_thread():
+            _check(run, RunContext(context.config, store, lambda: False, replay_all=True), done)
+            tried["finalizations replayed in full"] += 1
+            tried["files read"] += done.counts.get("replayed", 0)
+        return done
+
+    with mock.patch.object(finalize, "_finalize", checked):
+        yield
+
+
+def _check(run: ScrapeRun, context: RunContext, done: Finalized) -> None:
+    before = _state()
+    with transaction.atomic():
+        again = Finalization(run, context, lambda: done.closed).finish()
+        after = _state()
+        transaction.set_rollback(True)
+    assert not _changes(again), f"run {run.run_id} replayed in full: {again}, after {done.counts}"
+    assert list(rows.differences(before[0], after[0])) == [], "replayed in full, after a run"
+    assert before[1] == after[1], "replayed in full: the ledger says something else"
+
+
+def _changes(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if name != "replayed" and count}
+
+
+def _state() -> tuple[list[str], list[tuple[Any, ...]]]:
+    return rows.dump(), list(File.objects.order_by("id").values_list(*_LEDGER))
