@@ -77,7 +77,8 @@ def test_finalize__nothing_has_changed_since_the_files_came__none_is_read(
     rng = random.Random(run_of)
     member("Ada Plainsman")
     for number in range(3):
-        files = [scrapes.jurisdiction(), *a_scrape()]
+        # Under a key of its own: within a second, the store cannot tell two uploads apart.
+        files = [{**scrapes.jurisdiction(), "_id": f"scrape {number}"}, *a_scrape()]
         if number:
             # What was there before tells what each file means, in any order.
             rng.shuffle(files)
