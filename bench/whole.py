@@ -16,7 +16,7 @@ from bench.importing import scratch
 from bench.programs import MANAGE, Finished
 from realtime.devstack import EmbeddedPostgres
 
-STAGES = ("receive", "fetch", "import", "acknowledge", "finalize", "total")
+STAGES = ("receive", "fetch", "import", "acknowledge", "archive", "finalize", "total")
 _BASELINE = (sys.executable, "-c", "import django, boto3, psycopg2")
 
 

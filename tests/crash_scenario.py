@@ -35,7 +35,9 @@ SETTINGS = {
     "REALTIME_VISIBILITY_TIMEOUT": "1",
     "REALTIME_MAX_RECEIVES": "5",
     "FILE_ARCHIVING_ENABLED": "false",
+    "REALTIME_ARCHIVE": "later",
 }
+INLINE = {"REALTIME_ARCHIVE": "inline"}
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 _COMMITTEE = "Committee on Nothing Yet"
 _NAMED = f'~{{"name": "{_COMMITTEE}"}}'
@@ -407,11 +409,11 @@ class World:
             Step(self.other_files),
             Step(self.imported, until_empty),
             Step(self.files_move),
-            Step(self.imported, until_empty),
+            Step(self.imported, until_empty, INLINE),
             Step(self.archived, ("archive_realtime",)),
             Step(self.mend),
             Step(self.retried, retry),
-            Step(self.imported, until_empty),
+            Step(self.imported, until_empty, INLINE),
             Step(self.finalized, finalize),
             Step(self.finalized_anyway, (*finalize, "--run", RUN, "--force")),
             Step(self.folder_appears),

@@ -59,23 +59,21 @@ class OpenMessages:
             if file.message:
                 self._files[file.message.message_id].append(file)
 
-    def acknowledge(self) -> None:
-        """Acknowledge the messages whose files are all finished, and record which are gone."""
+    def acknowledge(self) -> list[InFlightFile]:
+        """Acknowledge the messages whose files are all finished, and record which are gone; returns
+        the files of those."""
         done = [m for message_id, m in self._open.items() if self._is_done(message_id)]
         if not done:
-            return
+            return []
         with self._context.timed("acknowledge"):
             for message in done:
                 del self._open[message.message_id]
             gone = self._inbox.acknowledge(done)
-            ledger_ids = [
-                file.ledger_id
-                for message_id in gone
-                for file in self._files[message_id]
-                if file.ledger_id is not None
-            ]
+            files = [file for message_id in gone for file in self._files[message_id]]
+            ledger_ids = [file.ledger_id for file in files if file.ledger_id is not None]
             if ledger_ids:
                 ledger_files.acknowledged(ledger_ids, ledger_files.database_now())
+        return files
 
     def files_of(self, message: ReceivedMessage) -> list[InFlightFile]:
         """The files of one message."""

@@ -19,6 +19,7 @@ from realtime.domain.interfaces import Gone
 from realtime.domain.messages import FileMessage
 from realtime.domain.results import Delivery, Failed, FileIdentity, Waiting
 from realtime.domain.run_context import RunContext
+from realtime.files import archive
 from realtime.files.fetch import fetch, locate
 from realtime.ledger import files as ledger_files
 from realtime.ledger import parked, suspects
@@ -123,6 +124,8 @@ def _import_together(context: RunContext, files: Sequence[InFlightFile]) -> list
         upload = uploads[file.identity]
         if file.parked and upload is not file and upload.outcome is not None:
             parked.supersede_parked(file.parked.ledger_id)
+    archive.archive_read(context, fetched)
+    for file in found:
         file.let_go()
     return [file for file in files if file not in untried]
 

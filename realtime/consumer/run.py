@@ -2,9 +2,9 @@
 
 The order of steps is the guarantee. The import of a file and its row in the ledger commit together,
 and only then is the message acknowledged: a message whose files have no committed outcome comes
-again, and the ledger recognizes files that have one. Parked files, complete scrape runs and failed
-files are found in the ledger, by the next run or by `archive_realtime`. So a run can be killed at
-any point.
+again, and the ledger recognizes files that have one. Its files are archived after that. Parked
+files, complete scrape runs and files not archived yet are found in the ledger, by the next run or
+by `archive_realtime`. So a run can be killed at any point.
 """
 
 import logging
@@ -122,7 +122,7 @@ def _run(
 
 def _work(context: RunContext, inbox: Inbox, limits: Limits, report: Report) -> None:
     """In each pass, import messages and then parked files. After the last, finalize complete scrape
-    runs and move failed files to failed/; `archive_realtime` moves those that are left."""
+    runs and move failed files to failed/; `archive_realtime` moves what is left."""
     failed: list[int] = []
     while not context.must_stop():
         with context.timed("receive"):
@@ -141,7 +141,8 @@ def _work(context: RunContext, inbox: Inbox, limits: Limits, report: Report) -> 
         with context.timed("finalize"):
             _finalize(context, report)
         if failed:
-            archive.archive_files(context.store, context.config, failed, context.must_stop)
+            with context.timed("archive"):
+                archive.archive_files(context.store, context.config, failed, context.must_stop)
 
 
 def _import_messages(
@@ -175,9 +176,10 @@ def _import_together(
     messages: Sequence[ReceivedMessage],
     known: Mapping[str, Suspicion],
 ) -> Unavailable | None:
-    """Parse, fetch, import and acknowledge the messages.
+    """Parse, fetch, import and acknowledge the messages, and archive their files.
 
-    Acknowledges after each commit. Returns the error that keeps all files from being read, if any.
+    Acknowledges and archives after each commit. Returns the error that keeps all files from being
+    read, if any.
     """
     files = parse(messages, context.config.bucket)
     opened.expect(files)
@@ -194,10 +196,10 @@ def _import_together(
         left = [file for file in left if not (file.fetched or file.error or file.outcome)]
         hold_back(context, portion)
         record_unimportable(context, portion)
-        opened.acknowledge()
+        archive.archive_read(context, opened.acknowledge())
 
         for _batch in import_files(context, [file for file in portion if file.fetched]):
-            opened.acknowledge()
+            archive.archive_read(context, opened.acknowledge())
         # A jurisdiction that is busy would keep each portion waiting.
         stuck = {f.jurisdiction_id for f in portion if f.is_open and not f.timed_out}
         left = [file for file in left if file.jurisdiction_id not in stuck]

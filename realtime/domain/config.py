@@ -16,6 +16,10 @@ ONLOOKER_NAME = "openstates-realtime-status"
 # Values of --importer: our set-based importers, or core's own.
 BULK, CORE = "bulk", "core"
 
+# Values of REALTIME_ARCHIVE: imported files are archived by the run that read them, or by
+# `archive_realtime`.
+INLINE, LATER = "inline", "later"
+
 # Seconds: longer than the attempts to get a lock that a run may have to give up.
 SHORTEST_STATEMENT_TIMEOUT = 2
 
@@ -53,6 +57,11 @@ VARIABLES = (
         "FILE_ARCHIVING_ENABLED",
         "true",
         "false: imported files are deleted, not archived, unless their message asks for archiving",
+    ),
+    Variable(
+        "REALTIME_ARCHIVE",
+        INLINE,
+        "inline: an import run archives what it has imported; later: archive_realtime does",
     ),
     Variable("REALTIME_MAX_MESSAGES", "300", "most messages that one pass of an import run takes"),
     Variable("REALTIME_MAX_WORKERS", "10", "most import runs that work at once, over all hosts"),
@@ -132,7 +141,8 @@ class Config:
 
     With a `database_secret`, `database_url` may be empty or lack the password that the secret
     holds. `stats_enabled`: metrics go to InfluxDB. `in_lambda`: the process runs in AWS Lambda.
-    `log_format` is `logs.JSON`, `logs.TEXT`, or empty for the default.
+    `archive` is INLINE or LATER. `log_format` is `logs.JSON`, `logs.TEXT`, or empty for the
+    default.
     """
 
     database_url: str
@@ -140,6 +150,7 @@ class Config:
     s3_base: str
     queue_url: str
     file_archiving_enabled: bool
+    archive: str
     max_messages: int
     max_workers: int
     visibility_timeout: int
@@ -237,6 +248,7 @@ def load(environ: Mapping[str, str]) -> Config:
         s3_base=values["S3_REALTIME_BASE"],
         queue_url=values["SQS_QUEUE_URL"],
         file_archiving_enabled=_boolean("FILE_ARCHIVING_ENABLED", values),
+        archive=_one_of("REALTIME_ARCHIVE", values, (INLINE, LATER), str.lower),
         max_messages=_positive("REALTIME_MAX_MESSAGES", values),
         max_workers=_positive("REALTIME_MAX_WORKERS", values),
         visibility_timeout=_positive("REALTIME_VISIBILITY_TIMEOUT", values, at_most=43_200),

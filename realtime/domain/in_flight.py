@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from realtime.domain.errors import RealtimeError
+from realtime.domain.interfaces import StoredFile
 from realtime.domain.messages import ReceivedMessage, RunFinished
 from realtime.domain.results import (
     Delivery,
@@ -47,7 +48,8 @@ class InFlightFile:
     the folder of the key.
 
     Reading it sets `fetched`, or `error`: a PoisonMessage when the file can never be imported,
-    Gone, or a RetryLater. Neither when it was not tried. `finish` sets the rest.
+    Gone, or a RetryLater. Neither when it was not tried. `finish` sets the rest. `stored` is the
+    object with its body, where it is to be archived from memory.
 
     `attempts` are earlier ones to import it alone that left no result. `timed_out` is the number of
     files of the smallest batch of this run that a statement's timeout has ended.
@@ -65,6 +67,7 @@ class InFlightFile:
     attempts: int = 0
     timed_out: int = 0
     fetched: FetchedFile | None = None
+    stored: StoredFile | None = None
     error: RealtimeError | None = None
     outcome: FileOutcome | None = None
     ledger_id: int | None = None
@@ -95,7 +98,8 @@ class InFlightFile:
         ledger_id: int | None = None,
         committed_at: datetime | None = None,
     ) -> None:
-        """Set the outcome, which is committed, log it, and let go of the content.
+        """Set the outcome, which is committed, log it, and let go of the content, but not of
+        `stored`.
 
         `ledger_id` is the file's row in the ledger, if it has one. `lag_seconds` is how long after
         it was scraped an object became visible at `committed_at`.
@@ -110,8 +114,9 @@ class InFlightFile:
         self._log(outcome)
 
     def let_go(self) -> None:
-        """Let go of the content: the file is not imported now."""
-        self.fetched = None
+        """Let go of the content and the stored object: the file is not imported or archived
+        now."""
+        self.fetched = self.stored = None
 
     def _log(self, outcome: FileOutcome) -> None:
         fields = {

@@ -1,18 +1,17 @@
 """Moves files with a final outcome to `archived/` or `failed/`, or deletes them."""
 
+import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, timedelta
-from uuid import UUID
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 
-from django.db import transaction
-
-from realtime.backends.postgres.locks import lock_archive
-from realtime.backends.s3 import THREADS
+from realtime.backends.s3 import DELETIONS, THREADS
 from realtime.domain.config import Config
-from realtime.domain.errors import ConfigurationError, RealtimeError, Unavailable
-from realtime.domain.interfaces import Gone, ObjectVersion, Store
+from realtime.domain.errors import ConfigurationError, RealtimeError, RetryLater, Unavailable
+from realtime.domain.in_flight import InFlightFile
+from realtime.domain.interfaces import Exists, Gone, ObjectVersion, Store, StoredFile
+from realtime.domain.run_context import RunContext
 from realtime.ledger import files as ledger_files
 from realtime.ledger import locations
 from realtime.models import File, Outcome
@@ -20,7 +19,8 @@ from realtime.process.threads import Threads
 
 logger = logging.getLogger(__name__)
 
-BATCH_SIZE = 200
+# As many as are deleted in one request.
+BATCH_SIZE = DELETIONS
 ARCHIVED, FAILED, DELETED, GONE, LATER = "archived", "failed", "deleted", "gone", "later"
 
 
@@ -43,14 +43,13 @@ def archive(
     cannot be used at all; files moved until then are recorded.
     """
     counts: Counter[str] = Counter()
-    before = ledger_files.database_now() - timedelta(seconds=2 * config.visibility_timeout)
-    after = 0
+    before, after = _acknowledged_before(config), 0
     while not must_stop():
-        files = locations.unarchived(jurisdiction_ids, before, after, BATCH_SIZE)
-        if not files:
+        ids = locations.unarchived(jurisdiction_ids, before, after, BATCH_SIZE)
+        if not ids:
             break
-        after = files[-1].id
-        counts += _archive_files(store, config, files, must_stop)
+        after = ids[-1]
+        counts += _archive_files(store, _plan(config, ids, before), must_stop, {})
         progress(counts)
     return counts
 
@@ -60,58 +59,97 @@ def archive_files(
     config: Config,
     ledger_ids: Sequence[int],
     must_stop: Callable[[], bool] = lambda: False,
+    in_memory: Mapping[int, StoredFile] | None = None,
 ) -> Counter[str]:
-    """Archive the files of these rows, until `must_stop` says so. Files that cannot be moved now
-    are left, with a warning, to the next call of `archive`."""
+    """Archive the files of these rows, until `must_stop` says so. Those that are `in_memory`, by
+    ledger id, are written from there instead of being copied. Files that cannot be moved now are
+    left, with a warning, to the next call of `archive`."""
     if must_stop():
         return Counter()
-    before = ledger_files.database_now() - timedelta(seconds=2 * config.visibility_timeout)
     try:
-        files = locations.unarchived_of(ledger_ids, before)
-        return _archive_files(store, config, files, must_stop)
+        files = _plan(config, ledger_ids, _acknowledged_before(config))
+        return _archive_files(store, files, must_stop, in_memory or {})
     except RealtimeError as exc:
         fields = {"action": LATER, "files": len(ledger_ids), "cause": exc}
         logger.warning("files not archived yet", extra=fields)
         return Counter()
 
 
+def archive_read(context: RunContext, files: Sequence[InFlightFile]) -> None:
+    """Archive files that this run has read and finished, from memory.
+
+    As with `archive_files`, those whose acknowledgement is not known are left, and so are those
+    that cannot be archived now. Does nothing where REALTIME_ARCHIVE says `later`: then nothing is
+    in memory.
+    """
+    in_memory = {}
+    for file in files:
+        if file.ledger_id is not None and file.stored is not None:
+            in_memory[file.ledger_id] = file.stored
+    if in_memory:
+        with context.timed("archive"):
+            archive_files(
+                context.store, context.config, list(in_memory), context.must_stop, in_memory
+            )
+
+
+def _acknowledged_before(config: Config) -> datetime:
+    """The message of a file that was imported before this is taken to be acknowledged."""
+    return ledger_files.database_now() - timedelta(seconds=2 * config.visibility_timeout)
+
+
+def _plan(config: Config, ledger_ids: Sequence[int], before: datetime) -> list[File]:
+    return locations.plan(ledger_ids, before, config.bucket, config.file_archiving_enabled)
+
+
 def _archive_files(
     store: Store,
-    config: Config,
     files: Sequence[File],
-    must_stop: Callable[[], bool] = lambda: False,
+    must_stop: Callable[[], bool],
+    in_memory: Mapping[int, StoredFile],
 ) -> Counter[str]:
+    """Copy files that are planned, delete the originals of those whose copies are proven, and
+    record what was moved."""
     stored = [file for file in files if file.bucket == store.bucket and file.version]
-    # Rows without an object: bad messages, files of another bucket, files that were never read.
-    without_object = {file: "" for file in files if file not in stored}
-    planned = _plan(config, stored)
-
     outages: list[RealtimeError] = []
     causes: dict[str, str] = {}
 
-    def move(file: File) -> tuple[File, str]:
+    def copy(file: File) -> str:
         if outages or must_stop():
-            return file, LATER
+            return LATER
         try:
-            return file, _move(store, file)
+            return _copy(store, file, in_memory.get(file.id))
         except (Unavailable, ConfigurationError) as exc:
             outages.append(exc)
         except RealtimeError as exc:
             causes.setdefault(_cause(file, exc), str(exc))
-        return file, LATER
+        return LATER
 
-    with Threads(THREADS, "s3-move") as threads:
-        moved = list(threads.map(move, planned))
-    archived = {
-        file: "" if result == GONE else file.archived_key
-        for file, result in moved
-        if result != LATER
+    with Threads(THREADS, "s3-copy") as threads:
+        results = dict(zip(stored, threads.map(copy, stored), strict=True))
+    originals = {
+        file: _original(file) for file, result in results.items() if result not in (GONE, LATER)
     }
-    locations.archived({**archived, **without_object}, ledger_files.database_now())
-    counts = Counter(result for _, result in moved)
+    # Not given up when the time is over: the copies would be made once more.
+    try:
+        deleted = store.delete_all(originals.values())
+    except (Unavailable, ConfigurationError) as exc:
+        outages.append(exc)
+        deleted = set()
+    except RealtimeError as exc:
+        causes.setdefault(str(exc), str(exc))
+        deleted = set()
+    results |= {file: LATER for file, original in originals.items() if original not in deleted}
+    # Rows without an object: bad messages, files of another bucket, files that were never read.
+    archived = {file: "" for file in files if file not in results}
+    for file, result in results.items():
+        if result != LATER:
+            archived[file] = "" if result == GONE else file.archived_key
+    locations.archived(archived)
+    counts = Counter(results.values())
     if outages:
         raise outages[0]
-    if causes and counts[LATER] == len(planned) and not must_stop():
+    if causes and counts[LATER] == len(stored) and not must_stop():
         raise Unavailable(f"no file can be moved: {next(iter(causes.values()))}")
     for cause in causes.values():
         logger.warning("files not archived yet", extra={"action": LATER, "cause": cause})
@@ -122,50 +160,8 @@ def _cause(file: File, exc: RealtimeError) -> str:
     return str(exc).replace(file.key, "").replace(file.archived_key, "")
 
 
-def _plan(config: Config, unarchived: Sequence[File]) -> list[File]:
-    """Choose and record the `archived_key` of each file that is kept, before any file is moved.
-
-    So a concurrent call, or the next one after a kill, finds the copies that this call made.
-    """
-    with transaction.atomic():
-        lock_archive()
-        files = locations.still_unarchived(unarchived)
-        finals = locations.final_runs({file.run_id for file in files if file.run_id})
-        taken = locations.archived_keys(
-            {file.bucket for file in files}, {file.key for file in files}
-        )
-        planned = [
-            file for file in files if not file.archived_key and _is_kept(config, file, finals)
-        ]
-        for file in planned:
-            target = _target(config, file)
-            if target in taken:
-                # Older scrapers reuse keys, so two versions may have the same archive key.
-                target = f"{target.removesuffix('.json')}.{file.id}.json"
-            taken.add(target)
-            file.archived_key = target
-        locations.plan(planned)
-    return files
-
-
-def _is_kept(config: Config, file: File, finals: Collection[UUID]) -> bool:
-    # Finalizing a run reads its files again.
-    needed_by_run = file.run_id is not None and file.run_id not in finals
-    archiving = config.file_archiving_enabled or file.file_archiving
-    return file.outcome == Outcome.FAILED or archiving or needed_by_run
-
-
-def _target(config: Config, file: File) -> str:
-    prefix = config.bucket.prefix
-    abbr, _, name = file.key.removeprefix(prefix).rpartition("/")
-    if file.outcome == Outcome.FAILED:
-        return f"{prefix}failed/{abbr}/{name}"
-    assert file.imported_at is not None
-    return f"{prefix}archived/{file.imported_at.astimezone(UTC):%Y-%m-%d}/{abbr}/{name}"
-
-
-def _move(store: Store, file: File) -> str:
-    original = ObjectVersion(
+def _original(file: File) -> ObjectVersion:
+    return ObjectVersion(
         key=file.key,
         etag=file.etag,
         version_id=file.version_id,
@@ -173,21 +169,49 @@ def _move(store: Store, file: File) -> str:
         size=file.size,
         metadata={},
     )
+
+
+def _copy(store: Store, file: File, in_memory: StoredFile | None) -> str:
+    """Write the file to its `archived_key`, if it is kept; returns what it counts as when its
+    original is deleted."""
     if not file.archived_key:
-        store.delete(original)
         return DELETED
-    try:
-        store.copy(original, file.archived_key)
-    except Gone:
-        if _holds(store, original, file.key, original.version):
-            raise
-        # Moved by a concurrent call, or by one killed before it recorded that; or overwritten
-        # before it was archived.
-        if not _holds(store, original, file.archived_key):
-            return GONE
+    if in_memory is not None:
+        _put(store, file.archived_key, in_memory)
     else:
-        store.delete(original)
+        original = _original(file)
+        try:
+            store.copy(original, file.archived_key)
+        except Gone:
+            if _holds(store, original, file.key, original.version):
+                raise
+            # Moved by a concurrent call, or by one killed before it recorded that; or overwritten
+            # before it was archived.
+            if not _holds(store, original, file.archived_key):
+                return GONE
     return FAILED if file.outcome == Outcome.FAILED else ARCHIVED
+
+
+def _put(store: Store, key: str, file: StoredFile) -> None:
+    """Write the file to `key`, unless that was done before. Raises RetryLater when another object
+    is there."""
+    assert file.body is not None
+    try:
+        etag = store.put(key, file.body, file.object.metadata, overwrite=False)
+    except Exists:
+        # By a call that was killed, or at the same time.
+        etag = ""
+    if etag != file.object.etag and not _is_copy(store.head(key), file):
+        raise RetryLater(f"{key} is another object than {file.object.key}")
+
+
+def _is_copy(found: ObjectVersion, file: StoredFile) -> bool:
+    if found.etag == file.object.etag:
+        return True
+    # S3: an ETag is a digest of the content, except after a multipart upload or encryption with a
+    # customer key. Where the original's is none, the size has to do.
+    digest = hashlib.md5(file.body or b"", usedforsecurity=False).hexdigest()
+    return found.size == file.object.size and file.object.etag != digest
 
 
 def _holds(store: Store, original: ObjectVersion, key: str, version: str = "") -> bool:

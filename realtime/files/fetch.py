@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from realtime.backends.s3 import THREADS
-from realtime.domain.config import Bucket, Config
+from realtime.domain.config import INLINE, Bucket, Config
 from realtime.domain.errors import (
     ConfigurationError,
     PoisonMessage,
@@ -81,6 +81,8 @@ def fetch(
         try:
             stored = _get(file, store, config.max_file_bytes, room)
             if stored is not None:
+                if config.archive == INLINE and stored.body is not None:
+                    file.stored = stored
                 _fetch(file, stored, config.max_file_bytes)
         except RealtimeError as exc:
             if isinstance(exc, Unavailable | ConfigurationError):

@@ -55,6 +55,9 @@ ELSEWHERE = {
     Site("s3.head", "consumer.fetching._is_gone"): (
         "only where a retried file's object is missing when it is read; only reads"
     ),
+    Site("s3.head", "files.archive._put"): (
+        "only where a run finds the copy of one that was killed; only reads"
+    ),
 }
 if (REAL_DATA / "wy").is_dir():
     ELSEWHERE[Site("database", "importers.linking._relink")] = (

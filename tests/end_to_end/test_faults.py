@@ -192,6 +192,7 @@ def test_commands__s3_refuses__one_clear_line_and_nothing_is_lost(
 ) -> None:
     keys = put(aws, *(a_bill(f"HB {number}") for number in range(1, 26)))
     send(aws, keys)
+    environment["REALTIME_ARCHIVE"] = "later"
     with AwsProxy(environment["AWS_ENDPOINT_URL"]) as proxy:
         proxied = {**environment, "AWS_ENDPOINT_URL": proxy.endpoint}
         proxy.rule = on("GetObject", "CopyObject", fault=refusal(403, "AccessDenied"))
@@ -219,7 +220,8 @@ def test_commands__host_clocks_days_off__parking_and_archiving_use_database_cloc
 ) -> None:
     def host(days: float) -> dict[str, str]:
         path = str(ROOT / "tests" / "skewed_clock")
-        return {**environment, "PYTHONPATH": path, "TEST_CLOCK_SKEW": str(days * DAY)}
+        skew = {"PYTHONPATH": path, "TEST_CLOCK_SKEW": str(days * DAY)}
+        return {**environment, **skew, "REALTIME_ARCHIVE": "later"}
 
     bill = a_bill("HB 1")
     send(aws, put(aws, a_vote(bill)))

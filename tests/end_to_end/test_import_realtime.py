@@ -275,6 +275,7 @@ def test_commands__from_standard_input_to_the_archive__reports_are_the_last_line
     }  # fmt: skip
     assert "nonsense" not in given.stdout
 
+    environment["REALTIME_ARCHIVE"] = "later"
     again = run_manage("import_realtime", env=environment)
     assert "1 received: 1 ignored" in again.stdout
     archived = run_manage("archive_realtime", "--json", env=environment)

@@ -1,6 +1,10 @@
-"""Where files are once they were imported, on PostgreSQL, S3 and SQS."""
+"""Where files are once they were imported, on PostgreSQL, S3 and SQS: moved by `archive_realtime`.
+
+What an import run archives itself is in test_archive_inline.py.
+"""
 
 import copy
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -12,18 +16,28 @@ from realtime.files import archive
 from realtime.ledger import locations
 from realtime.models import File
 from tests import races, scrapes
-from tests.fault_proxy import AwsProxy, after, on, refusal, truncated
+from tests.fault_proxy import AwsProxy, after, after_each, on, refusal, truncated
 from tests.scrapes import Mail
 from tests.support import Aws, through
 
 
+def mail_of(aws: Aws, database: str, **settings: str) -> Mail:
+    return Mail(aws, database, REALTIME_ARCHIVE="later", **settings)
+
+
 @pytest.fixture
 def mail(aws: Aws, database: str) -> Mail:
-    return Mail(aws, database)
+    return mail_of(aws, database)
 
 
 def archive_all(mail: Mail) -> dict[str, int]:
     return dict(archive.archive(mail.store, mail.config))
+
+
+def versioned(mail: Mail) -> None:
+    mail.aws.s3.put_bucket_versioning(
+        Bucket=mail.aws.bucket, VersioningConfiguration={"Status": "Enabled"}
+    )
 
 
 def today() -> str:
@@ -79,19 +93,20 @@ def test_archive__newer_upload_under_the_same_key__survives(mail: Mail) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "result"), [("DeleteObject", "archived"), ("CopyObject", "gone")]
+    ("operation", "result"), [("PostBucket", "archived"), ("CopyObject", "gone")]
 )
 def test_archive__newer_upload_between_check_and_request__survives(
     aws: Aws, database: str, proxy: AwsProxy, operation: str, result: str
 ) -> None:
-    mail = Mail(through(proxy.endpoint, aws), database)
+    mail = mail_of(through(proxy.endpoint, aws), database)
     mail.publish(scrapes.jurisdiction())
     mail.run()
     archive_all(mail)
     [key] = mail.publish(scrapes.bill(title="First"))
     mail.run()
-    newer = after(lambda: Mail(aws, database).put(b"newer", key))
-    proxy.rule = on(operation, fault=newer, path=key)
+    upload = after_each if operation == "PostBucket" else after
+    newer = upload(lambda: Mail(aws, database).put(b"newer", key))
+    proxy.rule = on(operation, fault=newer)
     assert archive_all(mail) == {result: 1}
     assert mail.store.get(key, 100).body == b"newer"
     archived = [mail.store.get(one, 9999).body or b"" for one in mail.keys("archived/")]
@@ -101,7 +116,7 @@ def test_archive__newer_upload_between_check_and_request__survives(
 def test_archive__overwritten_when_half_of_it_was_copied__told_as_gone(
     aws: Aws, database: str, proxy: AwsProxy
 ) -> None:
-    mail = Mail(through(proxy.endpoint, aws), database)
+    mail = mail_of(through(proxy.endpoint, aws), database)
     [key] = mail.publish(scrapes.jurisdiction())
     mail.run()
     proxy.rule = on("CopyObject", fault=truncated)
@@ -116,7 +131,7 @@ def test_archive__one_file_cannot_be_moved__left_and_those_after_it_moved(
     aws: Aws, database: str, proxy: AwsProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "BATCH_SIZE", 2)
-    mail = Mail(through(proxy.endpoint, aws), database)
+    mail = mail_of(through(proxy.endpoint, aws), database)
     mail.publish(scrapes.jurisdiction())
     mail.run()
     archive_all(mail)
@@ -136,7 +151,7 @@ def test_archive__s3_is_away__asked_once_and_not_for_each_file(
     aws: Aws, database: str, proxy: AwsProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "THREADS", 1)
-    mail = Mail(through(proxy.endpoint, aws), database)
+    mail = mail_of(through(proxy.endpoint, aws), database)
     mail.publish(scrapes.jurisdiction(), *(scrapes.bill(f"HB {number}") for number in range(3)))
     mail.run()
     proxy.rule = on("CopyObject", fault=refusal(403, "RequestTimeTooSkewed"))
@@ -147,9 +162,7 @@ def test_archive__s3_is_away__asked_once_and_not_for_each_file(
 
 @pytest.mark.parametrize("at_once", [False, True], ids=["one-call", "two-calls-at-once"])
 def test_archive__two_versions_of_a_key__both_kept(mail: Mail, at_once: bool) -> None:
-    mail.aws.s3.put_bucket_versioning(
-        Bucket=mail.aws.bucket, VersioningConfiguration={"Status": "Enabled"}
-    )
+    versioned(mail)
     mail.publish(scrapes.jurisdiction())
     first = scrapes.bill(title="First")
     [key] = mail.publish(first)
@@ -170,9 +183,7 @@ def test_archive__two_versions_of_a_key__both_kept(mail: Mail, at_once: bool) ->
 
 
 def test_archive__versioned_bucket__both_uploads_of_a_key_imported_and_kept(mail: Mail) -> None:
-    mail.aws.s3.put_bucket_versioning(
-        Bucket=mail.aws.bucket, VersioningConfiguration={"Status": "Enabled"}
-    )
+    versioned(mail)
     mail.publish(scrapes.jurisdiction())
     first = scrapes.bill(title="First")
     [key] = mail.publish(first)
@@ -214,13 +225,13 @@ def test_archive__killed_between_copy_and_delete__next_call_finishes(
     class Killed(BaseException):
         pass
 
-    def die(version: object) -> bool:
+    def die(versions: object) -> bool:
         raise Killed
 
     [key] = mail.publish(scrapes.jurisdiction())
     mail.run()
     with monkeypatch.context() as patch:
-        patch.setattr(mail.store, "delete", die)
+        patch.setattr(mail.store, "delete_all", die)
         with pytest.raises(Killed):
             archive_all(mail)
     assert mail.keys() == [f"archived/{today()}/{key}", key]
@@ -242,7 +253,7 @@ def test_archive__killed_between_delete_and_record__next_call_records(mail: Mail
 def test_archive__archiving_off__deleted_unless_a_message_or_an_open_run_needs_them(
     aws: Aws, database: str
 ) -> None:
-    mail = Mail(aws, database, FILE_ARCHIVING_ENABLED="false")
+    mail = mail_of(aws, database, FILE_ARCHIVING_ENABLED="false")
     mail.publish(scrapes.jurisdiction())
     [asked] = mail.publish(scrapes.bill("HB 1"), file_archiving_enabled=True)
     [needed] = mail.publish(scrapes.bill("HB 2"), run_id="4e4f3f0e-0000-4000-8000-000000000001")
@@ -263,7 +274,7 @@ def test_archive__one_jurisdiction__others_stay(mail: Mail) -> None:
 
 def test_archive__prefix__files_stay_below_it(aws: Aws, database: str) -> None:
     aws.environment["S3_REALTIME_BASE"] = f"s3://{aws.bucket}/dev"  # type: ignore[index]
-    mail = Mail(aws, database)
+    mail = mail_of(aws, database)
     key = mail.put(scrapes.jurisdiction(), "dev/wy/jurisdiction_1.json")
     mail.send(mail.message(key))
     mail.send(mail.message("wy/jurisdiction_2.json"))
@@ -273,21 +284,26 @@ def test_archive__prefix__files_stay_below_it(aws: Aws, database: str) -> None:
     assert mail.keys() == [f"dev/archived/{today()}/wy/jurisdiction_1.json"]
 
 
-def test_archive__file_moved_twice_by_two_calls__one_copy(mail: Mail) -> None:
-    mail.publish(scrapes.jurisdiction())
-    mail.run()
-    files = locations.unarchived([], datetime.now(UTC), 0, 10)
-    archive_all(mail)
-    archive._archive_files(mail.store, mail.config, files)
-    assert mail.keys() == [File.objects.get().archived_key]
-
-
 def test_archive__two_calls_on_one_file__each_finds_the_other_s_copy(
     mail: Mail,
 ) -> None:
     mail.publish(scrapes.jurisdiction())
     mail.run()
-    files = archive._plan(mail.config, locations.unarchived([], datetime.now(UTC), 0, 10))
-    assert archive._move(mail.store, files[0]) == "archived"
-    assert archive._move(mail.store, files[0]) == "archived"
+    now = datetime.now(UTC)
+    [file] = archive._plan(mail.config, locations.unarchived([], now, 0, 10), now)
+    for _ in range(2):
+        counts = archive._archive_files(mail.store, [file], lambda: False, {})
+        assert counts == {"archived": 1}
     assert mail.keys() == [File.objects.get().archived_key]
+
+
+def test_archive__many_files__copied_once_each_and_deleted_together(
+    aws: Aws, database: str, proxy: AwsProxy
+) -> None:
+    mail = mail_of(through(proxy.endpoint, aws), database)
+    versioned(mail)
+    mail.publish(scrapes.jurisdiction(), *(scrapes.bill(f"HB {number}") for number in range(9)))
+    mail.run()
+    before = Counter(proxy.requests)
+    assert archive_all(mail) == {"archived": 10}
+    assert proxy.requests - before == {"CopyObject": 10, "PostBucket": 1}

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -67,18 +68,26 @@ def give_up_after(aws: Aws, receives: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prefix", "events", "expected"),
+    ("how", "prefix", "events", "expected"),
     [
-        ("", ["s3:ObjectCreated:*"], ["W005"]),
-        ("arch", ["s3:ObjectCreated:Copy"], ["W005"]),
-        ("", ["s3:ObjectCreated:Put", "s3:ObjectCreated:CompleteMultipartUpload"], []),
-        ("wy/", ["s3:ObjectCreated:*"], []),
-        ("failed/wy/", ["s3:ObjectCreated:*"], ["W005"]),
+        ("later", "", ["s3:ObjectCreated:*"], ["W005"]),
+        ("later", "arch", ["s3:ObjectCreated:Copy"], ["W005"]),
+        ("later", "", ["s3:ObjectCreated:Put", "s3:ObjectCreated:CompleteMultipartUpload"], []),
+        ("inline", "", ["s3:ObjectCreated:Put"], ["W005"]),
+        ("inline", "wy/", ["s3:ObjectCreated:*"], []),
+        ("later", "failed/wy/", ["s3:ObjectCreated:*"], ["W005"]),
     ],
 )
 def test_files__what_the_bucket_announces__is_judged_by_the_archive(
-    aws: Aws, config: Config, prefix: str, events: list[str], expected: list[str]
+    aws: Aws,
+    config: Config,
+    settings: SettingsWrapper,
+    how: str,
+    prefix: str,
+    events: list[str],
+    expected: list[str],
 ) -> None:
+    settings.REALTIME = replace(config, archive=how)
     announce(aws, prefix, *events)
     assert ids(bucket.check_bucket()) == expected
 
@@ -87,7 +96,7 @@ def test_files__copies_announced_to_a_function_or_a_topic__are_warned_of(config:
     function = {"LambdaFunctionArn": "arn:function", "Events": ["s3:ObjectCreated:*"]}
     topic = {"TopicArn": "arn:topic", "Events": ["s3:ObjectCreated:Copy"]}
     found = {"LambdaFunctionConfigurations": [function], "TopicConfigurations": [topic]}
-    messages = list(bucket._notified_copies(config.bucket, found))
+    messages = list(bucket._notified_copies(config, found))
     assert ids(messages) == ["W005", "W005"]
     assert "archived/ and failed/" in messages[0].msg
 

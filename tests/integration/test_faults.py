@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from realtime.backends.sqs import SqsQueue
 from realtime.consumer import sources
 from realtime.devstack import DevStack
 from realtime.devstack.database import using_database
-from realtime.domain.config import Bucket
+from realtime.domain.config import LATER, Bucket
 from realtime.domain.errors import RealtimeError, Unavailable
 from realtime.files import archive, fetch
 from realtime.models import File
@@ -257,8 +258,8 @@ def test_import__messages_cannot_be_released__they_come_again_all_the_same(
         ("CopyObject", lost_answer),
         ("CopyObject", cut_short),
         ("CopyObject", truncated),
-        ("DeleteObject", refusal(503, "SlowDown")),
-        ("DeleteObject", lost_answer),
+        ("PostBucket", refusal(503, "SlowDown")),
+        ("PostBucket", lost_answer),
     ],
     ids=["head-500", "head-silence", "copy-no-access", "copy-lost-answer", "copy-cut-short",
          "copy-truncated", "delete-slow-down", "delete-lost-answer"],
@@ -266,6 +267,7 @@ def test_import__messages_cannot_be_released__they_come_again_all_the_same(
 def test_archive__s3_fails__one_error_says_why_and_the_next_call_finishes(
     mail: Mail, proxy: AwsProxy, operation: str, fault: Fault, warnings: pytest.LogCaptureFixture
 ) -> None:
+    mail.config = replace(mail.config, archive=LATER)
     mail.run()
     contents = bodies(mail)
     proxy.rule = on(operation, fault=fault)

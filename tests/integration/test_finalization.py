@@ -792,7 +792,7 @@ def test_finalize__vote_of_a_run_that_never_ends__linked_to_its_action_in_any_or
 def test_archive__run_closed_for_a_failed_file__its_files_kept_for_a_retry(
     aws: Aws, database: str
 ) -> None:
-    mail = Mail(aws, database, FILE_ARCHIVING_ENABLED="false")
+    mail = Mail(aws, database, FILE_ARCHIVING_ENABLED="false", REALTIME_ARCHIVE="later")
     run = Run(mail)
     bill = scrapes.bill("HB 1")
     broken = {name: value for name, value in bill.items() if name != "from_organization"}

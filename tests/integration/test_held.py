@@ -12,6 +12,7 @@ from openstates.data.models import Bill, VoteEvent
 
 from realtime.consumer import directory
 from realtime.domain import scraped_object
+from realtime.domain.interfaces import StoredFile
 from realtime.domain.scraped_object import ScrapedObject
 from realtime.files import fetch, refetch
 from realtime.finalization.finalize import finalize_complete
@@ -43,9 +44,9 @@ def held(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def count(*arguments: Any, **more: Any) -> ScrapedObject:
         content = read(*arguments, **more)
-        objects = [one for one in gc.get_objects() if type(one) is ScrapedObject]
+        objects = [one for one in gc.get_objects() if type(one) in (ScrapedObject, StoredFile)]
         # By their bodies: of one there may be several objects.
-        found.append(sum(len(body) for body in {one.body for one in objects}))
+        found.append(sum(len(body) for body in {one.body for one in objects if one.body}))
         return content
 
     for module in (fetch, refetch, scraped_object):

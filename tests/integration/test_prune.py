@@ -17,7 +17,7 @@ from tests.support import Aws
 
 @pytest.fixture
 def mail(aws: Aws, database: str) -> Mail:
-    return Mail(aws, database)
+    return Mail(aws, database, REALTIME_ARCHIVE="later")
 
 
 def test_prune_realtime__old_final_runs__forgotten_and_nothing_else(mail: Mail) -> None:

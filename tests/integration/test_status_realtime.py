@@ -28,7 +28,7 @@ NOBODY = "http://127.0.0.1:9"
 def mail(aws: Aws, database: str, monkeypatch: pytest.MonkeyPatch) -> Mail:
     for name, value in aws.environment.items():
         monkeypatch.setenv(name, value)
-    return Mail(aws, database)
+    return Mail(aws, database, REALTIME_ARCHIVE="later")
 
 
 def said(mail: Mail, *arguments: str, out: io.StringIO | None = None, **settings: Any) -> str:

@@ -3,11 +3,13 @@
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from openstates.data.models import Bill
 
+from realtime.domain.config import LATER
 from realtime.models import File, ScrapeRun
 from tests import scrapes
 from tests.scrape_runs import Run, command, import_only
@@ -97,6 +99,7 @@ def test_finalize__copy_is_not_what_was_imported__counts_as_gone(
 def test_import__two_jurisdictions_claim_a_file__wrong_claim_fails_and_file_is_imported(
     mail: Mail, abbr: str, wrong_first: bool
 ) -> None:
+    mail.config = replace(mail.config, archive=LATER)
     bill = scrapes.bill("HB 1")
     key = mail.put(bill, f"{abbr}/bill_{bill['_id']}.json")
     messages: list[dict[str, Any]] = [

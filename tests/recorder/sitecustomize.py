@@ -11,7 +11,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 _make_api_call = BaseClient._make_api_call  # type: ignore[attr-defined]
-_NAMING = ("Bucket", "Key", "VersionId", "CopySource", "QueueUrl", "Name", "SecretId")
+_NAMING = ("Bucket", "Key", "VersionId", "CopySource", "Delete", "QueueUrl", "Name", "SecretId")
 
 
 def _recorded(client: Any, operation: str, parameters: dict[str, Any]) -> Any:

@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import cycle
 from typing import Any
@@ -19,7 +20,7 @@ from realtime.backends.sqs import SqsQueue
 from realtime.consumer import run as import_run
 from realtime.consumer import sources
 from realtime.domain import breaker
-from realtime.domain.config import BULK, CORE, Config, load
+from realtime.domain.config import BULK, CORE, INLINE, LATER, Config, load
 from realtime.domain.scraped_object import SCRAPED_AT_METADATA, ticks_of, time_of
 from realtime.files import archive
 from realtime.importers.batch_transaction import BREAKER
@@ -51,6 +52,7 @@ class World:
         self._config: Config = load(environment)
         # Each importer must handle rows written by the other.
         self._importers = cycle((BULK, BULK, BULK, CORE))
+        self._archiving = cycle((INLINE, LATER, INLINE))
         # By number, the ETag of each file that was stored, and those whose message was sent.
         self._etags: dict[int, str] = {}
         self._sent: set[int] = set()
@@ -241,8 +243,9 @@ class World:
         queue = SqsQueue(self._aws.queue_url, Fragile(self._aws.sqs, fuse, self._handles), wait=0)
         held = sources.QueueInbox(queue, self._config.visibility_timeout)
         limits = import_run.Limits(limit, until_empty=False, must_stop=lambda: fuse.blown)
+        config = replace(self._config, archive=next(self._archiving))
         with burning(fuse):
-            report = import_run.run(self._config, held, store, limits, next(self._importers))
+            report = import_run.run(config, held, store, limits, next(self._importers))
         fuse.check()
         _check_sums(report)
         self._reports.append(report)

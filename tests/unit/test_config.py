@@ -38,6 +38,7 @@ def test_parse_base__forms_in_use__understood(base: str, expected: Bucket) -> No
         ("REALTIME_MAX_MESSAGES", "many"),
         ("REALTIME_VISIBILITY_TIMEOUT", "43201"),
         ("FILE_ARCHIVING_ENABLED", "perhaps"),
+        ("REALTIME_ARCHIVE", "perhaps"),
     ],
 )
 def test_load__wrong_value__named_with_its_variable(name: str, value: str) -> None:

@@ -7,20 +7,22 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 
 from realtime.backends import clients
-from realtime.domain.config import Bucket, Config
+from realtime.domain.config import INLINE, Config
 from realtime.domain.errors import ConfigurationError
 from realtime.monitoring.checks.findings import Finding, ask
 
 SETTING = "S3_REALTIME_BASE"
-# The event types that include copies.
+# The event types that include copies by S3, and those that an import run writes itself.
 _COPY = ("s3:ObjectCreated:*", "s3:ObjectCreated:Copy")
+_PUT = "s3:ObjectCreated:Put"
 # The kinds of notification targets; with the last, every copy would start a function.
 _TARGETS = ("QueueConfigurations", "TopicConfigurations", "LambdaFunctionConfigurations")
 _COPY_FOLDERS = ("archived/", "failed/")
 
 
 def check_bucket(**arguments: Any) -> list[CheckMessage]:
-    """Check that the bucket exists and sends no notification for copies to archived/ or failed/."""
+    """Check that the bucket exists and sends no notification for what we write to archived/ or
+    failed/."""
     config: Config = settings.REALTIME
     try:
         bucket = config.bucket
@@ -37,23 +39,25 @@ def check_bucket(**arguments: Any) -> list[CheckMessage]:
         return [Error(str(exc), id="realtime.E001")]
     except Finding as finding:
         return [finding.message]
-    return list(_notified_copies(bucket, notifications))
+    return list(_notified_copies(config, notifications))
 
 
-def _notified_copies(bucket: Bucket, notifications: Mapping[str, Any]) -> Iterator[CheckMessage]:
+def _notified_copies(config: Config, notifications: Mapping[str, Any]) -> Iterator[CheckMessage]:
+    copies = (*_COPY, _PUT) if config.archive == INLINE else _COPY
     for configuration in (one for target in _TARGETS for one in notifications.get(target, [])):
         rules = configuration.get("Filter", {}).get("Key", {}).get("FilterRules", [])
         prefix = next((r["Value"] for r in rules if r["Name"].lower() == "prefix"), "")
-        if not any(event in _COPY for event in configuration["Events"]):
+        if not any(event in copies for event in configuration["Events"]):
             continue
         # The rule's prefix may contain our folder, or lie inside it.
-        folders = [f"{bucket.prefix}{name}" for name in _COPY_FOLDERS]
+        folders = [f"{config.bucket.prefix}{name}" for name in _COPY_FOLDERS]
         notified = [f for f in folders if f.startswith(prefix) or prefix.startswith(f)]
         if notified:
             yield Warning(
                 f"{SETTING}: the bucket sends notifications for our own copies to"
                 f" {' and '.join(notified)}",
                 hint="Imports ignore them, but each costs a message. Notify only for"
-                " s3:ObjectCreated:Put and s3:ObjectCreated:CompleteMultipartUpload.",
+                " s3:ObjectCreated:Put and s3:ObjectCreated:CompleteMultipartUpload, and set"
+                " REALTIME_ARCHIVE=later.",
                 id="realtime.W005",
             )
