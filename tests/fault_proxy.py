@@ -164,7 +164,12 @@ def _operation(method: str, path: str, headers: Message) -> str:
     target = headers.get("X-Amz-Target", "")
     if target:
         return target.rpartition(".")[2]
-    is_object = "/" in urlsplit(path).path.strip("/")
+    url = urlsplit(path)
+    is_object = "/" in url.path.strip("/")
+    if method == "POST" and url.query.startswith("delete"):
+        return "DeleteObjects"
+    if method == "GET" and "list-type=2" in url.query:
+        return "ListObjectsV2"
     if method == "PUT" and headers.get("x-amz-copy-source"):
         return "CopyObject"
     return f"{method.capitalize()}{'Object' if is_object else 'Bucket'}"

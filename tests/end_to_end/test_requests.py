@@ -32,13 +32,18 @@ def folder(tmp_path: Path) -> Path:
 def test_reports__of_each_command__count_the_requests_that_reached_s3_and_sqs(
     folder: Path, proxy: AwsProxy, environment: dict[str, str]
 ) -> None:
-    environment = {**environment, "AWS_ENDPOINT_URL": proxy.endpoint}
+    environment, imported = {**environment, "AWS_ENDPOINT_URL": proxy.endpoint}, 0
     for command in (
         ("publish_realtime", str(folder), "--jurisdiction", "wy", "--run"),
         ("import_realtime", "--until-empty"),
         ("finalize_realtime",),
+        ("publish_realtime", str(folder), "--jurisdiction", "wy"),
+        ("import_realtime", "--until-empty"),
         ("archive_realtime",),
     ):
+        # The first import archives its files; the second leaves them to `archive_realtime`.
+        environment["REALTIME_ARCHIVE"] = "later" if imported else "inline"
+        imported += command[0] == "import_realtime"
         proxy.requests.clear()
         done = run_manage(*command, "--json", env=environment)
         report = json.loads(done.stdout.splitlines()[-1])

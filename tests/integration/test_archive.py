@@ -93,7 +93,7 @@ def test_archive__newer_upload_under_the_same_key__survives(mail: Mail) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "result"), [("PostBucket", "archived"), ("CopyObject", "gone")]
+    ("operation", "result"), [("DeleteObjects", "archived"), ("CopyObject", "gone")]
 )
 def test_archive__newer_upload_between_check_and_request__survives(
     aws: Aws, database: str, proxy: AwsProxy, operation: str, result: str
@@ -104,7 +104,7 @@ def test_archive__newer_upload_between_check_and_request__survives(
     archive_all(mail)
     [key] = mail.publish(scrapes.bill(title="First"))
     mail.run()
-    upload = after_each if operation == "PostBucket" else after
+    upload = after_each if operation == "DeleteObjects" else after
     newer = upload(lambda: Mail(aws, database).put(b"newer", key))
     proxy.rule = on(operation, fault=newer)
     assert archive_all(mail) == {result: 1}
@@ -306,4 +306,4 @@ def test_archive__many_files__copied_once_each_and_deleted_together(
     mail.run()
     before = Counter(proxy.requests)
     assert archive_all(mail) == {"archived": 10}
-    assert proxy.requests - before == {"CopyObject": 10, "PostBucket": 1}
+    assert proxy.requests - before == {"CopyObject": 10, "DeleteObjects": 1}

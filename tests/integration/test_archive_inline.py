@@ -59,7 +59,7 @@ def test_run__imported_files__archived_with_one_request_each(mail: Mail, proxy: 
     assert {name: n for name, n in requests.items() if "Message" not in name} == {
         "GetObject": 9,
         "PutObject": 9,
-        "PostBucket": 1,
+        "DeleteObjects": 1,
     }
     assert report.seconds["archive"] > 0
     moved = {key: mail.store.get(key, 9999) for key in bodies}
@@ -100,7 +100,7 @@ def test_run__killed_after_a_step_of_archiving__archive_finishes(
     assert not File.objects.filter(archived_at=None).exists()
 
 
-@pytest.mark.parametrize("operation", ["PutObject", "PostBucket"])
+@pytest.mark.parametrize("operation", ["PutObject", "DeleteObjects"])
 def test_run__newer_upload_while_it_archives__survives_and_what_was_imported_too(
     mail: Mail, aws: Aws, proxy: AwsProxy, operation: str
 ) -> None:
@@ -110,7 +110,7 @@ def test_run__newer_upload_while_it_archives__survives_and_what_was_imported_too
     newer = {**copy.deepcopy(first), "title": "Second"}
     stamp = {SCRAPED_AT_METADATA: datetime.now(UTC).isoformat()}
     # The condition of a deletion must do where the upload comes after the check.
-    upload = after_each if operation == "PostBucket" else after
+    upload = after_each if operation == "DeleteObjects" else after
     proxy.rule = on(operation, fault=upload(lambda: direct.put(newer, key, **stamp)))
     mail.run()
     proxy.heal()
@@ -153,8 +153,8 @@ def test_run__another_object_of_its_size_is_there__left_where_it_is(
     [
         ("PutObject", refusal(403, "AccessDenied")),
         ("PutObject", refusal(403, "RequestTimeTooSkewed")),
-        ("PostBucket", refusal(503, "SlowDown")),
-        ("PostBucket", lost_answer),
+        ("DeleteObjects", refusal(503, "SlowDown")),
+        ("DeleteObjects", lost_answer),
     ],
     ids=["put-no-access", "put-refused", "delete-slow-down", "delete-lost-answer"],
 )

@@ -89,7 +89,7 @@ def replayed(mail: Mail) -> None:
     scrape.end()
     import_only(mail)
     tighten(mail)
-    [finalized] = finalize_complete(context_of(mail))
+    [finalized] = finalize_complete(replace(context_of(mail), replay_all=True))
     assert finalized.counts["replayed"] == FILES
 
 
