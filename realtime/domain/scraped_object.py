@@ -25,7 +25,7 @@ SCRAPED_AT_METADATA = "scraped-at"
 # A retry stamps when the store first received the file: its copy is younger.
 STORED_AT_METADATA = "stored-at"
 # Stores round down the time at which they received a file.
-STORE_RESOLUTION = timedelta(seconds=1)
+_STORE_RESOLUTION = timedelta(seconds=1)
 # A scraper's clock that is ahead by no more needs no attention.
 CLOCK_TOLERANCE = timedelta(seconds=5)
 
@@ -157,7 +157,7 @@ def read(
 
 
 def _set_back(ticks: int, stored_at: datetime | None) -> int:
-    if stored_at is None or ticks <= ticks_of(stored_at + STORE_RESOLUTION):
+    if stored_at is None or ticks <= ticks_of(stored_at + _STORE_RESOLUTION):
         return ticks
     return ticks_of(stored_at)
 

@@ -23,7 +23,6 @@ from realtime.domain.results import FetchedFile, FileIdentity
 from realtime.domain.scraped_object import (
     RUN_ID_METADATA,
     SCRAPED_AT_METADATA,
-    STORE_RESOLUTION,
     STORED_AT_METADATA,
     Key,
     ScrapedObject,
@@ -141,13 +140,8 @@ def _content(file: InFlightFile, stored: StoredFile, max_bytes: int) -> ScrapedO
         raise PoisonMessage(
             "too-large", f"{found.size} bytes are more than REALTIME_MAX_FILE_BYTES ({max_bytes})"
         )
-    stored_at, queued_at = _stored_at(found), file.delivery.queued_at
-    if stored_at is not None:
-        # A message is sent a moment after the upload. Of two uploads within a second, that of the
-        # later one must not be set back before the other's.
-        queued_at = min(queued_at, stored_at + STORE_RESOLUTION)
-    stamp = parse_time(found.metadata.get(SCRAPED_AT_METADATA), queued_at)
-    return read(file.object_type, stored.body, stamp, stored_at=stored_at)
+    stamp = parse_time(found.metadata.get(SCRAPED_AT_METADATA), file.delivery.queued_at)
+    return read(file.object_type, stored.body, stamp, stored_at=_stored_at(found))
 
 
 def _stored_at(found: ObjectVersion) -> datetime | None:

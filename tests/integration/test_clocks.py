@@ -10,8 +10,6 @@ import pytest
 from django.db import connection
 from openstates.data.models import Bill, Event, LegislativeSession, VoteEvent
 
-from realtime.domain.in_flight import InFlightFile
-from realtime.domain.results import Delivery, FileIdentity
 from realtime.domain.scraped_object import SCRAPED_AT_METADATA, ticks_of, time_of
 from realtime.files.fetch import fetch
 from realtime.files.refetch import read_again
@@ -22,7 +20,6 @@ from tests.scrape_runs import Run, import_only
 from tests.scrapes import Mail
 from tests.support import Aws
 
-WYOMING = scrapes.WYOMING.jurisdiction_id
 YEAR, HOUR, MINUTE = timedelta(days=365), timedelta(hours=1), timedelta(minutes=1)
 
 
@@ -102,27 +99,6 @@ def fetched(mail: Mail, datas: Sequence[dict[str, Any]]) -> list[float]:
         patch.setattr("realtime.consumer.fetching.fetch", watched)
         mail.run()
     return found
-
-
-def test_fetch__two_uploads_within_a_second__later_message_keeps_the_later_place(
-    mail: Mail,
-) -> None:
-    key = mail.put(scrapes.jurisdiction())
-    stored_at = mail.store.head(key).last_modified
-    assert stored_at is not None
-    files = [
-        InFlightFile(
-            FileIdentity(mail.config.bucket.name, key, ""),
-            Delivery(stored_at + timedelta(seconds=seconds), "", WYOMING, True, None),
-            object_type="jurisdiction",
-            jurisdiction_id=WYOMING,
-            abbr="wy",
-        )
-        for seconds in (0.9, 1.4)
-    ]
-    fetch(files, mail.store, mail.config, lambda: False)
-    first, second = (file.ready().content.order for file in files)
-    assert first < second
 
 
 def test_import__jurisdiction_stamped_in_the_future__later_dates_win(mail: Mail) -> None:
