@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from openstates.scrape import Bill, Event, State, VoteEvent
@@ -13,6 +14,7 @@ from realtime.backends.sqs import SqsQueue
 from realtime.consumer.run import Limits, run
 from realtime.consumer.sources import QueueInbox
 from realtime.domain.config import BULK, Config, load
+from realtime.domain.scraped_object import SCRAPED_AT_METADATA
 from realtime.models import File
 from realtime.monitoring.report import Report
 from tests.support import Aws, messages_in
@@ -101,6 +103,14 @@ def type_of(data: dict[str, Any]) -> str:
     return "event" if "all_day" in data else "bill"
 
 
+def _stamp(data: dict[str, Any]) -> dict[str, str]:
+    """As the producer stamps an object whose `_id` has no time. By its message's time alone, two
+    uploads within a second would not be told apart."""
+    if type_of(data) != "jurisdiction":
+        return {}
+    return {SCRAPED_AT_METADATA: datetime.now(UTC).isoformat(timespec="microseconds")}
+
+
 class Mail:
     """Uploads files and sends their messages, like older scrapers, and imports them in this
     process."""
@@ -141,7 +151,7 @@ class Mail:
         self.aws.sqs.send_message(QueueUrl=self.aws.queue_url, MessageBody=text)
 
     def publish(self, *files: dict[str, Any], **fields: Any) -> list[str]:
-        keys = [self.put(data) for data in files]
+        keys = [self.put(data, **_stamp(data)) for data in files]
         for key in keys:
             self.send(self.message(key, **fields))
         return keys
