@@ -405,7 +405,7 @@ def test_s3__other_upload_comes_right_before_many_are_deleted__is_left_alone(
     for key in ("key", "other"):
         others.put(key, b"old", {})
     old = {ours.head("key"), ours.head("other")}
-    proxied.proxy.rule = on("PostBucket", fault=after_each(lambda: others.put("key", b"newer", {})))
+    proxied.proxy.rule = on("DeleteObjects", fault=after_each(lambda: others.put("key", b"newer", {})))
     assert ours.delete_all(old) == old
     assert [others.get(key, 100).body for key in others.list("")] == [b"newer"]
 
@@ -416,7 +416,7 @@ def test_s3__some_of_many_are_refused__says_which(proxied: Proxied, versioned: b
     for key in ("refused", "other"):
         others.put(key, b"content", {})
     refused, other = ours.head("refused"), ours.head("other")
-    proxied.proxy.rule = on("PostBucket", fault=without("refused"))
+    proxied.proxy.rule = on("DeleteObjects", fault=without("refused"))
     assert ours.delete_all([refused, other]) == {other}
     assert list(others.list("")) == ["refused"]
 
@@ -429,11 +429,11 @@ def test_s3__more_deleted_than_fit_into_a_request__all_are_gone(
     others, ours = proxied.store(versioned)
     for number in range(5):
         others.put(str(number), b"content", {})
-    before = proxied.proxy.requests["PostBucket"]
+    before = proxied.proxy.requests["DeleteObjects"]
     versions = {ours.head(key) for key in others.list("")}
     assert ours.delete_all(versions) == versions
     assert list(others.list("")) == []
-    assert proxied.proxy.requests["PostBucket"] - before == 3
+    assert proxied.proxy.requests["DeleteObjects"] - before == 3
 
 
 @pytest.mark.parametrize("versioned", [True, False], ids=["versioned", "plain"])
