@@ -62,7 +62,10 @@ class Books:
 
     def check(self) -> None:
         """Asserts that each file has one row, which says what it was, and each run its report."""
-        assert not Suspect.objects.exists(), "a message is suspected, but none killed a process"
+        # Of a file that was imported when the process died, pruning forgets that it was suspected.
+        finished = File.objects.exclude(outcome=Outcome.DEFERRED).values_list("id", flat=True)
+        suspects = Suspect.objects.exclude(message_id__in=[f"parked:{id}" for id in finished])
+        assert not suspects.exists(), "a message is suspected, but none killed a process"
         sent: dict[tuple[str, str], list[int]] = defaultdict(list)
         for upload in self._uploads:
             sent[upload.key, upload.etag].append(upload.number)
