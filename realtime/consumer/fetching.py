@@ -29,7 +29,7 @@ def fetch_files(context: RunContext, files: Sequence[InFlightFile]) -> Unavailab
     missing one, and one that was sent again after a failure, can never be imported.
     """
     with context.timed("fetch"):
-        fetch(files, context.store, context.config, context.must_stop)
+        fetch(files, context.store, context.config, context.must_stop, context.kept)
     outage = _outage(files)
     missing = [file for file in files if isinstance(file.error, Gone)]
     keys = [file.identity.key for file in missing]

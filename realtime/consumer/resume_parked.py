@@ -111,7 +111,7 @@ def _attempt(
 def _import_together(context: RunContext, files: Sequence[InFlightFile]) -> list[InFlightFile]:
     found = [file for file in files if not file.outcome and _is_located(context, file)]
     with context.timed("fetch"):
-        fetch(found, context.store, context.config, context.must_stop)
+        fetch(found, context.store, context.config, context.must_stop, context.kept)
     untried = {file for file in found if not (file.fetched or file.error)}
     for file in found:
         if file.error:

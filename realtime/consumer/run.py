@@ -35,8 +35,9 @@ from realtime.domain.config import BULK, Config
 from realtime.domain.errors import Unavailable
 from realtime.domain.in_flight import InFlightFile, by_type
 from realtime.domain.interfaces import Store
+from realtime.domain.kept import Kept
 from realtime.domain.messages import ReceivedMessage
-from realtime.domain.results import Failed
+from realtime.domain.results import Failed, Waiting
 from realtime.domain.run_context import RunContext
 from realtime.files import archive
 from realtime.finalization.finalize import finalize_complete
@@ -45,6 +46,9 @@ from realtime.ledger import suspects
 from realtime.ledger.suspects import Suspicion
 from realtime.monitoring.metrics.emitting import emit
 from realtime.monitoring.report import Report
+
+# The share of REALTIME_MAX_BATCH_BYTES that parked files may take up.
+_KEPT = 4
 
 logger = logging.getLogger(__name__)
 
@@ -105,6 +109,7 @@ def _run(
         breaker=breaker,
         flagged=report.count_flags,
         expired=report.expire,
+        kept=Kept(config.max_batch_bytes // _KEPT),
     )
     # Lambda hands its messages over with the inbox: those of a run without a slot must come again.
     with request_counts.counted_into(report.requests), inbox, context.timed("total"):
@@ -204,8 +209,15 @@ def _import_together(
         stuck = {f.jurisdiction_id for f in portion if f.is_open and not f.timed_out}
         left = [file for file in left if file.jurisdiction_id not in stuck]
         for file in portion:
+            _keep_parked(context, file)
             file.let_go()
     return outage
+
+
+def _keep_parked(context: RunContext, file: InFlightFile) -> None:
+    """Keep what was read of a file that waits, in case that it is woken by this run."""
+    if isinstance(file.outcome, Waiting) and file.stored and file.ledger_id is not None:
+        context.kept.keep(file.ledger_id, file.stored)
 
 
 def _attempt(

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from realtime.domain.breaker import Breaker
 from realtime.domain.config import BULK, Config
 from realtime.domain.interfaces import Store
+from realtime.domain.kept import Kept
 
 
 def _always() -> None:
@@ -29,7 +30,8 @@ def _uncounted(count: Any) -> None:
 
 @dataclass(frozen=True)
 class RunContext:
-    """Dependencies of one run, whether it imports or finalizes. It keeps no state of the run.
+    """Dependencies of one run, whether it imports or finalizes. It keeps no state of the run, but
+    for what the breaker has counted and the files that are `kept`.
 
     `importer` names the importers that write the rows. `must_stop` is asked between files and
     between transactions, never within one that could still commit. `before_commit` may veto a
@@ -52,3 +54,4 @@ class RunContext:
     flagged: Callable[[Counter[str]], None] = _uncounted
     expired: Callable[[int], None] = _uncounted
     replay_all: bool = False
+    kept: Kept = field(default_factory=lambda: Kept(0))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from realtime.backends.s3 import DELETIONS, THREADS
-from realtime.domain.config import Config
+from realtime.domain.config import INLINE, Config
 from realtime.domain.errors import ConfigurationError, RealtimeError, RetryLater, Unavailable
 from realtime.domain.in_flight import InFlightFile
 from realtime.domain.interfaces import Exists, Gone, ObjectVersion, Store, StoredFile
@@ -79,9 +79,10 @@ def archive_read(context: RunContext, files: Sequence[InFlightFile]) -> None:
     """Archive files that this run has read and finished, from memory.
 
     As with `archive_files`, those whose acknowledgement is not known are left, and so are those
-    that cannot be archived now. Does nothing where REALTIME_ARCHIVE says `later`: then nothing is
-    in memory.
+    that cannot be archived now. Does nothing where REALTIME_ARCHIVE says `later`.
     """
+    if context.config.archive != INLINE:
+        return
     in_memory = {}
     for file in files:
         if file.ledger_id is not None and file.stored is not None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from realtime.backends.s3 import THREADS
-from realtime.domain.config import INLINE, Bucket, Config
+from realtime.domain.config import Bucket, Config
 from realtime.domain.errors import (
     ConfigurationError,
     PoisonMessage,
@@ -18,6 +18,7 @@ from realtime.domain.errors import (
 from realtime.domain.in_flight import InFlightFile
 from realtime.domain.interfaces import ObjectVersion, Store, StoredFile
 from realtime.domain.jurisdictions import jurisdiction_of
+from realtime.domain.kept import Kept
 from realtime.domain.messages import FileMessage
 from realtime.domain.results import FetchedFile, FileIdentity
 from realtime.domain.scraped_object import (
@@ -64,23 +65,31 @@ def require_ours(name: str, bucket: Bucket) -> None:
 
 
 def fetch(
-    files: Sequence[InFlightFile], store: Store, config: Config, must_stop: Callable[[], bool]
+    files: Sequence[InFlightFile],
+    store: Store,
+    config: Config,
+    must_stop: Callable[[], bool],
+    kept: Kept,
 ) -> None:
-    """Read the files, in parallel, as many as may be held at once (REALTIME_MAX_BATCH_BYTES).
+    """Read the files, in parallel, as many as may be held at once (REALTIME_MAX_BATCH_BYTES, what
+    is `kept` included). Parked files that are kept are not read from the store again.
 
     Each gets `fetched`, or the `error` that says why it could not be read; neither when it was not
     tried: it did not fit, there was no time left, or S3 had become unavailable. If none of these
     two, at least one file was tried.
     """
-    unavailable, room = threading.Event(), Room(config.max_batch_bytes)
+    unavailable = threading.Event()
+    room = Room(config.max_batch_bytes - kept.bytes)
+    again = {file: kept.take(file.parked.ledger_id) for file in files if file.parked}
 
     def one(file: InFlightFile) -> None:
-        if must_stop() or unavailable.is_set() or room.full:
+        stored = again.get(file)
+        if must_stop() or (stored is None and (unavailable.is_set() or room.full)):
             return
         try:
-            stored = _get(file, store, config.max_file_bytes, room)
+            stored = stored or _get(file, store, config.max_file_bytes, room)
             if stored is not None:
-                if config.archive == INLINE and stored.body is not None:
+                if stored.body is not None:
                     file.stored = stored
                 _fetch(file, stored, config.max_file_bytes)
         except RealtimeError as exc:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,9 @@ from openstates.data.models import Bill, VoteEvent
 
 from realtime.backends.postgres import locks
 from realtime.consumer import resume_parked
+from realtime.consumer.run import Limits
+from realtime.consumer.run import run as import_run
+from realtime.consumer.sources import QueueInbox
 from realtime.domain.config import BULK, CORE
 from realtime.domain.run_context import RunContext
 from realtime.files.fetch import fetch
@@ -59,6 +63,34 @@ def read(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(mail.store, "get", counted)
     return keys
+
+
+def test_import__dependency_arrives_in_the_same_run__parked_file_is_not_read_again(
+    mail: Mail, read: list[str]
+) -> None:
+    bill = scrapes.bill()
+    [vote] = mail.publish(scrapes.vote_event(bill))
+    mail.publish(bill)
+    inbox = QueueInbox(mail.queue, mail.config.visibility_timeout)
+    report = import_run(mail.config, inbox, mail.store, Limits(1, True, lambda: False))
+    assert (report.outcomes["deferred"], report.resumed) == (1, 1)
+    assert VoteEvent.objects.get().bill == Bill.objects.get()
+    assert read.count(vote) == 1
+
+
+def test_import__more_is_parked_than_may_be_kept__the_rest_is_read_again(
+    mail: Mail, read: list[str]
+) -> None:
+    bill = scrapes.bill()
+    votes = mail.publish(*(scrapes.vote_event(bill, f"motion {n}") for n in range(4)))
+    mail.publish(bill)
+    size = mail.store.head(votes[0]).size
+    mail.config = replace(mail.config, max_batch_bytes=4 * (2 * size + size // 2))
+    inbox = QueueInbox(mail.queue, mail.config.visibility_timeout)
+    report = import_run(mail.config, inbox, mail.store, Limits(1, True, lambda: False))
+    assert report.resumed == VoteEvent.objects.count() == 4
+    # Where there is so little room, a file is asked for its size first.
+    assert sorted(read.count(vote) for vote in votes) == [2, 2, 4, 4]
 
 
 def test_import__parked_file_imported_and_moved_by_another_meanwhile__stays_imported(
@@ -238,7 +270,7 @@ def test_import__bill_deleted_by_hand__its_vote_parked_until_it_is_imported_agai
     [key] = mail.publish(scrapes.vote_event(bill))
     mail.run()
     assert scrapes.outcomes([key]) == {key: "deferred"}
-    assert read.count(key) == 2, "as it came, and once because of the bill's file"
+    assert read.count(key) == 1, "as it came, and kept for the bill's file"
     mail.send(mail.message(mail.put(bill, f"wy/bill_{scrapes.fresh_id()}.json")))
     mail.run()
     assert VoteEvent.objects.get().bill == Bill.objects.get()
