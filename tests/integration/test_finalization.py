@@ -13,7 +13,7 @@ from django.db import connection
 from openstates.data.models import Bill, Event, RelatedBill, RunPlan, VoteEvent
 
 from realtime.backends.postgres import locks
-from realtime.domain.config import BULK, CORE
+from realtime.domain.config import BULK, CORE, LATER
 from realtime.domain.errors import RetryLater
 from realtime.domain.run_context import RunContext
 from realtime.files.refetch import read_again
@@ -273,6 +273,7 @@ def test_finalize__key_and_identifier_votes_out_of_order__as_scrape_order_has_th
 def test_finalize__misplaced_votes_one_of_which_is_gone__rows_stay(
     mail: Mail, caplog: pytest.LogCaptureFixture
 ) -> None:
+    mail.config = replace(mail.config, archive=LATER)
     run = Run(mail)
     bill = scrapes.bill()
     with_key, without = scrapes.vote_event(bill, "a"), scrapes.vote_event(bill, "b")
@@ -425,7 +426,7 @@ def test_finalize__failed_file_fixed__closed_run_finalized_and_deletes(mail: Mai
     assert second.row.closed == ""
     assert Event.objects.get(deleted=True).name == "Gone"
     assert RunPlan.objects.count() == 2, "one for each run, however often it was finalized"
-    assert command(mail, "finalize_realtime") == {"runs": []}
+    assert command(mail, "finalize_realtime")["runs"] == []
 
 
 def test_finalize__stopped_between_any_two_transactions__next_call_goes_on(mail: Mail) -> None:
