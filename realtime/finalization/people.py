@@ -69,10 +69,11 @@ def _is_same(one: ListedPerson, history: LedgerHistory) -> bool:
     roles = Membership.objects.filter(
         person_id=one.person_id, organization__jurisdiction_id__isnull=False
     ).exclude(organization__classification__in=COMMITTEES)
-    return Membership.objects.filter(
+    seats = Membership.objects.filter(
         person_id=one.listed_id,
         organization__jurisdiction_id__in=roles.values("organization__jurisdiction_id"),
-    ).exists()
+    )
+    return bool(seats.exists())
 
 
 def _merged(one: ListedPerson, difference: Difference) -> RowChange:

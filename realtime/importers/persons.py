@@ -106,7 +106,7 @@ class Persons:
         if len(people) > 1:
             listing = {one for one, listed in self.undecided if {one, listed} <= people}
             people = (people - listing) or people
-        return people, {person for person, active in meant if active and person in people}
+        return people, people & {person for person, active in meant if active}
 
 
 def _parse(pseudo_id: str) -> Name | None:

@@ -366,6 +366,35 @@ def test_finalize__two_persons_of_the_run_list_one__newest_file_wins(
     assert sponsors() == {"HB 1": NEW_ADA}
 
 
+@pytest.mark.parametrize(("brought", "left"), [(BO, {BO, NEW_ADA}), (ADA, {BO, ADA, NEW_ADA})])
+def test_import__late_file_of_a_final_run_lists_a_person__merged_at_once_if_not_of_the_run(
+    mail: Mail, brought: str, left: set[str]
+) -> None:
+    imported([Part(mail, person(), person(id=BO))])
+    run = Part(mail, person(id=brought), new_ada())
+    late = run.files.pop()
+    done(run)
+    run.files = [late]
+    run.import_each()
+    assert set(Person.objects.values_list("id", flat=True)) == left
+
+
+def test_import__old_file_comes_while_the_merge_is_undecided__a_person(mail: Mail) -> None:
+    mail.publish(scrapes.jurisdiction())
+    mail.run()
+    before = about_ada(mail)[:2]
+    both = Part(mail, new_ada(), person())
+    expected = as_core([*before, both])
+    both.import_each([0])
+    for part in before:
+        done(part)
+    both.import_each([1])
+    both.run.end()
+    mail.run()
+    assert list(rows.differences(expected, rows.dump())) == []
+    assert sponsors() == {"HB 1": ADA}
+
+
 def test_finalize__newer_file_of_a_listed_person_has_come__two_persons(mail: Mail) -> None:
     mail.publish(scrapes.jurisdiction())
     imported(about_ada(mail)[:2])

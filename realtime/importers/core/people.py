@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Exists, OuterRef
 from openstates.data import models
@@ -73,7 +74,7 @@ def load(item: Item, jurisdiction_id: str, history: Newest) -> Applied:
         old = [one for one in sorted(there) if not _is_another(one, item, history)]
         merged = merge_people(old, person.id)
     else:
-        _note(person.id, listed, item, jurisdiction_id)
+        _note(person.id, listed, item.run_id, item, jurisdiction_id)
         merged = {}
     updated |= bool(merged)
     if (created or updated) and person.roles:
@@ -93,13 +94,15 @@ def _listed(person: Any) -> set[str]:
     }
 
 
-def _note(person_id: str, listed: Iterable[str], item: Item, jurisdiction_id: str) -> None:
+def _note(
+    person_id: str, listed: Iterable[str], run_id: UUID, item: Item, jurisdiction_id: str
+) -> None:
     """Remember whom the newest file of the run lists."""
-    ListedPerson.objects.filter(run_id=item.run_id, person_id=person_id).delete()
+    ListedPerson.objects.filter(run_id=run_id, person_id=person_id).delete()
     ListedPerson.objects.bulk_create(
         ListedPerson(
             jurisdiction_id=jurisdiction_id,
-            run_id=item.run_id,
+            run_id=run_id,
             person_id=person_id,
             listed_id=one,
             order_ticks=item.order.ticks,
