@@ -281,6 +281,9 @@ class ListedPerson(models.Model):
     order_ticks = models.BigIntegerField()
     scrape_id = models.TextField()
     order_stamp = models.BigIntegerField()
+    is_new = models.BooleanField(
+        help_text="the run has brought the person who lists; a name that fits both is the other's"
+    )
 
     class Meta:
         db_table = "realtime_listed_person"

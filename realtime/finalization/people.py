@@ -49,7 +49,11 @@ def merge_listed(run: ScrapeRun) -> str:
         if one.listed_id not in brought and _is_same(one, history):
             moved = merge_people([one.listed_id], one.person_id)
             log.append(_merged(one, Difference(before=moved[one.listed_id])))
-    ListedPerson.objects.filter(id__in=[one.id for one in page]).delete()
+    for one in page:
+        # Those that an older run has left undecided, too.
+        ListedPerson.objects.filter(
+            person_id=one.person_id, listed_id=one.listed_id, order_ticks__lte=one.order_ticks
+        ).delete()
     if log:
         changes.log(run.jurisdiction_id, log, database_now())
         flags.resolve_deleted([change.core_id for change in log], database_now())

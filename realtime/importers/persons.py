@@ -75,10 +75,11 @@ class Persons:
 
     @cached_property
     def undecided(self) -> frozenset[tuple[str, str]]:
-        """People and, with each, one whom their file lists, where the end of a run is yet to decide
-        whether the two are one. Read once; of all jurisdictions, since people may have seats in
-        several."""
-        return frozenset(ListedPerson.objects.values_list("person_id", "listed_id"))
+        """People whom a run has brought and, with each, one whom their file lists, where the end of
+        the run is yet to decide whether the two are one. Read once; of all jurisdictions, since
+        people may have seats in several."""
+        new = ListedPerson.objects.filter(is_new=True)
+        return frozenset(new.values_list("person_id", "listed_id"))
 
     def find(
         self, name: str, start: Any, end: Any, chamber: str | None, organization_id: str = ""
@@ -88,8 +89,8 @@ class Persons:
 
         `start` and `end` are the session's dates: who left before it or came after it is left out.
         With an `organization_id`, only its members count; else those of the `chamber`, or of any.
-        Of two of whom one lists the other, it is the other as long as that is undecided: so what
-        refers to them follows if they are merged.
+        Of two of whom a new one lists the other, it is the other as long as that is undecided: so
+        a name means who it meant before, and what refers to them follows if they are merged.
         """
         seats = self._seats.get(name)
         if seats is None:

@@ -33,7 +33,7 @@ _DIGEST = """
       SELECT hashtextextended(l.person_id, hashtextextended(l.listed_id, 8))
       FROM (
         SELECT DISTINCT person_id, listed_id FROM realtime_listed_person
-        WHERE person_id IN (SELECT id FROM member)
+        WHERE is_new AND person_id IN (SELECT id FROM member)
       ) AS l
       UNION ALL
       SELECT hashtextextended(organization::text, 5) FROM organization

@@ -22,6 +22,13 @@ class Migration(migrations.Migration):
                 ("order_ticks", models.BigIntegerField()),
                 ("scrape_id", models.TextField()),
                 ("order_stamp", models.BigIntegerField()),
+                (
+                    "is_new",
+                    models.BooleanField(
+                        help_text="the run has brought the person who lists; a name that fits both"
+                        " is the other's"
+                    ),
+                ),
             ],
             options={"db_table": "realtime_listed_person"},
         ),

@@ -395,6 +395,15 @@ def test_import__old_file_comes_while_the_merge_is_undecided__a_person(mail: Mai
     assert sponsors() == {"HB 1": ADA}
 
 
+def test_import__person_who_was_there_lists_another__their_name_stays_ambiguous(
+    mail: Mail,
+) -> None:
+    mail.publish(scrapes.jurisdiction())
+    imported([Part(mail, person(), person(id=NEW_ADA))])
+    Part(mail, new_ada(), scrapes.bill()).import_each()
+    assert sponsors() == {"HB 1": None}
+
+
 def test_finalize__newer_file_of_a_listed_person_has_come__two_persons(mail: Mail) -> None:
     mail.publish(scrapes.jurisdiction())
     imported(about_ada(mail)[:2])

@@ -74,7 +74,7 @@ def load(item: Item, jurisdiction_id: str, history: Newest) -> Applied:
         old = [one for one in sorted(there) if not _is_another(one, item, history)]
         merged = merge_people(old, person.id)
     else:
-        _note(person.id, listed, item.run_id, item, jurisdiction_id)
+        _note(person.id, listed, item.run_id, item, jurisdiction_id, created)
         merged = {}
     updated |= bool(merged)
     if (created or updated) and person.roles:
@@ -95,10 +95,17 @@ def _listed(person: Any) -> set[str]:
 
 
 def _note(
-    person_id: str, listed: Iterable[str], run_id: UUID, item: Item, jurisdiction_id: str
+    person_id: str,
+    listed: Iterable[str],
+    run_id: UUID,
+    item: Item,
+    jurisdiction_id: str,
+    created: bool,
 ) -> None:
     """Remember whom the newest file of the run lists."""
-    ListedPerson.objects.filter(run_id=run_id, person_id=person_id).delete()
+    known = ListedPerson.objects.filter(run_id=run_id, person_id=person_id)
+    is_new = created or known.filter(is_new=True).exists()
+    known.delete()
     ListedPerson.objects.bulk_create(
         ListedPerson(
             jurisdiction_id=jurisdiction_id,
@@ -108,6 +115,7 @@ def _note(
             order_ticks=item.order.ticks,
             scrape_id=item.order.scrape_id,
             order_stamp=item.order.stamp_ticks,
+            is_new=is_new,
         )
         for one in sorted(listed)
     )
