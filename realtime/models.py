@@ -268,6 +268,31 @@ class RememberedAction(models.Model):
         return f"{self.vote_event_id}: {self.action}"
 
 
+class ListedPerson(models.Model):
+    """A person whose id the file of another lists as theirs, until the end of its run decides.
+
+    `person_id` is the other. The last three are the place of the file in the scrape order.
+    """
+
+    jurisdiction_id = models.TextField()
+    run_id = models.UUIDField()
+    person_id = models.TextField()
+    listed_id = models.TextField()
+    order_ticks = models.BigIntegerField()
+    scrape_id = models.TextField()
+    order_stamp = models.BigIntegerField()
+    is_new = models.BooleanField(
+        help_text="the run has brought the person who lists; a name that fits both is the other's"
+    )
+
+    class Meta:
+        db_table = "realtime_listed_person"
+        indexes = [models.Index(fields=["run_id"], name="realtime_listed_run")]
+
+    def __str__(self) -> str:
+        return f"{self.person_id} lists {self.listed_id}"
+
+
 class Suspect(models.Model):
     """A message received many times without an outcome: importing it may kill the process.
 

@@ -17,7 +17,7 @@ from realtime.domain.results import FetchedFile
 from realtime.domain.run_context import RunContext
 from realtime.files.portion import fitting
 from realtime.files.refetch import read_again
-from realtime.finalization import cleanup, plan_report, replay, row_matching, selection
+from realtime.finalization import cleanup, people, plan_report, replay, row_matching, selection
 from realtime.ledger import changes
 from realtime.ledger import files as ledger_files
 from realtime.models import Closed, File, ScrapeRun
@@ -49,6 +49,8 @@ class Steps:
         self._misplaced: dict[str, list[list[int]]] = {}
         self._prepare: dict[str, Callable[[Place], Piece]] = {
             "jurisdiction": partial(self._replay, "jurisdiction"),
+            # Before the files that name people are imported again.
+            "merge-people": lambda place: self._merge_people,
             "bill": partial(self._replay, "bill"),
             "vote_event": partial(self._replay, "vote_event"),
             "vote-event-rows": partial(self._replace, "vote_event"),
@@ -139,6 +141,13 @@ class Steps:
         """Whether a statement of the files took too long, and it is not our time that is up."""
         limit = self._context.config.statement_timeout
         return not self._context.must_stop() and timed_out(exc, seconds, limit)
+
+    def _merge_people(self) -> Place | None:
+        closed = self._why_closed()
+        if not _is_final(closed) or (closed and people.may_be_unread(self._run)):
+            return None
+        last = people.merge_listed(self._run)
+        return {"listed": last} if last else None
 
     def _replace(self, object_type: str, place: Place) -> Piece:
         # The place is a group's first file: groups that were put right are no longer found.

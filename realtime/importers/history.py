@@ -17,6 +17,9 @@ class Newest(Protocol):
     def newest_is_of(self, core_id: str, run_id: UUID | None) -> bool:
         """Whether the file last applied to a row is of that run; False for no run."""
 
+    def is_final(self, run_id: UUID) -> bool:
+        """Whether that run is finalized and was not closed."""
+
 
 class History(Newest, Protocol):
     """All that the importers of a batch ask."""

@@ -3,12 +3,14 @@ all names of a batch."""
 
 import re
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.db import connection
 
 from realtime.domain.text import is_storable
 from realtime.importers.pseudo_ids import spec_of
+from realtime.models import ListedPerson
 
 CHAMBERS = ("upper", "lower", "legislature")
 # Everyone who ever sat in the jurisdiction, then who of them bears one of the names.
@@ -71,6 +73,14 @@ class Persons:
             self._names[pseudo_id] = _parse(pseudo_id)
         return self._names[pseudo_id]
 
+    @cached_property
+    def undecided(self) -> frozenset[tuple[str, str]]:
+        """People whom a run has brought and, with each, one whom their file lists, where the end of
+        the run is yet to decide whether the two are one. Read once; of all jurisdictions, since
+        people may have seats in several."""
+        new = ListedPerson.objects.filter(is_new=True)
+        return frozenset(new.values_list("person_id", "listed_id"))
+
     def find(
         self, name: str, start: Any, end: Any, chamber: str | None, organization_id: str = ""
     ) -> tuple[set[str], set[str]] | None:
@@ -79,6 +89,8 @@ class Persons:
 
         `start` and `end` are the session's dates: who left before it or came after it is left out.
         With an `organization_id`, only its members count; else those of the `chamber`, or of any.
+        Of two of whom a new one lists the other, it is the other as long as that is undecided: so
+        a name means who it meant before, and what refers to them follows if they are merged.
         """
         seats = self._seats.get(name)
         if seats is None:
@@ -91,7 +103,11 @@ class Persons:
             and (not start or until == "" or until > start)
             and (not end or since == "" or since < end)
         ]
-        return {person for person, _ in meant}, {person for person, active in meant if active}
+        people = {person for person, _ in meant}
+        if len(people) > 1:
+            listing = {one for one, listed in self.undecided if {one, listed} <= people}
+            people = (people - listing) or people
+        return people, people & {person for person, active in meant if active}
 
 
 def _parse(pseudo_id: str) -> Name | None:

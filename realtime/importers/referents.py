@@ -30,6 +30,12 @@ _DIGEST = """
       SELECT hashtextextended(n.person_id, hashtextextended(n.name, 4))
       FROM opencivicdata_personname n WHERE n.person_id IN (SELECT id FROM member)
       UNION ALL
+      SELECT hashtextextended(l.person_id, hashtextextended(l.listed_id, 8))
+      FROM (
+        SELECT DISTINCT person_id, listed_id FROM realtime_listed_person
+        WHERE is_new AND person_id IN (SELECT id FROM member)
+      ) AS l
+      UNION ALL
       SELECT hashtextextended(organization::text, 5) FROM organization
       UNION ALL
       SELECT hashtextextended(s::text, 6) FROM opencivicdata_legislativesession s
@@ -45,7 +51,8 @@ _DIGEST = """
 
 def referents_digest(jurisdiction_id: str) -> int:
     """A digest of the jurisdiction's people, organizations and legislative sessions, as far as
-    references in its files are resolved by them, and of the jurisdiction itself.
+    references in its files are resolved by them, and of the jurisdiction itself. Of people, also of
+    which two it is undecided whether they are one.
 
     A file that was imported while the digest was this one resolves its names to the same rows as
     long as it is. That holds for what pseudo ids ask by name, chamber and classification, not for

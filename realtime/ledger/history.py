@@ -106,6 +106,9 @@ class LedgerHistory:
             self._read_newest(core_id)
         return run_id is not None and self._newest_run[core_id] == run_id
 
+    def is_final(self, run_id: UUID) -> bool:
+        return run_id in self._finals
+
     def _read_newest(self, core_id: str) -> None:
         last = (
             File.objects.filter(core_id=core_id, outcome__in=APPLIED)

@@ -84,6 +84,11 @@ _OUTDATED_ACTIONS = """
       OR NOT EXISTS (
         SELECT 1 FROM opencivicdata_voteevent AS vote WHERE vote.id = known.vote_event_id)
 """
+# Whose run was pruned before its end had decided about them.
+_OLD_LISTED = """
+    DELETE FROM realtime_listed_person AS listed
+    WHERE NOT EXISTS (SELECT 1 FROM realtime_run AS run WHERE run.run_id = listed.run_id)
+"""
 _OLD_SUSPECTS = "DELETE FROM realtime_suspect WHERE attempted_at < %(before)s"
 _OLD_FLAGS = "DELETE FROM realtime_flag WHERE resolved_at < %(before)s"
 _OLD_PAUSES = "DELETE FROM realtime_pause WHERE resumed_at < %(before)s"
@@ -117,6 +122,7 @@ def prune(before: datetime, must_stop: Callable[[], bool] = lambda: False) -> Co
             after += BATCH
         cursor.execute(_OLD_RUNS, {"before": before})
         counts["runs"] += cursor.rowcount
+        cursor.execute(_OLD_LISTED)
         cursor.execute(_OLD_SUSPECTS, {"before": before})
         counts["messages"] += cursor.rowcount
         cursor.execute(_OLD_FLAGS, {"before": before})

@@ -47,7 +47,14 @@ ELSEWHERE = {
         " import of that file"
     ),
     Site("database", "importers.core.merging._merge"): (
-        "only where a person's file lists another; within the savepoint of that file"
+        "only where a person's file lists another; within the savepoint of that file, or with the"
+        " decision about the person at the end of its run"
+    ),
+    Site("database", "importers.core.people._note"): (
+        "only of people, in the savepoint of their file"
+    ),
+    Site("database", "finalization.people.merge_listed"): (
+        "only where a person's file lists another; commits with the progress of the finalization"
     ),
     Site("database", "importers.bulk.deleting.delete"): (
         "only where another app's table refers to core's in a way that SQL alone does not serve"

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -22,10 +24,13 @@ from openstates.data.models import (
 from realtime.backends.postgres.locks import PEOPLE, number
 from realtime.domain.config import BULK, CORE
 from realtime.domain.scraped_object import ticks_of
-from realtime.models import File, LoggedChange, ScrapeRun
+from realtime.finalization import people
+from realtime.finalization.finalize import finalize_anyway, finalize_complete
+from realtime.finalization.state_machine import OutOfTime
+from realtime.models import File, ListedPerson, LoggedChange, ScrapeRun
 from tests import oracle, races, rows, scrapes
 from tests.flags import opened, resolved
-from tests.scrape_runs import Run, import_only
+from tests.scrape_runs import Run, context_of, import_only
 from tests.scrapes import Mail
 from tests.support import Aws, wait_until
 
@@ -140,10 +145,27 @@ def test_import__one_person_by_workers_of_two_jurisdictions_at_once__newer_stays
     assert Person.objects.get().name == "Ada New"
 
 
+def listing(one: dict[str, Any]) -> list[dict[str, str]]:
+    """The identifiers of somebody who was this person before."""
+    return [{"scheme": "openstates", "identifier": one["id"]}]
+
+
 def new_ada(**changes: Any) -> dict[str, Any]:
     """Ada under a new id. Her file lists the old one."""
-    listed = [{"scheme": "openstates", "identifier": ADA}]
-    return person(id=NEW_ADA, other_identifiers=listed, **changes)
+    return person(id=NEW_ADA, other_identifiers=listing(person()), **changes)
+
+
+def sponsors() -> dict[str, str | None]:
+    """Who sponsors each bill, as far as that is resolved."""
+    return dict(BillSponsorship.objects.values_list("bill__identifier", "person_id"))
+
+
+def people_updated() -> datetime:
+    """When the jurisdiction says that its people changed."""
+    updated: datetime = Jurisdiction.objects.get(
+        id=scrapes.WYOMING.jurisdiction_id
+    ).latest_people_update
+    return updated
 
 
 class Part:
@@ -156,13 +178,22 @@ class Part:
 
     def send(self) -> None:
         for data, time in self.files:
-            if "_id" in data:
-                self.run.publish(data)
-                continue
-            key = f"wy/person_{data['id'][11:]}_{ticks_of(time)}.json"
-            self.mail.put(json.dumps(data).encode(), key, **{"scraped-at": time.isoformat()})
-            self.mail.send(self.mail.message(key, run_id=self.run.id))
-            self.run.objects["person"] = self.run.objects.get("person", 0) + 1
+            self._send(data, time)
+
+    def import_each(self, order: Sequence[int] = ()) -> None:
+        """Import the files one by one, in this order of theirs or as they were scraped."""
+        for at in order or range(len(self.files)):
+            self._send(*self.files[at])
+            import_only(self.mail)
+
+    def _send(self, data: dict[str, Any], time: datetime) -> None:
+        if "_id" in data:
+            self.run.publish(data)
+            return
+        key = f"wy/person_{data['id'][11:]}_{ticks_of(time)}.json"
+        self.mail.put(json.dumps(data).encode(), key, **{"scraped-at": time.isoformat()})
+        self.mail.send(self.mail.message(key, run_id=self.run.id))
+        self.run.objects["person"] = self.run.objects.get("person", 0) + 1
 
     def as_scraped(self) -> list[oracle.ScrapedFile]:
         def ticks(data: dict[str, Any], time: datetime) -> int:
@@ -241,28 +272,182 @@ def test_import__person_under_a_new_id_that_lists_the_old__merged_as_os_people_d
 
 
 def test_import__old_file_of_a_merged_person__superseded_unless_it_is_newer(mail: Mail) -> None:
-    old, new, older_still = Part(mail, person()), Part(mail, new_ada()), Part(mail, person())
-    imported([new, old])
+    old, new, newer = Part(mail, person()), Part(mail, new_ada()), Part(mail, person())
+    imported([new])
+    imported([old])
     late = File.objects.get(run_id=old.run.id)
     assert (late.outcome, late.core_id) == ("superseded", NEW_ADA)
-    imported([older_still])
+    imported([newer])
     assert set(Person.objects.values_list("id", flat=True)) == {ADA, NEW_ADA}
 
 
-@pytest.mark.parametrize("files", [(person(), new_ada()), (new_ada(), person())])
+@pytest.mark.parametrize("importer", [BULK, CORE])
+@pytest.mark.parametrize("order", [(0, 1, 2), (1, 0, 2), (2, 1, 0), (1, 2, 0)])
 def test_import__one_run_has_both_the_person_and_who_lists_it__two_persons_as_core(
-    mail: Mail, files: tuple[dict[str, Any], ...]
+    mail: Mail, importer: str, order: tuple[int, ...]
+) -> None:
+    mail.importer = importer
+    mail.publish(scrapes.jurisdiction())
+    mail.run()
+    before = about_ada(mail)[:2]
+    both = Part(mail, person(), new_ada(), scrapes.bill("HB 2"))
+    expected = as_core([*before, both])
+    imported(before)
+    both.import_each(order)
+    both.run.end()
+    mail.run()
+    assert list(rows.differences(expected, rows.dump())) == []
+    assert Person.objects.count() == 2
+    assert sponsors() == {"HB 1": ADA, "HB 2": None}
+    assert not ListedPerson.objects.exists()
+
+
+@pytest.mark.parametrize("importer", [BULK, CORE])
+def test_finalize__person_listed_in_the_run__stays_until_its_end_and_is_merged_then(
+    mail: Mail, importer: str
+) -> None:
+    mail.importer = importer
+    mail.publish(scrapes.jurisdiction())
+    imported(about_ada(mail)[:2])
+    new = Part(mail, new_ada(), scrapes.bill("HB 2"))
+    new.import_each()
+    mail.publish(scrapes.bill("HB 3"))
+    mail.run()
+    assert sponsors() == {"HB 1": ADA, "HB 2": ADA, "HB 3": ADA}
+    before = people_updated()
+    new.run.end()
+    mail.run()
+    assert list(Person.objects.values_list("id", flat=True)) == [NEW_ADA]
+    assert sponsors() == {"HB 1": NEW_ADA, "HB 2": NEW_ADA, "HB 3": NEW_ADA}
+    merged = LoggedChange.objects.get(change="merged")
+    assert (merged.core_id, str(merged.run_id)) == (ADA, new.run.id)
+    assert merged.before == {"billsponsorship": 3, "personvote": 1, "eventparticipant": 1}
+    assert merged.file_id == File.objects.get(object_type="person", run_id=new.run.id).id
+    assert people_updated() > before
+
+
+def test_finalize__stopped_between_two_merges__next_call_merges_the_rest(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(people, "PAGE", 1)
+    done(Part(mail, *[of(n) for n in (1, 2, 3)]))
+    new = Part(mail, *[of(n + 4, other_identifiers=listing(of(n))) for n in (1, 2, 3)])
+    new.import_each()
+    new.run.end()
+    import_only(mail)
+    left = set()
+    while new.run.row.finalized_at is None:
+        one_transaction = chain([False, False], repeat(True))
+        with suppress(OutOfTime):
+            list(finalize_complete(context_of(mail, one_transaction.__next__)))
+        left.add(Person.objects.count())
+    assert left == {6, 5, 4, 3}
+    names = Person.objects.order_by("name").values_list("name", flat=True)
+    assert list(names) == ["Member 5", "Member 6", "Member 7"]
+    assert LoggedChange.objects.filter(change="merged").count() == 3
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_finalize__two_persons_of_the_run_list_one__newest_file_wins(
+    mail: Mail, order: tuple[int, ...]
 ) -> None:
     mail.publish(scrapes.jurisdiction())
     mail.run()
-    parts = [Part(mail, person()), Part(mail, *files), Part(mail, scrapes.bill())]
-    expected = as_core(parts)
-    imported(parts)
+    before = about_ada(mail)[:2]
+    both = Part(
+        mail, person(id=BO, name="Bo Ridge", other_identifiers=listing(person())), new_ada()
+    )
+    expected = as_core([*before, both])
+    imported(before)
+    both.import_each(order)
+    both.run.end()
+    mail.run()
     assert list(rows.differences(expected, rows.dump())) == []
+    assert sponsors() == {"HB 1": NEW_ADA}
+
+
+@pytest.mark.parametrize(("brought", "left"), [(BO, {BO, NEW_ADA}), (ADA, {BO, ADA, NEW_ADA})])
+def test_import__late_file_of_a_final_run_lists_a_person__merged_at_once_if_not_of_the_run(
+    mail: Mail, brought: str, left: set[str]
+) -> None:
+    imported([Part(mail, person(), person(id=BO))])
+    run = Part(mail, person(id=brought), new_ada())
+    late = run.files.pop()
+    done(run)
+    run.files = [late]
+    run.import_each()
+    assert set(Person.objects.values_list("id", flat=True)) == left
+
+
+def test_import__old_file_comes_while_the_merge_is_undecided__a_person(mail: Mail) -> None:
+    mail.publish(scrapes.jurisdiction())
+    mail.run()
+    before = about_ada(mail)[:2]
+    both = Part(mail, new_ada(), person())
+    expected = as_core([*before, both])
+    both.import_each([0])
+    for part in before:
+        done(part)
+    both.import_each([1])
+    both.run.end()
+    mail.run()
+    assert list(rows.differences(expected, rows.dump())) == []
+    assert sponsors() == {"HB 1": ADA}
+
+
+def test_import__person_who_was_there_lists_another__their_name_stays_ambiguous(
+    mail: Mail,
+) -> None:
+    mail.publish(scrapes.jurisdiction())
+    imported([Part(mail, person(), person(id=NEW_ADA))])
+    Part(mail, new_ada(), scrapes.bill()).import_each()
+    assert sponsors() == {"HB 1": None}
+
+
+def test_finalize__newer_file_of_a_listed_person_has_come__two_persons(mail: Mail) -> None:
+    mail.publish(scrapes.jurisdiction())
+    imported(about_ada(mail)[:2])
+    new, newer = Part(mail, new_ada()), Part(mail, person())
+    imported([new, newer])
+    assert set(Person.objects.values_list("id", flat=True)) == {ADA, NEW_ADA}
+    assert sponsors() == {"HB 1": ADA}
+
+
+def test_finalize__newer_file_of_the_run_lists_nobody__two_persons(mail: Mail) -> None:
+    imported([Part(mail, person())])
+    imported([Part(mail, new_ada(), person(id=NEW_ADA))])
     assert Person.objects.count() == 2
 
 
-def test_import__person_merged__change_log_says_what_moved(mail: Mail) -> None:
+def test_finalize__run_closed_before_its_end__listed_person_merged_once_it_is_complete(
+    mail: Mail,
+) -> None:
+    mail.publish(scrapes.jurisdiction())
+    imported(about_ada(mail)[:2])
+    new = Part(mail, new_ada())
+    new.import_each()
+    done(Part(mail, scrapes.bill("HB 2")))
+    assert new.run.row.closed == "unfinished"
+    assert sponsors() == {"HB 1": ADA, "HB 2": ADA}
+    new.run.end()
+    mail.run()
+    assert sponsors() == {"HB 1": NEW_ADA, "HB 2": NEW_ADA}
+
+
+def test_finalize__file_of_a_person_failed__listed_person_merged_only_by_force(mail: Mail) -> None:
+    mail.publish(scrapes.jurisdiction())
+    imported(about_ada(mail)[:2])
+    new = Part(mail, new_ada(), person(id=BO, party=[{"name": "Whigs"}]))
+    new.import_each()
+    new.run.end()
+    mail.run()
+    assert new.run.row.closed == "failed-files"
+    assert sponsors() == {"HB 1": ADA}
+    list(finalize_anyway(new.run.row, context_of(mail)))
+    assert sponsors() == {"HB 1": NEW_ADA}
+
+
+def test_import__file_of_no_run_lists_a_person__merged_at_once_and_logged(mail: Mail) -> None:
     mail.publish(scrapes.jurisdiction())
     send(mail, person(), "1")
     bill, hearing = scrapes.bill(), scrapes.event()
@@ -328,8 +513,6 @@ def test_import__person_merged_where_the_website_has_its_tables__they_follow(mai
 
 
 def test_import__two_persons_that_list_each_other_by_two_workers__no_deadlock(mail: Mail) -> None:
-    listing = [{"scheme": "openstates", "identifier": NEW_ADA}]
-
     def worker(abbr: str, jurisdiction_id: str, data: dict[str, Any]) -> None:
         try:
             key = mail.put(json.dumps(data).encode(), f"{abbr}/person_1.json")
@@ -342,7 +525,7 @@ def test_import__two_persons_that_list_each_other_by_two_workers__no_deadlock(ma
         cursor.execute("SELECT pg_advisory_lock(%s, %s)", [PEOPLE, number(NEW_ADA)])
         wy = threads.submit(worker, "wy", scrapes.WYOMING.jurisdiction_id, new_ada())
         assert wait_until(lambda: races.waiting(cursor) == 1)
-        dc = threads.submit(worker, "dc", DC, person(other_identifiers=listing))
+        dc = threads.submit(worker, "dc", DC, person(other_identifiers=listing(new_ada())))
         assert wait_until(lambda: races.waiting(cursor) == 2)
         cursor.execute("SELECT pg_advisory_unlock_all()")
         wy.result()

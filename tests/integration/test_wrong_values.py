@@ -112,7 +112,7 @@ class Core:
             return core.JurisdictionImporter(jurisdiction).import_item(data)[0]
         if object_type == "person":
             people.forget_organizations()
-            return people.load(Item(None, data), _NoHistory())
+            return people.load(Item(None, data), jurisdiction, _NoHistory())
         bills = core.BillImporter(jurisdiction)
         if object_type == "bill":
             return bills.import_item(data)[0]
@@ -129,6 +129,9 @@ class _NoHistory:
         return None
 
     def newest_is_of(self, core_id: str, run_id: UUID | None) -> bool:
+        return False
+
+    def is_final(self, run_id: UUID) -> bool:
         return False
 
     def row_of(self, object_type: str, scrape_id: str) -> str | None:

@@ -2,9 +2,11 @@
 
 import contextlib
 import io
+import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from django.db import connection, transaction
 from openstates.cli.people import load_directory_to_database
@@ -41,15 +43,16 @@ def import_people(*runs: Sequence[ScrapedFile]) -> list[Refused]:
             refused.append(Refused(file.id, why, isinstance(exc, to_database.CancelTransaction)))
         else:
             newest[file.id] = file, run_of[id(file)]
+    # Of several that list one person, the newest wins.
     merged = {
         old: new
-        for new, (file, run) in newest.items()
+        for new, (file, run) in sorted(newest.items(), key=lambda one: one[1][0].order)
         for old in _listed(file)
         if old not in newest or (newest[old][0].order < file.order and newest[old][1] != run)
     }
     if merged:
         _keep_references(merged)
-        _merge([file for file, _ in newest.values() if file.id not in merged])
+        _merge([file for file, _ in newest.values() if file.id not in merged], merged)
     return refused
 
 
@@ -75,16 +78,31 @@ def _keep_references(merged: dict[str, str]) -> None:
                 models.Membership.objects.filter(id=seat.id).update(person_id=new)
 
 
-def _merge(files: Sequence[ScrapedFile]) -> None:
+def _merge(files: Sequence[ScrapedFile], merged: Mapping[str, str]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_WEBSITE)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         paths = []
         for number, file in enumerate(files):
             paths.append(Path(folder, f"{number}.yml"))
-            paths[-1].write_text(file.body)
+            paths[-1].write_text(json.dumps(_without_others(file, merged)))
+            to_database.load_person(Person(**_without_others(file, merged)))
         # Having merged, it would rather stop than keep people who went missing.
         with contextlib.suppress(to_database.CancelTransaction):
             load_directory_to_database(paths, purge=False)
     # It leaves seats that nobody has.
     models.Membership.objects.filter(person=None, person_name="").delete()
+    for file in files:
+        to_database.load_person(Person(**file.content()))
+
+
+def _without_others(file: ScrapedFile, merged: Mapping[str, str]) -> dict[str, Any]:
+    """The person's file, without those whom another one's lists and wins: core gives up when two
+    list one person."""
+    content = file.content()
+    content["other_identifiers"] = [
+        one
+        for one in content.get("other_identifiers", [])
+        if merged.get(one["identifier"], file.id) == file.id
+    ]
+    return content

@@ -202,13 +202,10 @@ def _wyoming(
         for _ in range(draw(st.sampled_from([1, 1, 2]))):
             writer.scrape(part, "jurisdiction", {"type": "jurisdiction", "sessions": known})
         scraped = draw(st.sets(st.sampled_from(range(PEOPLE)), max_size=2))
-        # Not who has a file in the run: whom a file lists that arrives before it is merged at once,
-        # and what referred to them stays moved, where core keeps two persons. Nor whom two list.
-        free = [who for who in range(PEOPLE) if who not in scraped] if alone else []
         for who in scraped:
             if alone or who in people:
-                merged = draw(st.sampled_from([None, *free]))
-                free = [other for other in free if other != merged]
+                others = [other for other in range(PEOPLE) if other != who] if alone else []
+                merged = draw(st.sampled_from([None, *others]))
                 lists = () if merged is None else (merged,)
                 what = {"type": "person", "who": who, "lists": lists}
                 writer.scrape(part, f"person {who}", what)

@@ -57,12 +57,15 @@ class CoreLookups:
     def people(
         self, pseudo_id: str, start: Any, end: Any, chamber: str | None, organization_id: str = ""
     ) -> tuple[set[str], set[str]] | None:
-        described = self._persons.described(pseudo_id)
-        # Core can ask for the members of any committee, but not of one.
-        if not organization_id or described is None or described.says_chamber:
+        # Core can ask for the members of any committee, but not of one, and knows of nobody that
+        # it is undecided who they are.
+        if not organization_id and not self._persons.undecided:
+            return None
+        named = self._persons.described(pseudo_id)
+        if named is None or (named.says_chamber and (chamber is not None or organization_id)):
             return None
         self._persons.load([pseudo_id])
-        return self._persons.find(described.name, start, end, None, organization_id)
+        return self._persons.find(named.name, start, end, chamber or named.chamber, organization_id)
 
     def described(self, spec: Spec, pseudo_id: str) -> Sequence[str] | None:
         return None

@@ -12,7 +12,7 @@ from realtime.backends.postgres.locks import lock_jurisdiction, number
 MERGED_ID = "openstates"
 # Seconds to wait for an import of another jurisdiction, which may be naming who is merged.
 _LOCK_WAIT = 5.0
-_COMMITTEES = ("committee", "subcommittee")
+COMMITTEES = ("committee", "subcommittee")
 # Tables of openstates.org that refer to people, where they exist: what core does with them.
 _WEBSITE = {
     "people_admin_unmatchedname": """
@@ -55,7 +55,7 @@ def _merge(old_id: str, new_id: str) -> dict[str, int]:
             rows = model._default_manager.filter(**{name: old_id})
             moved[str(model._meta.model_name)] = rows.update(**{name: new_id})
     theirs = Membership.objects.filter(person_id=old_id)
-    committees = theirs.filter(organization__classification__in=_COMMITTEES)
+    committees = theirs.filter(organization__classification__in=COMMITTEES)
     new = committees.exclude(organization__memberships__person_id=new_id)
     moved["membership"] = new.update(person_id=new_id)
     theirs.delete()

@@ -79,7 +79,7 @@ class OneByOne:
 
     def _import(self, file: FetchedFile, item: Item) -> Applied:
         if file.content.object_type == "person":
-            return people.load(item, self._history)
+            return people.load(item, self._jurisdiction_id, self._history)
         importer = self._importers[file.content.object_type]
         importer.strip(item)
         applied = importer.import_alone(item)

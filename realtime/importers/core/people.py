@@ -7,8 +7,10 @@ person.
 import contextlib
 import io
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Exists, OuterRef
 from openstates.data import models
@@ -20,6 +22,7 @@ from realtime.domain.text import is_storable
 from realtime.importers.core.merging import MERGED_ID, merge_people
 from realtime.importers.history import Newest
 from realtime.importers.items import Applied, Item
+from realtime.models import ListedPerson
 
 
 def forget_organizations() -> None:
@@ -28,8 +31,11 @@ def forget_organizations() -> None:
         loaded.cached_lookup.cache_clear()
 
 
-def load(item: Item, history: Newest) -> Applied:
+def load(item: Item, jurisdiction_id: str, history: Newest) -> Applied:
     """Import one person, and merge into it those whose ids its file lists.
+
+    Of a file of a run that is not final, the people listed are only noted: a file of theirs, which
+    makes them others, may come yet. The end of the run decides.
 
     Raises PoisonMessage naming the field when the file is not a person, or (`unresolved`) when a
     party, organization or district it names does not exist; Superseded when a newer file of the
@@ -63,10 +69,13 @@ def load(item: Item, history: Newest) -> Applied:
         why = said.getvalue().strip()
         field = "party" if why.startswith("no such party") else "roles"
         raise PoisonMessage("unresolved", why or "core gave the person up", field) from exc
-    there = set(members.filter(person_id__in=listed).values_list("person_id", flat=True))
-    merged = merge_people(
-        [old for old in sorted(there) if not _is_another(old, item, history)], person.id
-    )
+    if item.run_id is None or history.is_final(item.run_id):
+        there = set(members.filter(person_id__in=listed).values_list("person_id", flat=True))
+        old = [one for one in sorted(there) if not _is_another(one, item, history)]
+        merged = merge_people(old, person.id)
+    else:
+        _note(person.id, listed, item.run_id, item, jurisdiction_id, created)
+        merged = {}
     updated |= bool(merged)
     if (created or updated) and person.roles:
         models.Jurisdiction.objects.filter(id=person.roles[0].jurisdiction).update(
@@ -85,6 +94,33 @@ def _listed(person: Any) -> set[str]:
     }
 
 
+def _note(
+    person_id: str,
+    listed: Iterable[str],
+    run_id: UUID,
+    item: Item,
+    jurisdiction_id: str,
+    created: bool,
+) -> None:
+    """Remember whom the newest file of the run lists."""
+    known = ListedPerson.objects.filter(run_id=run_id, person_id=person_id)
+    is_new = created or known.filter(is_new=True).exists()
+    known.delete()
+    ListedPerson.objects.bulk_create(
+        ListedPerson(
+            jurisdiction_id=jurisdiction_id,
+            run_id=run_id,
+            person_id=person_id,
+            listed_id=one,
+            order_ticks=item.order.ticks,
+            scrape_id=item.order.scrape_id,
+            order_stamp=item.order.stamp_ticks,
+            is_new=is_new,
+        )
+        for one in sorted(listed)
+    )
+
+
 def _require_not_merged(person_id: str, item: Item, members: Any, history: Newest) -> None:
     """Raises Superseded when the person was merged into a member, by what was scraped later."""
     if models.Person.objects.filter(id=person_id).exists():
@@ -95,7 +131,9 @@ def _require_not_merged(person_id: str, item: Item, members: Any, history: Newes
         scheme=MERGED_ID,
         identifier=person_id,
     )
-    for other in listing.exclude(person_id=person_id).values_list("person_id", flat=True):
+    undecided = ListedPerson.objects.filter(listed_id=person_id).values("person_id")
+    listing = listing.exclude(person_id=person_id).exclude(person_id__in=undecided)
+    for other in listing.values_list("person_id", flat=True):
         if _has_newer(other, item, history) and not history.newest_is_of(other, item.run_id):
             raise Superseded(other)
 
