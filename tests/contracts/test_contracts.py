@@ -405,7 +405,9 @@ def test_s3__other_upload_comes_right_before_many_are_deleted__is_left_alone(
     for key in ("key", "other"):
         others.put(key, b"old", {})
     old = {ours.head("key"), ours.head("other")}
-    proxied.proxy.rule = on("DeleteObjects", fault=after_each(lambda: others.put("key", b"newer", {})))
+    proxied.proxy.rule = on(
+        "DeleteObjects", fault=after_each(lambda: others.put("key", b"newer", {}))
+    )
     assert ours.delete_all(old) == old
     assert [others.get(key, 100).body for key in others.list("")] == [b"newer"]
 
