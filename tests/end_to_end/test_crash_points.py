@@ -56,6 +56,12 @@ ELSEWHERE = {
     Site("database", "finalization.people.merge_listed"): (
         "only where a person's file lists another; commits with the progress of the finalization"
     ),
+    Site("database", "ledger.files.doubt"): (
+        "only where a file leaves the row that it was applied to; commits with that"
+    ),
+    Site("sqs.wait", "consumer.follow._Following.until_stopped"): (
+        "only --follow waits; a message received so comes again, like any other received one"
+    ),
     Site("database", "importers.bulk.deleting.delete"): (
         "only where another app's table refers to core's in a way that SQL alone does not serve"
     ),
