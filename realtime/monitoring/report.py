@@ -76,7 +76,7 @@ class Report:
         """Add what another run did. Of the lags the last KEPT_LAGS are kept."""
         for name in ("received", "resumed", "expired", "statements"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("outcomes", "flags", "paused"):
+        for name in ("outcomes", "flags", "paused", "requests"):
             getattr(self, name).update(getattr(other, name))
         for object_type, counts in other.types.items():
             self.types[object_type].update(counts)

@@ -1,15 +1,44 @@
-"""The operators' page, served for the tests of one module."""
+"""What tests of whole processes share: the database as they see it, and the operators' page."""
 
 import os
 import secrets
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
 
+import psycopg2
 import pytest
 
 from realtime.devstack import DevStack
 from tests import page_site, scrapes
 from tests.page_site import Site
 from tests.support import Aws
+
+
+@pytest.fixture
+def rows(environment: dict[str, str]) -> Callable[[str], list[tuple[Any, ...]]]:
+    """Executes SQL, each time on a connection of its own; returns the rows."""
+
+    def query(sql: str) -> list[tuple[Any, ...]]:
+        with closing(psycopg2.connect(environment["DATABASE_URL"])) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+                return cursor.fetchall() if cursor.description else []
+
+    return query
+
+
+@pytest.fixture
+def session(rows: Callable[[str], list[tuple[Any, ...]]]) -> None:
+    """Wyoming's legislative session 2031 is in."""
+    wyoming = scrapes.WYOMING.jurisdiction_id
+    rows(
+        "INSERT INTO opencivicdata_legislativesession"
+        " (id, jurisdiction_id, identifier, name, classification, start_date, end_date, active)"
+        f" VALUES ('{uuid.uuid4()}', '{wyoming}', '2031', '2031', 'primary', '', '', true)"
+    )
 
 
 @pytest.fixture(scope="module")

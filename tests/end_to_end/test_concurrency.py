@@ -28,18 +28,6 @@ Query = Callable[[str], list[tuple[Any, ...]]]
 Manage = Callable[..., CompletedText]
 
 
-@pytest.fixture
-def rows(environment: dict[str, str]) -> Query:
-    def query(sql: str) -> list[tuple[Any, ...]]:
-        with closing(psycopg2.connect(environment["DATABASE_URL"])) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(sql)
-                return cursor.fetchall() if cursor.description else []
-
-    return query
-
-
 def hold(rows: Query) -> None:
     """Imports wait right before they are recorded until there is a row in `opened`."""
     rows(

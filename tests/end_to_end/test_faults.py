@@ -5,11 +5,10 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import psycopg2
 import pytest
 
 from tests.fault_proxy import AwsProxy, PostgresProxy, on, refusal
@@ -22,27 +21,6 @@ WYOMING = "ocd-jurisdiction/country:us/state:wy/government"
 DAY = 24 * 60 * 60
 Manage = Callable[..., CompletedText]
 Query = Callable[[str], list[tuple[Any, ...]]]
-
-
-@pytest.fixture
-def rows(environment: dict[str, str]) -> Query:
-    def query(sql: str) -> list[tuple[Any, ...]]:
-        with closing(psycopg2.connect(environment["DATABASE_URL"])) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(sql)
-                return cursor.fetchall() if cursor.description else []
-
-    return query
-
-
-@pytest.fixture
-def session(rows: Query) -> None:
-    rows(
-        "INSERT INTO opencivicdata_legislativesession"
-        " (id, jurisdiction_id, identifier, name, classification, start_date, end_date, active)"
-        f" VALUES ('{uuid.uuid4()}', '{WYOMING}', '2031', '2031', 'primary', '', '', true)"
-    )
 
 
 def a_bill(identifier: str) -> dict[str, Any]:

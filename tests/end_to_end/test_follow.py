@@ -7,7 +7,6 @@ import sys
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -27,27 +26,6 @@ WYOMING = "ocd-jurisdiction/country:us/state:wy/government"
 Manage = Callable[..., CompletedText]
 Query = Callable[[str], list[tuple[Any, ...]]]
 WORKERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'openstates-realtime%'"
-
-
-@pytest.fixture
-def rows(environment: dict[str, str]) -> Query:
-    def query(sql: str) -> list[tuple[Any, ...]]:
-        with closing(psycopg2.connect(environment["DATABASE_URL"])) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(sql)
-                return cursor.fetchall() if cursor.description else []
-
-    return query
-
-
-@pytest.fixture
-def session(rows: Query) -> None:
-    rows(
-        "INSERT INTO opencivicdata_legislativesession"
-        " (id, jurisdiction_id, identifier, name, classification, start_date, end_date, active)"
-        f" VALUES ('{uuid.uuid4()}', '{WYOMING}', '2031', '2031', 'primary', '', '', true)"
-    )
 
 
 class Publisher:

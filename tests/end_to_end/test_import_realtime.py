@@ -19,18 +19,6 @@ WYOMING = "ocd-jurisdiction/country:us/state:wy/government"
 Manage = Callable[..., CompletedText]
 
 
-@pytest.fixture
-def rows(environment: dict[str, str]) -> Callable[[str], list[tuple[Any, ...]]]:
-    def query(sql: str) -> list[tuple[Any, ...]]:
-        with closing(psycopg2.connect(environment["DATABASE_URL"])) as connection:
-            connection.autocommit = True
-            with connection.cursor() as cursor:
-                cursor.execute(sql)
-                return cursor.fetchall() if cursor.description else []
-
-    return query
-
-
 def a_bill(number: int) -> dict[str, Any]:
     lists = ("actions", "other_identifiers", "other_titles", "documents", "related_bills",
              "sponsorships", "subject", "abstracts", "versions", "citations",
@@ -53,15 +41,6 @@ def publish(aws: Aws, file: dict[str, Any]) -> str:
     body = {"file_path": key, "bucket": aws.bucket, "jurisdiction_id": WYOMING}
     aws.sqs.send_message(QueueUrl=aws.queue_url, MessageBody=json.dumps(body))
     return key
-
-
-@pytest.fixture
-def session(rows: Callable[[str], list[tuple[Any, ...]]]) -> None:
-    rows(
-        "INSERT INTO opencivicdata_legislativesession"
-        " (id, jurisdiction_id, identifier, name, classification, start_date, end_date, active)"
-        f" VALUES ('{uuid.uuid4()}', '{WYOMING}', '2031', '2031', 'primary', '', '', true)"
-    )
 
 
 GATE = 7
