@@ -181,7 +181,10 @@ def _not_fetched(file: InFlightFile, error: Exception) -> None:
         case PoisonMessage() if not _is_overwritten(file):
             _fail(file, error)
         case PoisonMessage() | Gone():
-            _fail(file, PoisonMessage("gone", "it is no longer in the bucket"))
+            assert file.parked is not None
+            # The upload that took its place may have been archived since.
+            if not parked.supersede_overwritten(file.parked.ledger_id):
+                _fail(file, PoisonMessage("gone", "it is no longer in the bucket"))
         case Unavailable() | ConfigurationError():
             # Ends the run, once what was read is imported.
             pass

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from realtime.domain.errors import PoisonMessage
 from realtime.domain.text import sanitized
@@ -132,6 +132,18 @@ def fail_parked(ledger_id: int, problem: PoisonMessage) -> None:
         traceback="",
         imported_at=database_now(),
         paused_at=None,
+    )
+
+
+def supersede_overwritten(ledger_id: int) -> bool:
+    """Record a parked file as superseded if the ledger has a later upload under its key."""
+    # It was not there yet when the parked one was read, so its row is younger.
+    later = File.objects.filter(
+        bucket=OuterRef("bucket"), key=OuterRef("key"), id__gt=OuterRef("id")
+    )
+    overwritten = File.objects.filter(Exists(later), id=ledger_id, outcome=Outcome.DEFERRED)
+    return bool(
+        overwritten.update(outcome=Outcome.SUPERSEDED, imported_at=database_now(), paused_at=None)
     )
 
 

@@ -250,6 +250,20 @@ def test_import__parked_vote_announced_again_without_its_run__still_a_file_of_th
     assert mail.run().finalized == [run.id]
 
 
+def test_import__parked_file_overwritten_by_one_that_is_archived__superseded(mail: Mail) -> None:
+    bill = scrapes.bill()
+    vote = scrapes.vote_event(bill)
+    [key] = mail.publish(vote)
+    mail.run()
+    mail.put({**vote, "result": "fail"}, key)
+    mail.send(mail.message(key))
+    mail.publish(bill)
+    assert mail.run().expired == 0
+    outcomes = File.objects.filter(key=key).order_by("id").values_list("outcome", flat=True)
+    assert list(outcomes) == ["superseded", "inserted"]
+    assert VoteEvent.objects.get().result == "fail"
+
+
 def test_import__parked_file_overwritten_by_a_bad_one__said_to_be_gone(mail: Mail) -> None:
     bill = scrapes.bill()
     [key] = mail.publish(scrapes.vote_event(bill))
