@@ -39,16 +39,17 @@ def test_lag__of_a_hundred_files__is_the_nearest_rank_of_each_part() -> None:
 
 
 def test_lag__grouped__by_jurisdiction_type_and_hour_of_the_import() -> None:
-    file(NOW.replace(minute=0, second=0) - timedelta(hours=2, seconds=1), to_receive=0)
-    file(ago(hours=3), object_type="event", to_receive=50)
-    file(ago(hours=3), jurisdiction_id=OHIO, to_receive=90)
+    hour = NOW.replace(minute=0, second=0)
+    file(hour - timedelta(hours=2, seconds=1), to_receive=0)
+    file(hour - timedelta(hours=3), object_type="event", to_receive=50)
+    file(hour - timedelta(hours=3), jurisdiction_id=OHIO, to_receive=90)
     by_jurisdiction = {lag.jurisdiction_id: lag.total.max for lag in measured(by=[JURISDICTION])}
     assert by_jurisdiction == {WYOMING: 53, OHIO: 93}
     by_type = {lag.object_type: lag.measured for lag in measured(by=[TYPE])}
     assert by_type == {"bill": 2, "event": 1}
     first, last = (lag.hour for lag in measured(by=[HOUR]))
     assert first is not None and last is not None
-    assert (first.minute, last) == (0, NOW.replace(minute=0, second=0) - timedelta(hours=2))
+    assert (first.minute, last) == (0, hour - timedelta(hours=2))
     assert len(measured(by=[JURISDICTION, TYPE, HOUR])) == 3
 
 
