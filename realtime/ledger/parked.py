@@ -141,10 +141,10 @@ def supersede_overwritten(ledger_id: int) -> bool:
     later = File.objects.filter(
         bucket=OuterRef("bucket"), key=OuterRef("key"), id__gt=OuterRef("id")
     )
-    overwritten = File.objects.filter(Exists(later), id=ledger_id, outcome=Outcome.DEFERRED)
-    return bool(
-        overwritten.update(outcome=Outcome.SUPERSEDED, imported_at=database_now(), paused_at=None)
+    updated = File.objects.filter(Exists(later), id=ledger_id, outcome=Outcome.DEFERRED).update(
+        outcome=Outcome.SUPERSEDED, imported_at=database_now(), paused_at=None
     )
+    return bool(updated)
 
 
 def supersede_parked(ledger_id: int) -> None:

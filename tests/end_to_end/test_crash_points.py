@@ -56,9 +56,6 @@ ELSEWHERE = {
     Site("database", "finalization.people.merge_listed"): (
         "only where a person's file lists another; commits with the progress of the finalization"
     ),
-    Site("database", "ledger.parked.supersede_overwritten"): (
-        "only where a parked file's key was used again; one statement, all of its transaction"
-    ),
     Site("database", "ledger.files.doubt"): (
         "only where a file leaves the row that it was applied to; commits with that"
     ),
