@@ -139,7 +139,9 @@ class _Result:
 def _compare(expected: _Result, actual: _Result) -> None:
     found = list(rows.differences(expected.dump, actual.dump))
     assert not found, "\n".join([f"{len(found)} differences", *found])
-    assert actual.kept == expected.kept, f"rows have new ids: {expected.kept} was {actual.kept}"
+    # Of votes that only their content tells apart, core may replace a row that stays here.
+    lost = set(expected.kept) - set(actual.kept)
+    assert not lost, f"rows have new ids: {sorted(lost)}"
     # Core also makes the places of versions that nobody sees here.
     assert actual.places <= expected.places, f"places without need: {actual.places}"
 
