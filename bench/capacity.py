@@ -97,7 +97,7 @@ Arrival = tuple[float, int, int]
 
 
 def arrivals(load: Load, seed: int) -> Iterator[Arrival]:
-    """When how many files of which legislature are in the queue, in order."""
+    """The files that scrapers publish, as they arrive in the queue, the earliest first."""
     chance = random.Random(seed)
     bins: dict[int, Counter[int]] = defaultdict(Counter)
     for legislature in range(load.legislatures):
@@ -175,7 +175,7 @@ class Simulation:
         return not (self._coming or self._queue or self._again)
 
     def _start(self, now: float) -> None:
-        """A process is started, by the clock, by the event source, or to follow."""
+        """Start a process, if fewer than the most work; and say when the next one starts."""
         setup, way = self._setup, self._setup.way
         if way in ("cron", "schedule") and not self._done():
             self._at(now + setup.every, "start", None)
@@ -218,7 +218,7 @@ class Simulation:
         self._at(now + self._service.run, "import", worker)
 
     def _import(self, now: float, worker: _Worker) -> None:
-        """The next batch of a run: of a legislature that nobody else imports."""
+        """Import the next batch of a run, of a legislature that no other run imports now."""
         if worker.imports:
             worker.imports = False
             self._importing -= 1
