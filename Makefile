@@ -1,7 +1,7 @@
 # Everything runs in .venv, which holds exactly what requirements.lock names, and this project.
-# `make PYTHON=python3.13 test` builds and uses a .venv of that interpreter instead.
+# `make PYTHON=python3.13 test` builds and uses a .venv of that interpreter instead, and so does each
+# make after it.
 
-PYTHON ?= python3
 SUPPORTED := 3.11, 3.12 or 3.13
 UV_VERSION := 0.13.9
 # Arguments for the program that a target runs: make test ARGS="-k ledger"
@@ -14,6 +14,12 @@ PARALLEL := -n 2 --dist loadfile
 
 VENV := .venv
 RUN := $(VENV)/bin/python
+# .venv's own, else the first that runs and is supported: python3 may be too old or missing.
+SUPPORTS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(or $(shell for one in $(RUN) python3 python3.13 python3.12 python3.11; do \
+	$$one -c '$(SUPPORTS)' 2>/dev/null && echo $$one && break; done),python3)
+endif
 version_of = $(shell $(1) -c 'import platform; print(platform.python_version())' 2>/dev/null)
 VERSION := $(call version_of,$(PYTHON))
 # pyenv has a python3.12 on the PATH for a 3.12 that is installed, which runs only where that is
@@ -38,7 +44,7 @@ TRUST = cert=$$($(RUN) -m pip config list | sed -n "s/^[a-z:]*\.cert='\(.*\)'$$/
 UV = $(TRUST) VIRTUAL_ENV=$(1) $(VENV)/bin/uv pip
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock demo test test-long test-search coverage mutants core-check lint bench stack page lambda deploy-check tools
+.PHONY: help install lock demo test test-thorough test-long test-search coverage mutants core-check lint bench stack page lambda deploy-check tools
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +64,9 @@ demo: install ## scrape, import, archive and finalize on the embedded stack
 test: install ## run the tests, two files at a time
 	$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
+test-thorough: install ## run what make test leaves out for its time: many processes, browsers, the demo
+	$(RUN) -m pytest $(PARALLEL) -m thorough $(ARGS)
+
 test-long: install ## run all tests, every crash point and thousands of schedules; takes hours
 	REALTIME_TEST_LONG=1 $(RUN) -m pytest $(PARALLEL) -m "long or not long" $(ARGS)
 
@@ -66,7 +75,7 @@ test-search: install ## compare random schedules with core's import: make test-s
 
 coverage: install ## run the tests, and list the branches of realtime/ that none of them takes
 	@$(RUN) -m coverage erase
-	$(RUN) -m coverage run -m pytest $(PARALLEL) $(ARGS)
+	$(RUN) -m coverage run -m pytest $(PARALLEL) -m "not long and not deploy" $(ARGS)
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report
 
@@ -97,7 +106,8 @@ lambda: install ## build and measure the Lambda zip for each architecture
 	@$(TRUST) $(RUN) -m deploy.aws.package $(ARGS)
 
 deploy-check: tools ## check the template, Dockerfiles and systemd units in deploy/
-	.venv-check/bin/cfn-lint --include-checks I --template deploy/aws/template.yaml
+	.venv-check/bin/cfn-lint --include-checks I --template deploy/aws/template.yaml \
+		deploy/grafana/cloudwatch-alarms.yaml
 	@# Without telemetry this needs no network.
 	SAM_CLI_TELEMETRY=0 AWS_EC2_METADATA_DISABLED=true .venv-check/bin/sam validate --lint \
 		--region us-east-1 --template-file deploy/aws/template.yaml
@@ -109,7 +119,7 @@ tools: .venv-check/.installed .venv-emulator/.installed ## install the tools of 
 $(INTERPRETER):
 	@test -n "$(VERSION)" \
 		|| { echo "$(PYTHON) cannot be run: name a Python $(SUPPORTED), make PYTHON=…" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	@$(PYTHON) -c '$(SUPPORTS)' \
 		|| { echo "$(PYTHON) is Python $(VERSION), but $(SUPPORTED) is needed: make PYTHON=…" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@

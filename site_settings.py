@@ -20,7 +20,7 @@ ALLOWED_HOSTS = env.list("REALTIME_PAGE_HOSTS", default=["localhost", "127.0.0.1
 
 INSTALLED_APPS = [
     *INSTALLED_APPS,
-    "django.contrib.admin",
+    "realtime.page.admin_config.LedgerAdminConfig",
     "django.contrib.auth",
     "django.contrib.messages",
     "django.contrib.sessions",
@@ -30,6 +30,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # First: nothing reads a body before it.
     "realtime.page.bodies.BoundedBodies",
+    "realtime.page.machines.OwnHealth",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -54,6 +55,7 @@ TEMPLATES = [
 ]
 ROOT_URLCONF = "realtime.page.site"
 WSGI_APPLICATION = "realtime.page.wsgi.application"
+CSRF_FAILURE_VIEW = "realtime.page.errors.form_expired"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "realtime:overview"
 LOGOUT_REDIRECT_URL = "login"
@@ -77,6 +79,8 @@ SECURE_REFERRER_POLICY = "same-origin"
 # A loopback address needs no TLS; every other host does.
 if not all(is_local(host) for host in ALLOWED_HOSTS):
     SECURE_SSL_REDIRECT = True
+    # It tells one word, and a balancer or a monitor may ask for it without TLS.
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
     SECURE_HSTS_SECONDS = 31_536_000

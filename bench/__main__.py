@@ -240,14 +240,14 @@ def ten_workers(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
 def more_scrapers(postgres: EmbeddedPostgres, options: argparse.Namespace) -> Any:
     """A simulation, with the service times of this machine, and held against a run on it."""
     template, abbr = ten_jurisdictions(postgres), next(iter(workers.JURISDICTIONS))
-    one = of_jurisdiction(abbr, data.generate(options.files))
+    one = of_jurisdiction(abbr, data.generate(options.worker_files))
     with emulator.running(options.endpoint) as aws:
         service = service_times.measure(
             postgres,
             aws,
             template,
             ((abbr, jurisdiction_of(abbr)), one),
-            scrapes_of_ten(options.files),
+            scrapes_of_ten(options.worker_files),
         )
         scrapes = scrapes_of_ten(options.worker_files)
         seconds = workers.by_workers(postgres, aws, template, scrapes)["seconds"]

@@ -37,6 +37,11 @@ def table(found: Results) -> Iterator[str]:
 
 
 def _columns(one: Results) -> str:
+    if not one["keeps up"]:
+        return (
+            f"| does not keep up | | over an hour | {one['workers']}"
+            f" | {one['files a batch']:.0f} | {one['database']:.0%} |"
+        )
     return (
         f"{one['files']:,} | {one['lag p50']:,.0f} | {one['lag p95']:,.0f} | {one['oldest']:,.0f}"
         f" | {one['workers']} | {one['files a batch']:.0f} | {one['database']:.0%}"
@@ -65,10 +70,12 @@ def _bar(row: int, one: Results) -> str:
     top, scale = row * _ROW + 28, _WIDTH / _LONGEST
     middle, most = (min(one[name], _LONGEST) * scale for name in ("lag p50", "lag p95"))
     label = escape(f"{one['times']} times, {one['way']}")
+    said = f"{one['lag p50']:,.0f} / {one['lag p95']:,.0f}"
+    if not one["keeps up"]:
+        middle, most, said = 0.0, float(_WIDTH), "does not keep up"
     return (
         f'<text x="{_MARGIN - 8}" y="{top + 12}" text-anchor="end">{label}</text>'
         f'<rect x="{_MARGIN}" y="{top}" width="{most:.0f}" height="{_BAR}" fill="#9bbbdc"/>'
         f'<rect x="{_MARGIN}" y="{top}" width="{middle:.0f}" height="{_BAR}" fill="#3b6ea5"/>'
-        f'<text x="{_MARGIN + most + 6:.0f}" y="{top + 12}">{one["lag p50"]:,.0f} /'
-        f" {one['lag p95']:,.0f}</text>"
+        f'<text x="{_MARGIN + most + 6:.0f}" y="{top + 12}">{said}</text>'
     )

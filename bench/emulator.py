@@ -44,10 +44,12 @@ class Place:
 
 @dataclass(frozen=True)
 class Emulator:
-    """An endpoint that serves S3 and SQS; `name` is shown in the report."""
+    """An endpoint that serves S3 and SQS; `name` is shown in the report. `pid` is its process, if
+    that is one of its own on this machine."""
 
     name: str
     endpoint: str
+    pid: int | None = None
 
     def place(self, versioned: bool = False) -> Place:
         """Make a new bucket and queue; the bucket may keep versions."""
@@ -75,8 +77,8 @@ def running(endpoint: str | None) -> Iterator[Emulator]:
     if endpoint:
         yield Emulator("a given endpoint", endpoint)
     elif MINISTACK.exists():
-        with ministack() as started:
-            yield Emulator("ministack", started)
+        with ministack() as (started, pid):
+            yield Emulator("ministack", started, pid)
     else:
         print("no ministack (`make bench` installs it): moto, which is slow", file=sys.stderr)
         with LocalAws() as aws:

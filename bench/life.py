@@ -19,14 +19,16 @@ from bench import data, prices, programs
 from bench.emulator import Emulator, Place
 from bench.importing import scratch
 from bench.programs import MANAGE
-from bench.workers import database_cpu
+from bench.workers import database_cpu, server_cpu
 from realtime.devstack import EmbeddedPostgres
 
 # Options of publish_realtime.
 ORDERS: dict[str, tuple[str, ...]] = {"in order": (), "shuffled": ("--shuffle", "1")}
 # Beside core's batch import stands what takes its place; core's scrape writes files, too.
 BESIDE_CORE = ("import", "archive")
-_COSTS = ("seconds", "cpu_seconds", "database CPU")
+_COMPARED = ("seconds", "cpu_seconds", "database CPU")
+# Core's batch import asks the emulator for nothing.
+_COSTS = (*_COMPARED, "emulator CPU")
 # Longer than any import.
 _HELD_SECONDS = 36_000
 _IDLE_RUNS = 5
@@ -97,7 +99,7 @@ class Bench:
                             sum(life[part][cost] for part in BESIDE_CORE) / theirs[cost]
                             for life, theirs in zip(some, core, strict=True)
                         )
-                        for cost in _COSTS
+                        for cost in _COMPARED
                     },
                 }
                 for way, some in lives.items()
@@ -170,8 +172,10 @@ class Bench:
             yield place, programs.environment(**place.environment, DATABASE_URL=url)
 
     def _cost(self, command: tuple[str, ...], variables: dict[str, str]) -> Cost:
+        before = server_cpu(self._emulator.pid)
         with database_cpu(self._postgres) as used:
             done = programs.run(command, variables)
+        used["emulator CPU"] = server_cpu(self._emulator.pid) - before
         report = done.report
         return {
             "seconds": done.seconds,

@@ -7,7 +7,7 @@ from typing import Any
 Results = dict[str, Any]
 
 PARTS = ("publish", "import", "archive")
-_COLUMNS = ("cpu_seconds", "seconds", "database CPU")
+_COLUMNS = ("cpu_seconds", "seconds", "database CPU", "emulator CPU")
 _DOLLARS = ("S3", "SQS", "Lambda")
 
 
@@ -32,10 +32,11 @@ def _named(size: Results) -> str:
 def _costs(size: Results, emulator: str) -> Iterator[str]:
     orders = size["orders"]
     titles = " | ".join(
-        f"{way}: CPU, s | s | CPU of the database, s | statements" for way in orders
+        f"{way}: CPU, s | s | CPU of the database, s | of the emulator | statements"
+        for way in orders
     )
     yield f"| the whole life of {_named(size)}, on {emulator} | {titles} |"
-    yield "|---" * (1 + 4 * len(orders)) + "|"
+    yield "|---" * (1 + 5 * len(orders)) + "|"
     rows = {
         "`publish_realtime --run`": [one["parts"]["publish"] for one in orders.values()],
         "`import_realtime --until-empty`, finalization included": [

@@ -242,10 +242,15 @@ def _sooner(results: Results) -> Iterator[str]:
             columns = " | ".join(f"{value / 60:.1f}" for value in (*minutes, figures["batch"]))
             yield f"| {name} | {figures['files']:,} | {columns} |"
         yield ""
+    yield "| seconds from scraped to visible, a bill a second | p50 | p95 |\n|---|---|---|"
+    for way, lags in found["lags"].items():
+        yield f"| {way} | {lags['p50']:.1f} | {lags['p95']:.1f} |"
+    yield ""
     yield (
         f"A replay against the clock ({found['emulator']}): real runs of `import_realtime"
         f" --until-empty`, one every {found['every seconds']:g} s of it. A file is visible when its"
-        " run has ended. Batch import begins when the scrape ends; the"
+        " run has ended; `--follow` runs by the real clock, and its files are looked for every"
+        f" {found['look seconds']:g} s. Batch import begins when the scrape ends; the"
         f" {found['core seconds']:.0f} s that core's import takes are not counted. A negative value"
         " means later. Sample data written within seconds do not show the pace of a real scrape:"
         " core requests at most one page a second from a legislature's site by default."

@@ -1,5 +1,6 @@
 """Measures what the simulation of more scrapers assumes: seconds of real import runs."""
 
+import math
 from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -10,8 +11,7 @@ from bench.data import Scrape
 from bench.emulator import Emulator
 from bench.importing import scratch
 from bench.programs import MANAGE, Finished
-from bench.whole import messages
-from bench.workers import database_cpu
+from bench.workers import database_cpu, interleaved
 from realtime.devstack import EmbeddedPostgres
 
 Whose = tuple[str, str]
@@ -24,16 +24,19 @@ def measure(
     one: tuple[Whose, Scrape],
     several: Mapping[Whose, Scrape],
 ) -> Service:
-    """Import as many files of `one` jurisdiction as of `several` together, each in one run; what
-    the second takes longer is the cost of its batches."""
+    """Import the files of `one` jurisdiction, and as many of `several`, interleaved as from so many
+    scrapers, each by one worker in runs of 300: the second makes more batches of the same files,
+    and what it takes longer is their cost."""
     idle = _run(postgres, emulator, template, {})[0]
-    alone, cpu = _run(postgres, emulator, template, dict([one]))
-    apart, _ = _run(postgres, emulator, template, several)
-    files, start = alone.report["received"], idle.seconds - _total(idle)
-    batch = max((_total(apart) - _total(alone)) / max(len(several) - 1, 1), 0.001)
-    file = max((_total(alone) - _total(idle) - batch) / files, 0.0001)
-    database = min(cpu / (batch + file * files), 1.0)
-    return Service(start, _total(idle), batch, file, database)
+    alone, _ = _run(postgres, emulator, template, dict([one]))
+    apart, cpu = _run(postgres, emulator, template, several)
+    files = alone.report["received"]
+    runs = math.ceil(files / 300)
+    seconds = _total(apart) - _total(alone)
+    batch = max(seconds / (runs * (len(several) - 1)), 0.001)
+    file = max((_total(alone) - runs * (_total(idle) + batch)) / files, 0.0001)
+    database = min(cpu / (runs * len(several) * batch + file * files), 1.0)
+    return Service(idle.seconds - _total(idle), _total(idle), batch, file, database)
 
 
 def _total(run: Finished) -> float:
@@ -51,8 +54,7 @@ def _run(
         command = (*MANAGE, "import_realtime", "--json")
         # Compiles the modules, and fills the caches.
         programs.run(command, variables)
-        for whose, scrape in scrapes.items():
-            place.publish(messages(scrape, whose, place.store.bucket))
+        place.publish(interleaved(scrapes, place.store.bucket))
         with database_cpu(postgres) as used:
-            run = programs.run((*command, "--max-messages", "100000"), variables)
+            run = programs.run((*command, "--until-empty"), variables)
         return run, used["database CPU"]

@@ -83,10 +83,7 @@ def _by_workers(emulator: Emulator, url: str, scrapes: Whose) -> dict[str, float
     variables = programs.environment(**place.environment, DATABASE_URL=url)
     # Compiles the modules.
     programs.run((*MANAGE, "import_realtime", "--json"), variables)
-    every = [messages(one, whose, place.store.bucket) for whose, one in scrapes.items()]
-    # Interleaved, as from ten scrapers.
-    turns = itertools.zip_longest(*every)
-    place.publish([file for turn in turns for file in turn if file is not None])
+    place.publish(interleaved(scrapes, place.store.bucket))
     command = (*MANAGE, "import_realtime", "--json", "--until-empty", "--importer", importers()[0])
     with _most_connections(url) as connections:
         start, waves, end = time.perf_counter(), 0, 0.0
@@ -105,6 +102,13 @@ def _by_workers(emulator: Emulator, url: str, scrapes: Whose) -> dict[str, float
         "statements": statements,
         "connections": max(connections),
     }
+
+
+def interleaved(scrapes: Whose, bucket: str) -> list[tuple[str, bytes, str]]:
+    """The key, body and message of each file, as scrapers that run side by side publish them."""
+    every = [messages(one, whose, bucket) for whose, one in scrapes.items()]
+    turns = itertools.zip_longest(*every)
+    return [file for turn in turns for file in turn if file is not None]
 
 
 @contextmanager
@@ -137,13 +141,13 @@ def _most_connections(url: str) -> Iterator[list[int]]:
 @contextmanager
 def database_cpu(postgres: EmbeddedPostgres) -> Iterator[dict[str, float]]:
     """The CPU seconds of the database server during the block, ended connections included."""
-    before, used = _cpu(postgres.pid), dict[str, float]()
+    before, used = server_cpu(postgres.pid), dict[str, float]()
     yield used
-    used["database CPU"] = _cpu(postgres.pid) - before
+    used["database CPU"] = server_cpu(postgres.pid) - before
 
 
-def _cpu(pid: int | None) -> float:
-    """CPU seconds of a server and its child processes, ended ones included (Linux)."""
+def server_cpu(pid: int | None) -> float:
+    """CPU seconds of a server and its child processes, ended ones included (Linux); 0 of none."""
     ticks = 0
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -1,13 +1,8 @@
 #!/bin/sh
-# Runs manage.py with the settings of /etc/openstates-realtime.env. They are read as systemd and docker
-# read them: everything after NAME= is the value, and no character in it is special. So a URL may
-# contain & or $.
+# Runs manage.py with the settings of the service, which settings.sh reads.
 set -eu
 
-while IFS= read -r line || [ -n "$line" ]; do
-    case $line in
-    [A-Z]*=*) export "$line" ;;
-    esac
-done <"${SETTINGS:-/etc/openstates-realtime.env}"
 cd "$(dirname "$0")/.."
+. deploy/settings.sh
+[ -r "$SETTINGS" ] || { echo "$SETTINGS is not there, or $(id -un) may not read it" >&2; exit 1; }
 exec .venv/bin/python manage.py "$@"

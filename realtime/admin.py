@@ -15,7 +15,15 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from openstates import metadata
 
-from realtime.models import File, ScrapeRun, Suspect
+from realtime.models import (
+    File,
+    LoggedChange,
+    OperatorAction,
+    Pause,
+    RaisedFlag,
+    ScrapeRun,
+    Suspect,
+)
 from realtime.page.services import config
 
 _MAX_COUNT = 1_000
@@ -33,7 +41,8 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]
 class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
     """Read-only: users with the view permission may look, no user may change anything.
 
-    `search_fields` only makes Django show the search box; `search_filter` does the search.
+    `search_fields` only makes Django show the search box; `search_filter` does the search. Without
+    them nothing is searched.
     """
 
     paginator = BoundedPaginator
@@ -45,7 +54,7 @@ class ReadOnly(admin.ModelAdmin):  # type: ignore[type-arg]
     ) -> tuple["QuerySet[Any]", bool]:
         """Search by `search_filter` alone, which uses indexes only."""
         # PostgreSQL text cannot hold NUL.
-        term = search_term.strip().replace("\0", "")
+        term = search_term.strip().replace("\0", "") if self.search_fields else ""
         return (queryset.filter(self.search_filter(term)) if term else queryset), False
 
     def search_filter(self, term: str) -> Q:
@@ -133,3 +142,41 @@ class SuspectAdmin(ReadOnly):
 
     def search_filter(self, term: str) -> Q:
         return Q(message_id=term)
+
+
+@admin.register(RaisedFlag)
+class RaisedFlagAdmin(ReadOnly):
+    """Flags, newest first, resolved ones too."""
+
+    list_display = ("subject", "kind", "jurisdiction_id", "last_seen", "resolved_at", "resolved_by")
+    list_filter = ("kind",)
+    ordering = ("-id",)
+
+
+@admin.register(LoggedChange)
+class LoggedChangeAdmin(ReadOnly):
+    """The change log, newest first. Search by core's id of a row."""
+
+    list_display = ("core_id", "change", "object_type", "bill_identifier", "session", "at")
+    ordering = ("-id",)
+    search_fields = ("=core_id",)
+
+    def search_filter(self, term: str) -> Q:
+        return Q(core_id=term)
+
+
+@admin.register(Pause)
+class PauseAdmin(ReadOnly):
+    """Pauses, newest first, those that have ended too."""
+
+    list_display = ("jurisdiction_id", "since", "by", "reason", "resumed_at", "resumed_by")
+    ordering = ("-id",)
+
+
+@admin.register(OperatorAction)
+class OperatorActionAdmin(ReadOnly):
+    """Actions taken on the page, newest first."""
+
+    list_display = ("what", "verb", "by", "confirmed_at", "is_done", "error")
+    list_filter = ("verb",)
+    ordering = ("-id",)

@@ -7,7 +7,9 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.db import DatabaseError, connections
 from django.db.backends.signals import connection_created
-from django.db.models.signals import pre_migrate
+from django.db.models.signals import post_migrate, pre_migrate
+
+from realtime import roles
 
 # PostgreSQL holds a session's locks and worker slot until it notices that the client's host is
 # gone: after hours by its defaults, after about a minute with these settings. The client's own
@@ -28,13 +30,25 @@ _ASK = "SET client_connection_check_interval = '2s'"
 
 class RealtimeConfig(AppConfig):
     """The app. The server ends its connections about a minute after their host has vanished, and
-    cancels their statements after REALTIME_STATEMENT_TIMEOUT, but those of migrations."""
+    cancels their statements after REALTIME_STATEMENT_TIMEOUT, but those of migrations. Each
+    `migrate` that finds Django's users makes the roles, once."""
 
     name = "realtime"
+    # Whether there are roles, as of the beginning of this migration.
+    _had_roles = True
 
     def ready(self) -> None:
         connection_created.connect(_set_timeouts, dispatch_uid="realtime")
         pre_migrate.connect(_take_your_time, sender=self, dispatch_uid="realtime")
+        pre_migrate.connect(self._before, sender=self, dispatch_uid="realtime-roles")
+        post_migrate.connect(self._after, sender=self, dispatch_uid="realtime-roles")
+
+    def _before(self, using: str, **arguments: Any) -> None:
+        self._had_roles = roles.exist(using)
+
+    def _after(self, using: str, **arguments: Any) -> None:
+        if not self._had_roles and roles.can_be_made(using):
+            roles.make(self, using)
 
 
 def _set_timeouts(connection: Any, **arguments: Any) -> None:

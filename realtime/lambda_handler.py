@@ -36,8 +36,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     - An SQS batch is imported as given. The answer also names, under `batchItemFailures`, the
       messages to deliver again; Lambda deletes the others.
     - An S3 notification is first sent on to the queue, so that its files can be released or parked.
-    - Housekeeping imports parked files that can be imported now and fails expired ones, then
-      finalizes, archives and prunes. It returns each command's report by the command's name.
+      Without a queue, it and a schedule import what lies in the store's root.
+    - Housekeeping imports files whose message was lost and parked files that can be imported now,
+      and fails expired ones, then finalizes, archives and prunes. It returns each command's report
+      by the command's name.
 
     After an exception nothing is lost: Lambda or the queue delivers the event again.
     """
@@ -51,9 +53,9 @@ def _handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
     sources = {record.get("eventSource") for record in event.get("Records") or []}
     try:
         if event.get("housekeeping"):
-            # A run without messages still handles parked files.
-            none = {"messages": "-", "stdin": io.StringIO()}
-            reports = {"import_realtime": _report("import_realtime", context, _EACH, **none)}
+            # A run that finds nothing still handles parked files.
+            lost = {"sweep": True, "until_empty": True}
+            reports = {"import_realtime": _report("import_realtime", context, _EACH, **lost)}
             return reports | {name: _report(name, context, _EACH) for name in _HOUSEKEEPING}
         if sources == {"aws:sqs"}:
             given = {"messages": "-", "stdin": io.StringIO(json.dumps(event)), "until_empty": True}
@@ -61,7 +63,7 @@ def _handle(event: dict[str, Any], context: Any) -> dict[str, Any]:
             released = report.pop("released_messages", [])
             report["batchItemFailures"] = [{"itemIdentifier": one} for one in released]
         else:
-            if sources == {"aws:s3"}:
+            if sources == {"aws:s3"} and settings.REALTIME.queue_url:
                 _send_on(event)
             report = _report("import_realtime", context, _IMPORT, until_empty=True)
         try:
@@ -83,7 +85,7 @@ def _report(command: str, context: Any, share: float, **options: Any) -> dict[st
 
 
 def _send_on(event: dict[str, Any]) -> None:
-    queue = SqsQueue(settings.REALTIME.require_queue())
+    queue = SqsQueue(settings.REALTIME.queue_url)
     if queue.send([json.dumps(event)]):
         raise Unavailable("the queue refused the notification; Lambda delivers it again")
 

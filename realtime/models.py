@@ -1,7 +1,19 @@
-"""This project's tables, beside core's: files, scrape runs, flags, changes, pauses, suspects."""
+"""This project's tables, beside core's: files, scrape runs, import runs, flags, changes, pauses,
+suspects, what people did."""
 
-from django.contrib.postgres.indexes import BrinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
+from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
+
+# SQL: letters without their accents. (The extension `unaccent` is not everybody's to create.)
+WITHOUT_ACCENTS = r"regexp_replace(normalize(%s, NFD), '[\u0300-\u036f]', '', 'g')"
+
+
+class WithoutAccents(models.Func):
+    """A text as WITHOUT_ACCENTS writes it."""
+
+    template = WITHOUT_ACCENTS % "%(expressions)s"
+    output_field = models.TextField()
 
 
 class Outcome(models.TextChoices):
@@ -26,6 +38,11 @@ VISIBLE = models.Q(
     bucket__gt="",
     imported_at__isnull=False,
 )
+
+# Files that are in no table of core's, or not as they were scraped.
+STUCK = models.Q(outcome__in=["failed", "deferred"])
+# Changes that take something away from readers.
+_LOSSES = models.Q(change__in=["deleted", "marked", "merged"])
 
 
 class Closed(models.TextChoices):
@@ -115,6 +132,11 @@ class File(models.Model):
     bill_identifier = models.TextField(
         blank=True, help_text="identifier, as core stores it, of the bill it is or waits for"
     )
+    bill_named = models.TextField(
+        null=True,
+        help_text="identifier, as core stores it, of the bill that the file says it is, or is a"
+        " vote on; null: it names none, or an earlier release recorded it",
+    )
     bill_action = models.TextField(
         blank=True, help_text="description of the action a vote event names"
     )
@@ -136,6 +158,11 @@ class File(models.Model):
     reason = models.TextField(blank=True, help_text="why it failed, as a short word for grouping")
     field = models.TextField(blank=True, help_text="the wrong field of the message or file")
     detail = models.TextField(blank=True, help_text="why it failed, or what it waits for")
+    alike = models.TextField(
+        null=True,
+        help_text="the same for failures that differ only in what varies from file to file;"
+        " null: unknown, or not failed",
+    )
     traceback = models.TextField(blank=True)
     tried_at = models.DateTimeField(null=True, help_text="time of its last import attempt")
 
@@ -235,11 +262,54 @@ class File(models.Model):
                 name="realtime_file_failures",
                 condition=models.Q(outcome="failed", discarded_at=None),
             ),
-            BrinIndex(fields=["received_at"], name="realtime_file_received"),
+            models.Index(
+                fields=["alike", "jurisdiction_id", "imported_at", "id"],
+                name="realtime_file_alike",
+                condition=models.Q(outcome="failed", discarded_at=None),
+            ),
+            models.Index(
+                fields=["received_at"],
+                name="realtime_file_waited",
+                # For an index-only scan: who waited in the queue, and since when.
+                include=["queued_at", "jurisdiction_id"],
+                condition=models.Q(bucket__gt="", retried_at=None),
+            ),
+            models.Index(
+                fields=["bill_named"],
+                name="realtime_file_stuck_bill",
+                condition=STUCK & models.Q(bill_named__isnull=False),
+            ),
+            models.Index(
+                fields=["bill_scrape_id"],
+                name="realtime_file_stuck_vote",
+                condition=STUCK & models.Q(bill_scrape_id__gt=""),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.key} ({self.outcome})"
+
+
+class BillTitle(models.Model):
+    """The words of a bill's title without accents, to search for, and `@` with its jurisdiction's
+    id as one more. An index on core's own table would be core's to make.
+
+    Of a bill of core's: imports note those that they change, `prune_realtime` all others.
+    """
+
+    core_id = models.TextField(primary_key=True)
+    words = SearchVectorField()
+    updated_at = models.DateTimeField(help_text="core's, of the bill as it was read")
+
+    class Meta:
+        db_table = "realtime_bill_title"
+        indexes = [
+            GinIndex(fields=["words"], name="realtime_bill_title_words"),
+            models.Index(fields=["updated_at"], name="realtime_bill_title_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return self.core_id
 
 
 class RememberedAction(models.Model):
@@ -347,7 +417,14 @@ class RaisedFlag(models.Model):
                 condition=models.Q(resolved_at=None),
             )
         ]
-        indexes = [models.Index(fields=["resolved_at"], name="realtime_flag_resolved")]
+        indexes = [
+            models.Index(fields=["resolved_at"], name="realtime_flag_resolved"),
+            GinIndex(
+                SearchVector(WithoutAccents("subject"), config="simple"),
+                name="realtime_flag_words",
+                condition=models.Q(kind="unmatched", resolved_at=None),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.subject}"
@@ -381,6 +458,12 @@ class LoggedChange(models.Model):
             models.Index(fields=["xid", "id"], name="realtime_change_order"),
             models.Index(fields=["core_id"], name="realtime_change_row"),
             BrinIndex(fields=["at"], name="realtime_change_at"),
+            models.Index(fields=["run_id"], name="realtime_change_losses", condition=_LOSSES),
+            models.Index(
+                fields=["bill_identifier"],
+                name="realtime_change_deleted",
+                condition=models.Q(change="deleted", bill_identifier__gt=""),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -413,3 +496,163 @@ class Pause(models.Model):
 
     def __str__(self) -> str:
         return f"{self.jurisdiction_id or 'all jurisdictions'} paused by {self.by}"
+
+
+class Way(models.TextChoices):
+    """What an import run takes its files from, or what else it is a run of."""
+
+    QUEUE = "queue", "messages of the queue"
+    FOLLOW = "follow", "--follow: messages or files as they come"
+    MESSAGES = "messages", "messages that were handed over: Lambda's event, or standard input"
+    SWEEP = "sweep", "files in the store's root"
+    SOURCE = "source", "--from: a source"
+    FINALIZE = "finalize", "finalize_realtime"
+    ARCHIVE = "archive", "archive_realtime"
+
+
+class ImportRun(models.Model):
+    """An import run, or several of one host and way that are kept as one row.
+
+    These are kept as one: the runs of a `--follow` within a quarter of an hour, and runs in a row
+    that did nothing, because nothing was there or because of the same error. `started_at` is the
+    first run's, the other facts are the latest run's; the figures of a `--follow` add up.
+
+    The row is written when a run begins, and `ended_at` when it ends: a run that was killed, or has
+    lost its database, has none.
+    """
+
+    way = models.TextField(choices=Way.choices)
+    host = models.TextField(help_text="name of the host, or of the Lambda function")
+    request_id = models.TextField(blank=True, help_text="Lambda's id of the invocation")
+    process_id = models.IntegerField()
+    backend_pid = models.IntegerField(help_text="process id of its connection in PostgreSQL")
+    import_run_id = models.TextField(help_text="import_run_id of its lines in the log")
+    runs = models.IntegerField(default=1)
+    started_at = models.DateTimeField()
+    began_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    is_idle = models.BooleanField(default=False, help_text="it did nothing")
+    counts = models.JSONField(default=dict, help_text="files by outcome, and the like")
+    seconds = models.JSONField(default=dict, help_text="by stage, and in total")
+    requests = models.JSONField(default=dict, help_text="to store and queue, by operation")
+    statements = models.IntegerField(default=0)
+    cpu_seconds = models.FloatField(default=0)
+    lag_p50 = models.FloatField(null=True, help_text="seconds from scraped to visible")
+    lag_p95 = models.FloatField(null=True)
+    error = models.TextField(blank=True, help_text="what ended it, in one line")
+
+    class Meta:
+        db_table = "realtime_import_run"
+        indexes = [models.Index(fields=["began_at"], name="realtime_import_run_began")]
+
+    def __str__(self) -> str:
+        return f"import run {self.pk} ({self.way} on {self.host})"
+
+
+class Verb(models.TextChoices):
+    """What an operator's action does to its files or flags, or for the whole."""
+
+    RETRY = "retry", "send failed files again"
+    DISCARD = "discard", "remove failed files from the lists"
+    UNDISCARD = "undiscard", "bring discarded files back to the lists"
+    RESOLVE = "resolve", "resolve flags"
+    REOPEN = "reopen", "open resolved flags again"
+    ANNOUNCE = "announce", "send messages for files that lost theirs"
+    ARCHIVE = "archive", "move finished files to archived/ and failed/"
+    PRUNE = "prune", "delete old rows of the ledger"
+
+
+class OperatorAction(models.Model):
+    """Something that a person does from the page, to one or to many.
+
+    It is proposed first, with exactly the files or flags that it will touch (its items), and does
+    nothing until it is confirmed. It is then worked on for some seconds in each request, until no
+    item is left.
+    """
+
+    verb = models.TextField(choices=Verb.choices)
+    by = models.TextField()
+    what = models.TextField(help_text="what it is done to, in words")
+    scope = models.JSONField(default=dict, help_text="the group that its items were; empty: chosen")
+    size = models.IntegerField(default=0, help_text="how many items it has")
+    proposed_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True)
+    note = models.TextField(blank=True, help_text="why")
+    working_until = models.DateTimeField(
+        null=True, help_text="a request works on it, or was killed, before this"
+    )
+    counts = models.JSONField(default=dict, help_text="what was done, where it has no items")
+    is_done = models.BooleanField(default=False, help_text="nothing of it is left")
+    error = models.TextField(blank=True, help_text="why the last request stopped")
+
+    class Meta:
+        db_table = "realtime_action"
+        permissions = [
+            ("look", "Can look at the page of realtime imports"),
+            ("act", "Can retry, discard, resolve, pause and tidy on the page of realtime imports"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.what}"
+
+
+class Result(models.TextChoices):
+    """What an action did to one item."""
+
+    LEFT = "", "not yet tried"
+    DONE = "done", "done"
+    LATER = "later", "cannot be done yet"
+    GONE = "gone", "no longer in the bucket"
+    REFUSED = "refused", "can never be done"
+    SETTLED = "settled", "was no longer in that state"
+
+
+class ActionItem(models.Model):
+    """One file or flag of an operator's action, by its id, and what was done to it."""
+
+    action = models.ForeignKey(OperatorAction, models.CASCADE, db_index=False)
+    target_id = models.BigIntegerField()
+    result = models.TextField(blank=True, choices=Result.choices)
+    why = models.TextField(blank=True)
+
+    class Meta:
+        db_table = "realtime_action_item"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["action", "target_id"], name="realtime_action_item_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.target_id}: {self.result}"
+
+
+class ChangeReceiver(models.Model):
+    """Who is told of changes, and how far: up to the change (`xid`, `change_id`), with it.
+
+    `until_xid` and `until_id` are the last change of a call that was not answered well: it is
+    repeated as it was.
+    """
+
+    name = models.TextField(unique=True)
+    address = models.TextField(help_text="what may be shown of it")
+    since = models.DateTimeField(help_text="when it was first seen in the settings")
+    xid = models.BigIntegerField()
+    change_id = models.BigIntegerField()
+    until_xid = models.BigIntegerField(null=True)
+    until_id = models.BigIntegerField(null=True)
+    delivered = models.BigIntegerField(default=0, help_text="how many changes it has been told of")
+    delivered_at = models.DateTimeField(null=True, help_text="when it was last told of one")
+    failures = models.IntegerField(default=0, help_text="calls that failed since the last good one")
+    failing_since = models.DateTimeField(null=True)
+    next_try_at = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True)
+    paused_at = models.DateTimeField(null=True)
+    paused_by = models.TextField(blank=True)
+    pause_reason = models.TextField(blank=True)
+
+    class Meta:
+        db_table = "realtime_receiver"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.address})"

@@ -2,10 +2,10 @@
 
     SCRAPE_OUTPUT_HANDLER=realtime.output_handler os-update --scrape wy bills
 
-needs `S3_REALTIME_BASE`, `SQS_QUEUE_URL` and AWS credentials, but no Django settings and no
-database. Core's own files are not written. Core does not tell a plug-in that a scrape has ended, so
-these files belong to no scrape run; use `os-update-realtime` for one. Pass `--scrape`: without it
-core goes on to import the files on disk, of which there are none.
+needs `S3_REALTIME_BASE`, `SQS_QUEUE_URL` if there is a queue, and the credentials of both, but no
+Django settings and no database. Core's own files are not written. Core does not tell a plug-in that
+a scrape has ended, so these files belong to no scrape run; use `os-update-realtime` for one. Pass
+`--scrape`: without it core goes on to import the files on disk, of which there are none.
 """
 
 import atexit
@@ -24,9 +24,8 @@ from typing import Any
 
 from openstates.utils import JSONEncoderPlus
 
-from realtime.backends import clients, s3, sqs
-from realtime.backends.s3 import S3Store
-from realtime.backends.sqs import SqsQueue
+from realtime.backends.queues import queue_of
+from realtime.backends.stores import store_of
 from realtime.domain import config
 from realtime.domain.errors import PoisonMessage, RealtimeError
 from realtime.domain.scraped_object import parse_key
@@ -139,18 +138,18 @@ def _shared_session() -> Session:
 
 
 def _publishers(run_id: uuid.UUID | None) -> tuple[Producer, Leftovers]:
-    # Core logs everything to the terminal: AWS clients' lines for each request would drown it.
-    for name in ("boto3", "botocore", "s3transfer", "urllib3"):
+    # Core logs everything to the terminal: the clients' lines for each request would drown it.
+    for name in ("boto3", "botocore", "google", "s3transfer", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
     settings = config.load(os.environ)
-    bucket, queue_url = settings.bucket, settings.require_queue()
+    bucket = settings.bucket
     if run_id:
         logger.info(
             "%s: publishing as this run", run_id, extra={"action": "run-started", "run_id": run_id}
         )
-    # The producer has its own retries: boto3's would only delay them.
-    store = S3Store(bucket.name, clients.client("s3", s3.THREADS, attempts=1))
-    queue = SqsQueue(queue_url, clients.client("sqs", sqs.THREADS, attempts=1))
+    # The producer has its own retries: a client's would only delay them.
+    store = store_of(bucket, attempts=1)
+    queue = queue_of(settings, store, attempts=1)
     spool = Path(SPOOL_FOLDER).absolute()
     return (
         Producer(store, queue, bucket, spool, run_id),

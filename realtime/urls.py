@@ -2,19 +2,60 @@
 
 from django.urls import path
 
-from realtime.page import failure, flags, jurisdiction, operator_actions, overview
+from realtime.page import (
+    bill,
+    controls,
+    failure,
+    find,
+    flags,
+    groups,
+    imports,
+    jurisdiction,
+    lists,
+    machines,
+    operator_actions,
+    overview,
+    receivers,
+    scrape_run,
+)
 
 app_name = "realtime"
 
 urlpatterns = [
     path("", overview.show, name="overview"),
+    path("charts/", overview.charts, name="charts"),
     path("jurisdiction/", jurisdiction.show, {"jurisdiction_id": ""}, name="unnamed"),
     path("jurisdiction/<path:jurisdiction_id>/", jurisdiction.show, name="jurisdiction"),
+    path("files/", lists.files, name="files"),
+    path("runs/", lists.runs, name="runs"),
+    path("parked/", lists.parked, name="parked"),
     path("file/<int:file_id>/", failure.show, name="failure"),
+    path("file/<int:file_id>/raw/", failure.raw, name="raw"),
     path("file/<int:file_id>/retry/", operator_actions.retry, name="retry"),
-    path("file/<int:file_id>/retry-alike/", operator_actions.retry_alike, name="retry-alike"),
     path("file/<int:file_id>/discard/", operator_actions.discard, name="discard"),
+    path("imports/", imports.listed, name="imports"),
+    path("import/<int:row>/", imports.show, name="import"),
+    path("healthz", machines.healthz, name="healthz"),
+    path("status.json", machines.status_json, name="status"),
+    path("metrics", machines.metrics, name="metrics"),
+    path("find/", find.show, name="find"),
+    path("bill/", bill.named, name="bill-named"),
+    path("bill/<path:core_id>/", bill.show, name="bill"),
+    path("run/<uuid:run_id>/", scrape_run.show, name="run"),
+    path("run/<uuid:run_id>/finalize/", scrape_run.finalize, name="finalize"),
+    path("file/<int:file_id>/undiscard/", operator_actions.undiscard, name="undiscard"),
+    path("failures/", groups.failures, name="failures"),
+    path("failures/<slug:alike>/", groups.failure_group, name="failure-group"),
     path("flags/", flags.listed, name="flags"),
     path("flag/<int:flag_id>/", flags.show, name="flag"),
-    path("flag/<int:flag_id>/resolve/", flags.resolve, name="resolve"),
+    path("flag/<int:flag_id>/resolve/", operator_actions.resolve, name="resolve"),
+    path("flag/<int:flag_id>/reopen/", operator_actions.reopen, name="reopen"),
+    path("actions/", operator_actions.listed, name="actions"),
+    path("actions/propose/", operator_actions.propose, name="propose"),
+    path("action/<int:action_id>/", operator_actions.show, name="action"),
+    path("action/<int:action_id>/go/", operator_actions.go, name="go"),
+    path("controls/", controls.show, name="controls"),
+    path("controls/pause/", controls.pause, name="pause"),
+    path("controls/resume/", controls.resume, name="resume"),
+    path("receivers/", receivers.listed, name="receivers"),
 ]

@@ -15,12 +15,14 @@ from typing import Any
 from django.db import connection
 from openstates.data.models import Organization
 
-from realtime.consumer import directory
+from realtime.consumer import from_source
 from realtime.domain.run_context import RunContext
 from realtime.domain.scraped_object import SCRAPED_AT_METADATA, ticks_of, time_of
 from realtime.files import archive, redrive
 from realtime.finalization.finalize import finalize_anyway, finalize_complete
+from realtime.ledger.complete_runs import steps_to
 from realtime.models import File, ScrapeRun, Suspect
+from realtime.sources.open_source import open_source
 from tests import oracle, scrapes
 from tests.crash_child import ROOT
 from tests.oracle import ScrapedFile
@@ -363,13 +365,14 @@ class World:
 
     def finalized_anyway(self) -> None:
         """Finalize the run again, as with --force."""
-        list(finalize_anyway(ScrapeRun.objects.get(run_id=RUN), self._context()))
+        run = ScrapeRun.objects.get(run_id=RUN)
+        list(finalize_anyway(steps_to(run, force=True), self._context()))
 
     def imported_by_hand(self) -> None:
         """Import the folder."""
-        directory.run(
-            self.mail.config, self._folder, "wy", JURISDICTION, lambda: False, lambda failure: None
-        )
+        source = open_source(str(self._folder), "wy")
+        watcher = from_source.Watcher(lambda failure: None)
+        from_source.run(self.mail.config, source, lambda: False, watcher)
 
     def _context(self) -> RunContext:
         return RunContext(self.mail.config, self.mail.store, lambda: False)

@@ -20,12 +20,14 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from xml.etree import ElementTree
 
 _HOST = "127.0.0.1"
+_GOOGLE = re.compile(r"/(?:(?P<kind>upload|download)/)?storage/v1/b/[^/]+/o(?P<key>/.*)?$")
 _NOT_FORWARDED = {"connection", "transfer-encoding", "content-length", "date", "server"}
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request to AWS. `operation` is its name in AWS, such as GetObject."""
+    """One request to AWS or Google. `operation` is its name there, such as GetObject or
+    storage.objects.get; to Google the request for an object's body is storage.objects.read."""
 
     operation: str
     method: str
@@ -54,7 +56,8 @@ Rule = Callable[[Request], Fault | None]
 
 
 class AwsProxy:
-    """An endpoint of S3 and SQS that forwards requests, except where `rule` gives a fault.
+    """An endpoint of S3 and SQS, or of Google Cloud Storage, that forwards requests, except where
+    `rule` gives a fault.
 
     `requests` counts requests by operation, faults included.
     """
@@ -165,6 +168,8 @@ def _operation(method: str, path: str, headers: Message) -> str:
     if target:
         return target.rpartition(".")[2]
     url = urlsplit(path)
+    if found := _GOOGLE.match(url.path):
+        return f"storage.objects.{_google_method(method, found)}"
     is_object = "/" in url.path.strip("/")
     if method == "POST" and url.query.startswith("delete"):
         return "DeleteObjects"
@@ -173,6 +178,14 @@ def _operation(method: str, path: str, headers: Message) -> str:
     if method == "PUT" and headers.get("x-amz-copy-source"):
         return "CopyObject"
     return f"{method.capitalize()}{'Object' if is_object else 'Bucket'}"
+
+
+def _google_method(method: str, path: re.Match[str]) -> str:
+    if path["kind"]:
+        return "read" if path["kind"] == "download" else "insert"
+    if "/rewriteTo/" in (path["key"] or ""):
+        return "rewrite"
+    return "delete" if method == "DELETE" else "get" if path["key"] else "list"
 
 
 def on(*operations: str, fault: Fault, times: int | None = None, path: str = "") -> Rule:
@@ -310,6 +323,17 @@ def unconditionally(request: Request, forward: Forward) -> Response:
     """Forward without any condition, as to a store that ignores them."""
     headers = {name: v for name, v in request.headers.items() if "if-" not in name.lower()}
     return forward(replace(request, headers=headers))
+
+
+def named_null(request: Request, forward: Forward) -> Response:
+    """Forward, and say what S3 says of an object without a version, once its bucket keeps some.
+
+    Emulators say nothing.
+    """
+    response = forward(request)
+    if response.status != 200 or "x-amz-version-id" in map(str.lower, response.headers):
+        return response
+    return replace(response, headers={**response.headers, "x-amz-version-id": "null"})
 
 
 def _etag(request: Request, path: str, forward: Forward) -> str | None:

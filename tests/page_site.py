@@ -88,34 +88,19 @@ class Site:
 
 def prepare(environment: Mapping[str, str]) -> dict[str, str]:
     """Create the site's tables, an operator and a visitor; returns the site's environment."""
-    site = {
-        **environment,
-        "SECRET_KEY": secrets.token_hex(32),
-        "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
-    }
+    site = {**environment, "SECRET_KEY": secrets.token_hex(32)}
     # Set by pytest-django; manage.py chooses the settings itself.
     site.pop("DJANGO_SETTINGS_MODULE", None)
-    for app in ("auth", "admin", "sessions"):
-        run_manage("migrate", app, "--settings", "site_settings", env=site)
-    for name in (OPERATOR, VISITOR):
-        run_manage(
-            "createsuperuser",
-            "--noinput",
-            "--username",
-            name,
-            "--email",
-            f"{name}@localhost",
-            env=site,
-        )
-    with (
-        closing(psycopg2.connect(environment["DATABASE_URL"])) as connection,
-        connection,
-        connection.cursor() as cursor,
-    ):
-        cursor.execute(
-            "UPDATE auth_user SET is_staff = false, is_superuser = false WHERE username = %s",
-            [VISITOR],
-        )
+    _execute(
+        site,
+        "import django; django.setup()\n"
+        "from django.contrib.auth import get_user_model\n"
+        "from django.core.management import call_command\n"
+        "for app in ('auth', 'admin', 'sessions'): call_command('migrate', app)\n"
+        "users = get_user_model().objects\n"
+        f"users.create_superuser('{OPERATOR}', password='{PASSWORD}')\n"
+        f"users.create_user('{VISITOR}', password='{PASSWORD}')\n",
+    )
     return site
 
 
@@ -155,10 +140,15 @@ def in_process(site: Site, program: str, **environment: str) -> str:
         "settings.ALLOWED_HOSTS, client = ['testserver'], Client()\n"
         f"client.force_login(get_user_model().objects.get(username='{OPERATOR}'))\n"
     )
-    settings = {"DJANGO_SETTINGS_MODULE": "site_settings", "PYTHONPATH": str(ROOT)}
+    return _execute(site.environment, start + program, **environment)
+
+
+def _execute(environment: Mapping[str, str], program: str, **more: str) -> str:
+    """What a program prints that has the site's settings, or `more` of the environment."""
+    settings = {"DJANGO_SETTINGS_MODULE": "site_settings", "PYTHONPATH": str(ROOT), **more}
     return subprocess.run(
-        [sys.executable, "-c", start + program],
-        env={**site.environment, **settings, **environment},
+        [sys.executable, "-c", program],
+        env={**environment, **settings},
         text=True,
         capture_output=True,
         check=True,

@@ -20,7 +20,7 @@ from tests.scrapes import Mail
 def import_only(mail: Mail) -> None:
     """One import run without finalization."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("realtime.consumer.run.finalize_complete", lambda context: [])
+        patch.setattr("realtime.consumer.run.finalize_complete", lambda context, **_: [])
         mail.run()
 
 

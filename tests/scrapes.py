@@ -14,6 +14,7 @@ from realtime.backends.sqs import SqsQueue
 from realtime.consumer.run import Limits, run
 from realtime.consumer.sources import QueueInbox
 from realtime.domain.config import BULK, Config, load
+from realtime.domain.likeness import likeness
 from realtime.domain.scraped_object import SCRAPED_AT_METADATA
 from realtime.models import File
 from realtime.monitoring.report import Report
@@ -166,7 +167,7 @@ class Mail:
         return report
 
     def keys(self, prefix: str = "") -> list[str]:
-        return list(self.store.list(prefix))
+        return [found.key for found in self.store.list(prefix)]
 
     def waiting(self) -> int:
         """Number of messages in the queue, hidden ones included."""
@@ -174,8 +175,10 @@ class Mail:
 
 
 def outcomes(keys: Iterable[str] | None = None) -> dict[str, str]:
-    """The outcomes in the ledger, by key."""
+    """The outcomes in the ledger, by key. Each that failed must be in the group of its reason."""
     files = File.objects.all() if keys is None else File.objects.filter(key__in=list(keys))
+    for row in files.filter(outcome="failed"):
+        assert row.alike == likeness(row.reason, row.field, row.detail)
     return dict(files.values_list("key", "outcome"))
 
 

@@ -34,7 +34,7 @@ PACKAGES = frozenset(
 )
 # Services whose definitions boto3 needs: those we use, and those that provide credentials.
 _SERVICES = {
-    *("s3", "sqs", "cloudwatch", "ssm", "secretsmanager"),
+    *("s3", "sqs", "sns", "cloudwatch", "ssm", "secretsmanager"),
     *("sts", "sso", "sso-oidc", "signin"),
 }
 # Files of those packages that are never loaded, as patterns of paths in the zip.

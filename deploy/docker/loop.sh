@@ -1,6 +1,6 @@
 #!/bin/sh
-# Replaces cron in a container: imports every two minutes, archives and finalizes every ten, prunes
-# once a day, one command at a time. A command that fails logs why and runs again at its next turn.
+# Replaces cron in a container: imports every two minutes, archives and finalizes every ten, sweeps
+# every hour, prunes once a day, one command at a time. A command that fails logs why and runs again at its next turn.
 # SIGTERM is passed to the running command and ends the loop when that has ended.
 set -u
 
@@ -35,6 +35,9 @@ while [ -z "$stopped" ]; do
     if [ $((turn % 5)) -eq 0 ]; then
         run "$PYTHON" manage.py archive_realtime --time-limit 540
         run "$PYTHON" manage.py finalize_realtime --time-limit 1800
+    fi
+    if [ $((turn % 30)) -eq 0 ]; then
+        run "$PYTHON" manage.py import_realtime --sweep --until-empty --time-limit 900
     fi
     if [ $((turn % 720)) -eq 0 ]; then
         run "$PYTHON" manage.py prune_realtime

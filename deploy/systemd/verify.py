@@ -22,6 +22,7 @@ def main() -> None:
         # systemd-analyze requires the program of a unit to exist here.
         for unit in FOLDER.glob("openstates-realtime-*"):
             text = unit.read_text().replace(f"{INSTALLED_AT}/.venv/bin/python", sys.executable)
+            text = text.replace(f"{INSTALLED_AT}/deploy/systemd", str(FOLDER.resolve()))
             (Path(folder) / unit.name).write_text(text)
         units = sorted(map(str, Path(folder).iterdir()))
         verified = _analyze("verify", *units)

@@ -51,6 +51,11 @@ def client(
         )
     except (BotoCoreError, ValueError) as exc:
         raise ConfigurationError(f"AWS is not set up for {service}: {exc}") from exc
+    if not made.meta.region_name:
+        raise ConfigurationError(
+            f"AWS is not set up for {service}: AWS_DEFAULT_REGION is empty, write us-east-1 or the"
+            " like"
+        )
     if service in _COUNTED:
         made.meta.events.register("before-call", _count)
     return made
@@ -72,6 +77,11 @@ def _session() -> botocore.session.Session:
 def ca_bundle() -> str:
     """The file of certificates that AWS's must be signed with; empty for those of the system."""
     return _session().get_config_variable("ca_bundle") or ""
+
+
+def region() -> str:
+    """The region of AWS_DEFAULT_REGION or of the profile; empty without one."""
+    return _session().get_config_variable("region") or ""
 
 
 def timestamp(value: Any) -> datetime:

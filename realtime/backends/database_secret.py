@@ -1,4 +1,5 @@
-"""Reads the database's URL or password from Parameter Store or Secrets Manager."""
+"""Reads the database's URL or password from Parameter Store, Secrets Manager or Google's Secret
+Manager."""
 
 import json
 from functools import cache
@@ -8,7 +9,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from realtime.backends import clients
-from realtime.domain.config import DATABASE_SCHEMES, Config, Secret, parse_database_url
+from realtime.domain.config import DATABASE_SCHEMES, GOOGLE, Config, Secret, parse_database_url
 from realtime.domain.errors import ConfigurationError, Unavailable
 
 _REFUSED = {"AccessDenied", "AccessDeniedException", "UnrecognizedClientException"}
@@ -21,7 +22,7 @@ def database_url(config: Config) -> str:
 
     Raises ConfigurationError, naming the setting but never its value, when the secret does not
     exist, must not be read, or holds neither a URL nor what completes `DATABASE_URL`. Raises
-    Unavailable when AWS cannot answer.
+    Unavailable when AWS or Google cannot answer.
     """
     if config.database_secret is None:
         return config.database_url
@@ -72,6 +73,10 @@ def _parse(value: str) -> dict[str, Any]:
 
 @cache
 def _fetch(secret: Secret) -> str:
+    if secret.service == GOOGLE:
+        from realtime.backends import google_secret
+
+        return google_secret.read(secret)
     client = clients.client(secret.service, threads=1)
     try:
         if secret.service == "ssm":

@@ -1,4 +1,7 @@
-"""Counts the requests that this process makes to S3 and SQS, by AWS's name of the operation."""
+"""Counts the requests that this process makes to stores and queue, by their providers' names.
+
+A folder is asked nothing.
+"""
 
 import threading
 from collections import Counter
@@ -10,7 +13,8 @@ _made: Counter[str] = Counter()
 
 
 def count(operation: str) -> None:
-    """A request is made: `operation` is AWS's name for it, such as `GetObject`, whatever makes it.
+    """A request is made: `operation` is AWS's or Google's name for it, such as `GetObject` or
+    `storage.objects.get`, whatever makes it.
 
     A request that is repeated after a transient error counts once. Thread-safe.
     """

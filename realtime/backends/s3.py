@@ -3,8 +3,11 @@
 import logging
 import re
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -12,7 +15,7 @@ from urllib3.exceptions import HTTPError
 
 from realtime.backends import clients
 from realtime.domain.errors import ConfigurationError, RetryLater, Unavailable
-from realtime.domain.interfaces import Exists, Gone, ObjectVersion, StoredFile
+from realtime.domain.interfaces import THREADS, Exists, Gone, Listed, ObjectVersion, StoredFile
 from realtime.process.threads import Threads
 
 if TYPE_CHECKING:
@@ -22,9 +25,11 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-THREADS = 16
 # The most objects that S3 deletes in one request.
 DELETIONS = 1000
+# Objects of one folder are looked for in its listing, rather than one by one, if it has at most so
+# many for each of them. That takes fewer requests and less CPU time.
+WORTH_LISTING = 50
 # Loading obstore takes as much CPU time as this many requests of botocore's.
 WORTHWHILE = 20
 # Keys as scrapers make them. obstore takes some others for one another, such as those with a slash
@@ -57,9 +62,16 @@ class S3Store:
     botocore makes them all.
     """
 
-    def __init__(self, bucket: str, client: Any = None, obstore: bool = True) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        client: Any = None,
+        obstore: bool = True,
+        make_client: Callable[[], Any] = lambda: clients.client("s3", THREADS),
+    ) -> None:
         self.bucket = bucket
         self._lazy_client: Any = client
+        self._make_client = make_client
         self._client_lock = threading.Lock()
         self._may_learn = obstore
         self._learning = threading.Lock()
@@ -71,7 +83,7 @@ class S3Store:
         # Made on first use: a run that receives no file does not need it.
         with self._client_lock:
             if not self._lazy_client:
-                self._lazy_client = clients.client("s3", THREADS)
+                self._lazy_client = self._make_client()
             if self._may_learn and not self._objects:
                 # Once only for each client, thanks to the id.
                 events = self._lazy_client.meta.events
@@ -195,6 +207,8 @@ class S3Store:
                 Key=key,
                 CopySource=copy_source,
                 CopySourceIfMatch=source.etag,
+                # Nothing of ours has tags, and to copy those of others takes two more permissions.
+                TaggingDirective="REPLACE",
                 **arguments,
             ),
         )
@@ -208,9 +222,10 @@ class S3Store:
     def delete(self, version: ObjectVersion) -> bool:
         """Delete that version and no other; False when another upload has replaced it.
 
-        Without versioning the object is deleted only if it is still the same upload. This is
+        An upload without a version id is deleted only if it is still the current one. This is
         checked by a request right before and, where the store supports it, by a condition on the
-        delete. With versioning the answer is always True.
+        delete. If the bucket keeps versions by now, S3 puts a delete marker over it. Of one with a
+        version id the answer is always True.
         """
         if version.version_id:
             self._call(
@@ -239,15 +254,13 @@ class S3Store:
 
         Those are the versions deleted now, those that were missing, and, without versioning, those
         that another upload has replaced. Each is then deleted only if it is still the same upload,
-        checked as `delete` does: by a request right before and, where the store supports it, by a
-        condition. The others still exist: S3 refused them, which is logged. When this raises, any
-        of the versions may have been deleted.
+        checked as `delete` does: right before, by a request or, of many, by a listing, and, where
+        the store supports it, by a condition. The others still exist: S3 refused them, which is
+        logged. When this raises, any of the versions may have been deleted.
         """
         wanted = set(versions)
         present = [version for version in wanted if version.version_id]
-        with Threads(THREADS, "s3-head") as threads:
-            others = [version for version in wanted if not version.version_id]
-            present += [one for one in threads.map(self._if_present, others) if one]
+        present += self._present([version for version in wanted if not version.version_id])
         refused: dict[str, str] = {}
         for at in range(0, len(present), DELETIONS):
             refused |= self._delete_batch(present[at : at + DELETIONS])
@@ -262,10 +275,47 @@ class S3Store:
             )
         return {version for version in wanted if version.key not in refused}
 
+    def _present(self, uploads: Sequence[ObjectVersion]) -> list[ObjectVersion]:
+        """Those of the uploads that still exist, and that no other has replaced.
+
+        The condition of a deletion does not notice another upload of the same content.
+        """
+        folders = defaultdict[str, list[ObjectVersion]](list)
+        for upload in sorted(uploads, key=attrgetter("key")):
+            folders[upload.key.rpartition("/")[0]].append(upload)
+        listed = dict[str, tuple[str, datetime | None]]()
+        for folder, found in folders.items():
+            listed |= self._listed(folder, found)
+        present = [upload for upload in uploads if listed.get(upload.key) == _dated(upload)]
+        left = set(uploads) - set(present)
+        with Threads(THREADS, "s3-head") as threads:
+            return present + [one for one in threads.map(self._if_present, left) if one]
+
+    def _listed(
+        self, folder: str, uploads: Sequence[ObjectVersion]
+    ) -> dict[str, tuple[str, datetime | None]]:
+        """The ETags and times of objects of the folder, by key, as far as obstore lists them.
+
+        `uploads` are sorted by key. What is not in the result has to be looked at by itself: all of
+        it for a single upload or without obstore, and the rest of a listing that is too long or
+        fails.
+        """
+        listed = dict[str, tuple[str, datetime | None]]()
+        if not self._objects or len(uploads) == 1:
+            return listed
+        try:
+            # Begins before the first of them.
+            for key, etag, at in self._objects.uploads(folder, uploads[0].key[:-1]):
+                if key > uploads[-1].key or len(listed) == WORTH_LISTING * len(uploads):
+                    break
+                listed[key] = (etag, at.replace(microsecond=0))
+        except self._objects.failures as exc:
+            logger.debug("not listed", extra={"action": "list", "cause": exc})
+        return listed
+
     def _if_present(self, upload: ObjectVersion) -> ObjectVersion | None:
         """The upload; None when it is gone, or another has replaced it."""
         try:
-            # The condition of the deletion does not notice another upload of the same content.
             return upload if self.head(upload.key).version == upload.version else None
         except Gone:
             return None
@@ -290,15 +340,23 @@ class S3Store:
             if error.get("Code") not in _MISSING | _CONDITION
         }
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """The keys below `prefix`, in order."""
-        pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=prefix
-        )
-        for page in self._pages(iter(pages)):
-            yield from (entry["Key"] for entry in page.get("Contents", []))
+    def list(self, prefix: str) -> Iterator[Listed]:
+        """The objects whose keys begin with `prefix`, in the order of their keys; 1,000 a
+        request."""
+        for page in self._pages(Prefix=prefix):
+            for entry in page.get("Contents", []):
+                # Some stores list milliseconds. No answer about one object does: HTTP has none.
+                uploaded = entry["LastModified"].replace(microsecond=0)
+                yield Listed(entry["Key"], _etag(entry), uploaded, entry["Size"])
 
-    def _pages(self, pages: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    def folders(self, prefix: str) -> Sequence[str]:
+        """What keys that begin with `prefix` begin with, up to the next slash, in order."""
+        pages = self._pages(Prefix=prefix, Delimiter="/")
+        return [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
+
+    def _pages(self, **what: str) -> Iterator[Mapping[str, Any]]:
+        paginator = self._client.get_paginator("list_objects_v2")
+        pages = iter(paginator.paginate(Bucket=self.bucket, **what))
         while (page := self._call("", lambda: next(pages, None))) is not None:
             yield page
 
@@ -357,7 +415,8 @@ class S3Store:
             code = exc.response.get("Error", {}).get("Code", "")
             if code == "NoSuchBucket":
                 raise ConfigurationError(
-                    f"S3_REALTIME_BASE: there is no bucket {self.bucket}"
+                    f"S3_REALTIME_BASE: there is no bucket {self.bucket}: correct the name, or"
+                    " make it"
                 ) from exc
             if code in _MISSING | _CONDITION:
                 raise Gone(f"s3://{self.bucket}/{key} is not there: {code}") from exc
@@ -386,6 +445,13 @@ def _version(key: str, response: Mapping[str, Any]) -> ObjectVersion:
         size=response["ContentLength"],
         metadata=response.get("Metadata", {}),
     )
+
+
+def _dated(upload: ObjectVersion) -> tuple[str, datetime | None]:
+    """The ETag and time of an upload, in whole seconds: some stores list fractions of a second, but
+    a request for one object never tells them."""
+    at = upload.last_modified
+    return upload.etag, at and at.replace(microsecond=0)
 
 
 def _etag(response: Mapping[str, Any]) -> str:

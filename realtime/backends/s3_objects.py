@@ -7,7 +7,7 @@ Import this module only when it is needed: it loads obstore.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,8 @@ _SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=[^/]+/[0-9]+/([^/]+)/s3/")
 _CREDENTIALS_LAST = timedelta(minutes=6)
 # The longest that a whole request takes. `read_timeout` ends one that has fallen silent.
 _REQUEST_TIMEOUT = timedelta(minutes=10)
+# The most objects that S3 lists in one request.
+PAGE = 1000
 # Attributes that are not metadata of ours.
 _HEADERS = {
     "Cache-Control",
@@ -82,6 +84,14 @@ class Objects:
         )
         self._succeeded("PutObject")
         return _etag(result["e_tag"])
+
+    def uploads(self, folder: str, after: str) -> Iterator[tuple[str, str, datetime]]:
+        """The key, ETag and time of each object below the folder whose key is greater than `after`,
+        in the order of keys; some stores tell fractions of a second here."""
+        for page in obstore.list(self._store, folder, offset=after, chunk_size=PAGE):
+            self._succeeded("ListObjectsV2")
+            for found in page:
+                yield found["path"], _etag(found["e_tag"]), found["last_modified"]
 
     def _succeeded(self, operation: str) -> None:
         # One that fails is made again by botocore, which counts it.

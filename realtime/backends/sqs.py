@@ -217,8 +217,11 @@ class SqsQueue:
         except ClientError as exc:
             code = exc.response.get("Error", {}).get("Code", "")
             if code in _MISSING_QUEUE:
-                raise ConfigurationError(f"SQS_QUEUE_URL: there is no queue {self.url}") from exc
-            raise Unavailable(f"SQS refused: {exc}") from exc
+                raise ConfigurationError(
+                    f"SQS_QUEUE_URL: there is no queue {self.url}: correct the URL or the region,"
+                    " or deploy"
+                ) from exc
+            raise Unavailable(f"SQS refused: {' '.join(str(exc).split())}") from exc
         except BotoCoreError as exc:
             raise Unavailable(f"SQS cannot be reached: {exc}") from exc
 

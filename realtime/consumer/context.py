@@ -7,7 +7,12 @@ from secrets import token_hex
 
 from django.db import DatabaseError, InterfaceError, ProgrammingError, connection
 
-from realtime.backends.postgres.interruptions import interrupted, was_cancelled
+from realtime.backends.postgres import rights
+from realtime.backends.postgres.interruptions import (
+    interrupted,
+    lacks_privilege,
+    was_cancelled,
+)
 from realtime.domain.errors import RetryLater, Unavailable
 from realtime.domain.run_context import RunContext
 from realtime.monitoring.report import Report
@@ -19,8 +24,9 @@ logger = logging.getLogger(__name__)
 @contextmanager
 def logged_as_run() -> Iterator[None]:
     """Every line logged in the block has this import run's `import_run_id`. (The `run_id` of a
-    line is that of a scrape run.)"""
-    with logs.log_context(import_run_id=token_hex(6)):
+    line is that of a scrape run.) Of the files that fail for one reason the first few have a
+    line."""
+    with logs.log_context(import_run_id=token_hex(6)), logs.only_first_few():
         yield
 
 
@@ -31,10 +37,13 @@ def log_summary(report: Report) -> None:
 
 @contextmanager
 def database_needed() -> Iterator[None]:
-    """Raises Unavailable in place of what the database raises when it is gone or not set up."""
+    """Raises Unavailable in place of what the database raises when it is gone, is not set up, or
+    refuses its user."""
     try:
         yield
     except ProgrammingError as exc:
+        if lacks_privilege(exc):
+            raise Unavailable(f"{_line(exc)}: {_remedy()}") from exc
         raise Unavailable(
             f"the database is not set up, run `manage.py migrate realtime`: {_line(exc)}"
         ) from exc
@@ -78,6 +87,15 @@ def survived(context: RunContext, note: Callable[[], None]) -> Iterator[None]:
             logger.warning("an attempt that was survived could not be taken back", extra=about)
         raise
     note()
+
+
+def _remedy() -> str:
+    try:
+        lacks = rights.lacking(connection, rights.of_imports())
+    except (DatabaseError, InterfaceError):
+        # It went away meanwhile; what it has refused is told all the same.
+        lacks = []
+    return rights.told(lacks) or "its owner has to grant it"
 
 
 def _line(exc: Exception) -> str:

@@ -8,9 +8,11 @@ by `archive_realtime`. So a run can be killed at any point.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 
 from django.db import connection
 
@@ -27,6 +29,7 @@ from realtime.consumer.context import (
 )
 from realtime.consumer.fetching import fetch_files
 from realtime.consumer.parse_messages import parse
+from realtime.consumer.record import Record
 from realtime.consumer.resume_parked import resume
 from realtime.consumer.sources import Inbox
 from realtime.consumer.unimportable import fail_unread, hold_back, record_unimportable
@@ -38,11 +41,12 @@ from realtime.domain.interfaces import Store
 from realtime.domain.kept import Kept
 from realtime.domain.messages import ReceivedMessage
 from realtime.domain.results import Failed, Waiting
-from realtime.domain.run_context import RunContext
+from realtime.domain.run_context import RunContext, no_progress
 from realtime.files import archive
 from realtime.finalization.finalize import finalize_complete
-from realtime.finalization.state_machine import OutOfTime
+from realtime.finalization.state_machine import OutOfTime, Progress
 from realtime.ledger import suspects
+from realtime.ledger.pauses import open_pauses
 from realtime.ledger.suspects import Suspicion
 from realtime.monitoring.metrics.emitting import emit
 from realtime.monitoring.report import Report
@@ -71,10 +75,14 @@ def run(
     limits: Limits,
     importer: str = BULK,
     breaker: Breaker | None = None,
+    record: Record | None = None,
+    progress: Progress = no_progress,
 ) -> Report:
     """Import what the inbox holds, with the importers called `importer`; returns the report.
 
-    `breaker` has counted what earlier runs did, where these are to count as one with this.
+    `breaker` has counted what earlier runs did, where these are to count as one with this, and
+    `record` keeps what they did. `progress` is told, after each commit, what files have come to so
+    far.
 
     Takes a worker slot while it works. When all slots are taken, the report's note says so and
     nothing was received. Raises Unavailable when the database or AWS cannot be reached; messages
@@ -82,7 +90,8 @@ def run(
     """
     with logged_as_run():
         breaker = breaker or Breaker(config.breaker_failed, config.breaker_shrunk)
-        report = _run(config, inbox, store, limits, importer, breaker)
+        record = record or Record(config, inbox.way)
+        report = _run(config, inbox, store, limits, importer, breaker, record, progress)
         log_summary(report)
         # After the worker slot is free: a slow endpoint must not keep other runs waiting.
         emit(report, config)
@@ -96,7 +105,16 @@ def _run(
     limits: Limits,
     importer: str,
     breaker: Breaker,
+    record: Record,
+    progress: Progress,
 ) -> Report:
+    outcomes = Counter[str]()
+
+    def finished(files: Sequence[InFlightFile]) -> None:
+        outcomes.update(file.outcome.word for file in files if file.outcome)
+        if files:
+            progress("importing", outcomes)
+
     report, slot = Report(), WorkerSlot(config.max_workers, config.statement_timeout)
     context = RunContext(
         config,
@@ -110,6 +128,7 @@ def _run(
         flagged=report.count_flags,
         expired=report.expire,
         kept=Kept(config.max_batch_bytes // _KEPT),
+        finished=finished,
     )
     # Lambda hands its messages over with the inbox: those of a run without a slot must come again.
     with request_counts.counted_into(report.requests), inbox, context.timed("total"):
@@ -118,14 +137,16 @@ def _run(
                 if not slot.take():
                     report.note = f"all {config.max_workers} workers are busy; nothing was received"
                     return report
-                with connection.execute_wrapper(report.count_statement):
-                    _work(context, inbox, limits, report)
+                with record.of(report), connection.execute_wrapper(report.count_statement):
+                    _work(context, inbox, limits, report, progress)
         finally:
             slot.release()
     return report
 
 
-def _work(context: RunContext, inbox: Inbox, limits: Limits, report: Report) -> None:
+def _work(
+    context: RunContext, inbox: Inbox, limits: Limits, report: Report, progress: Progress
+) -> None:
     """In each pass, import messages and then parked files. After the last, finalize complete scrape
     runs and move failed files to failed/; `archive_realtime` moves what is left."""
     failed: list[int] = []
@@ -139,12 +160,15 @@ def _work(context: RunContext, inbox: Inbox, limits: Limits, report: Report) -> 
         with stopped_in_time(context):
             for files in resume(context):
                 report.add_resumed(files)
+                context.finished(files)
                 failed += _failed(files)
         if not messages or not limits.until_empty:
             break
     with stopped_in_time(context):
+        if report.received or report.resumed:
+            report.pauses = len(open_pauses())
         with context.timed("finalize"):
-            _finalize(context, report)
+            _finalize(context, report, progress)
         if failed:
             with context.timed("archive"):
                 archive.archive_files(context.store, context.config, failed, context.must_stop)
@@ -161,7 +185,8 @@ def _import_messages(
     max_receives, outage = context.config.max_receives, None
     with OpenMessages(context, inbox, messages) as opened, stopped_in_time(context):
         known = suspects.known([message.message_id for message in messages])
-        often = {m.message_id for m in messages if m.receive_count > max_receives}
+        # Where nobody counts, each may be what kills the process.
+        often = {m.message_id for m in messages if (m.receive_count or inf) > max_receives}
         suspected = [m for m in messages if m.message_id in often | known.keys()]
         others = [m for m in messages if m.message_id not in often | known.keys()]
         outage = _import_together(context, opened, others, known)
@@ -183,8 +208,8 @@ def _import_together(
 ) -> Unavailable | None:
     """Parse, fetch, import and acknowledge the messages, and archive their files.
 
-    Acknowledges and archives after each commit. Returns the error that keeps all files from being
-    read, if any.
+    Acknowledges after each commit, and archives when all that was read is imported. Returns the
+    error that keeps all files from being read, if any.
     """
     files = parse(messages, context.config.bucket)
     opened.expect(files)
@@ -194,6 +219,7 @@ def _import_together(
     for file in files:
         if file.message and file.message.message_id in known:
             file.attempts = known[file.message.message_id].attempts
+    context.finished(files)
     left, outage = by_type([file for file in files if file.is_open]), None
     while left and not outage and not context.must_stop():
         outage = fetch_files(context, left)
@@ -201,10 +227,14 @@ def _import_together(
         left = [file for file in left if not (file.fetched or file.error or file.outcome)]
         hold_back(context, portion)
         record_unimportable(context, portion)
-        archive.archive_read(context, opened.acknowledge())
+        context.finished(portion)
+        done = opened.acknowledge()
 
-        for _batch in import_files(context, [file for file in portion if file.fetched]):
-            archive.archive_read(context, opened.acknowledge())
+        for batch in import_files(context, [file for file in portion if file.fetched]):
+            context.finished(batch)
+            done += opened.acknowledge()
+        # Together: with many jurisdictions a portion, each batch is small.
+        archive.archive_read(context, done)
         # A jurisdiction that is busy would keep each portion waiting.
         stuck = {f.jurisdiction_id for f in portion if f.is_open and not f.timed_out}
         left = [file for file in left if file.jurisdiction_id not in stuck]
@@ -265,10 +295,10 @@ def _failed(files: Iterable[InFlightFile]) -> Iterator[int]:
             yield file.ledger_id
 
 
-def _finalize(context: RunContext, report: Report) -> None:
+def _finalize(context: RunContext, report: Report, progress: Progress) -> None:
     """Finalize the scrape runs that are complete, as far as there is time."""
     try:
-        for one in finalize_complete(context):
+        for one in finalize_complete(context, progress=progress):
             report.finalized.append(str(one.run.run_id))
     except OutOfTime as exc:
         logger.info(

@@ -19,7 +19,10 @@ RELEASE_SECONDS = (5, 45)
 
 
 class Inbox(Protocol):
-    """Messages to work on. Use as a context manager around all of the work."""
+    """Messages to work on. Use as a context manager around all of the work. `way` is a value of
+    `models.Way`."""
+
+    way: str
 
     def __enter__(self) -> Self: ...
 
@@ -46,6 +49,8 @@ class QueueInbox:
     `waited` are messages that were received before, fewer than a request can return: they are all
     that there was. With as many as it can, there may be more.
     """
+
+    way = "queue"
 
     def __init__(
         self, queue: Queue, visibility_timeout: int, waited: Sequence[ReceivedMessage] = ()
@@ -96,6 +101,8 @@ class GivenInbox:
     This process never learns whether they were deleted, so `acknowledge` returns no ids.
     `released` holds the ids of those that must be delivered again.
     """
+
+    way = "messages"
 
     def __init__(self, messages: Sequence[ReceivedMessage]) -> None:
         self._messages = list(messages)

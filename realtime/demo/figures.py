@@ -1,14 +1,16 @@
-"""The demo's figures, from core's tables, the ledger, the bucket and the queue."""
+"""The demo's figures, from core's tables, the ledger, the store and the queue."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count
 
+from realtime.backends.stores import store_of
 from realtime.devstack import DevStack
-from realtime.devstack.stack import BUCKET
+from realtime.domain.config import Bucket, Config
 from realtime.models import File, Outcome, ScrapeRun
 from realtime.monitoring.report import percentile
+from realtime.monitoring.status.unannounced import look, unannounced
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.literals import QueueAttributeNameType
@@ -38,6 +40,17 @@ def visible() -> dict[str, int]:
 def parked() -> int:
     """The number of parked files."""
     return File.objects.filter(outcome=Outcome.DEFERRED).count()
+
+
+def unfinished() -> int:
+    """The number of parked files, and of scrape runs that are not finalized."""
+    return parked() + ScrapeRun.objects.filter(finalized_at=None).count()
+
+
+def left_in(config: Config) -> int:
+    """The number of files in the store's root that have no outcome."""
+    root = look(config, lambda: store_of(config.bucket))
+    return unannounced(root, config).files or 0
 
 
 def outcomes() -> dict[str, Counter[str]]:
@@ -89,13 +102,12 @@ def runs() -> tuple[int, int]:
     return runs.count(), runs.filter(finalized_at__isnull=False).count()
 
 
-def folders(stack: DevStack) -> dict[str, int]:
-    """The number of files in the bucket's root, in `archived/` and in `failed/`."""
+def folders(bucket: Bucket) -> dict[str, int]:
+    """The number of files in the store's root, in `archived/` and in `failed/`."""
     counts = {"root": 0, **dict.fromkeys(_FOLDERS, 0)}
-    for page in stack.aws.s3().get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
-        for entry in page.get("Contents", []):
-            first = entry["Key"].partition("/")[0]
-            counts[first if first in _FOLDERS else "root"] += 1
+    for one in store_of(bucket).list(""):
+        first = one.key.partition("/")[0]
+        counts[first if first in _FOLDERS else "root"] += 1
     return counts
 
 

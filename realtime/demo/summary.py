@@ -8,7 +8,7 @@ from pathlib import Path
 
 from realtime.demo import figures
 from realtime.demo.view import View
-from realtime.devstack import DevStack
+from realtime.domain.config import Bucket
 from realtime.models import Outcome
 
 
@@ -26,8 +26,9 @@ class Figures:
     waiting: int
 
 
-def gather(stack: DevStack) -> Figures:
-    """Read the figures from the database, the bucket and the queue."""
+def gather(bucket: Bucket, waiting: int) -> Figures:
+    """Read the figures from the database and the store. `waiting` messages, or files without a
+    queue, are left."""
     return Figures(
         figures.visible(),
         figures.outcomes(),
@@ -35,8 +36,8 @@ def gather(stack: DevStack) -> Figures:
         figures.lag(),
         figures.links(),
         figures.runs(),
-        figures.folders(stack),
-        figures.waiting(stack),
+        figures.folders(bucket),
+        waiting,
     )
 
 
@@ -79,10 +80,10 @@ def show(view: View, found: Figures, expected: Mapping[str, int]) -> None:
             ["seconds from scraped to visible, p95", _seconds(p95)],
             ["scrapes that have ended", found.runs[0]],
             ["scrapes that are finalized", found.runs[1]],
-            ["files in the bucket's root", found.folders["root"]],
+            ["files in the store's root", found.folders["root"]],
             ["files in archived/", found.folders["archived"]],
             ["files in failed/", found.folders["failed"]],
-            ["messages left in the queue", found.waiting],
+            ["messages or files left to import", found.waiting],
         ],
     )
     view.title("Only the broken file failed; the files beside it were imported")

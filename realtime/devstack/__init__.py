@@ -7,6 +7,6 @@ needs the packages of the `dev` extra, which are imported only when a service st
 from realtime.devstack.aws import LocalAws
 from realtime.devstack.errors import StackError
 from realtime.devstack.postgres import EmbeddedPostgres
-from realtime.devstack.stack import DevStack
+from realtime.devstack.stack import DevStack, FolderStack
 
-__all__ = ["DevStack", "EmbeddedPostgres", "LocalAws", "StackError"]
+__all__ = ["DevStack", "EmbeddedPostgres", "FolderStack", "LocalAws", "StackError"]

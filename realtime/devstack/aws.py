@@ -1,7 +1,9 @@
 """S3 and SQS on this machine, served by moto from a thread of this process."""
 
 import threading
-from functools import cached_property
+import time
+from collections.abc import Iterator
+from functools import cache, cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -74,7 +76,7 @@ class LocalAws:
             def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
                 """Log no requests; errors are still logged."""
 
-        _make_queues_atomic()
+        _mend_queues()
         self._server = make_server(
             _HOST,
             0,
@@ -146,25 +148,58 @@ class LocalAws:
         )
 
 
-def _make_queues_atomic() -> None:
-    """Make moto's queue operations atomic, with moto's own lock.
+def _mend_queues() -> None:
+    """Make moto's queues atomic, with moto's own lock, and quick with thousands of messages.
 
     moto deletes a message by rebuilding the queue's list: a message sent meanwhile is lost, and one
     deleted meanwhile comes back. It receives a message without hiding it at once: two concurrent
-    requests may get the same one.
+    requests may get the same one. And it asks each message of the queue whether it is visible, by
+    a slow clock, several times for each message that is sent, received or deleted.
     """
+    from moto import backends
+    from moto.sqs import models
+    from moto.sqs.exceptions import ReceiptHandleIsInvalid
     from moto.sqs.models import Queue, SQSBackend
 
+    # It lists its own folder for each request, and computes the names of a queue's attributes.
+    modules = tuple(backends.list_of_moto_modules())
+    backends.list_of_moto_modules = lambda: modules
+    models.camelcase_to_underscores = cache(models.camelcase_to_underscores)  # type: ignore[attr-defined]
     queue_class: Any = Queue
     backend_class: Any = SQSBackend
-    delete = queue_class.delete_message
     receive, change = backend_class.receive_message, backend_class.change_message_visibility
+    if receive.__name__ == "receive_locked":
+        return
+
+    def visible(queue: Any) -> Iterator[Any]:
+        now = time.time() * 1000
+        return (m for m in queue._messages if m.visible_at < now and m.delayed_until <= now)
+
+    def hidden(queue: Any) -> int:
+        now = time.time() * 1000
+        return sum(m.visible_at >= now for m in queue._messages)
+
+    def delayed(queue: Any) -> int:
+        now = time.time() * 1000
+        return sum(m.delayed_until > now for m in queue._messages)
+
+    def wait_for_messages(queue: Any, timeout: int) -> None:
+        with queue._messages_lock:
+            queue._messages_lock.wait_for(lambda: any(visible(queue)), timeout=timeout)
+
+    def delete_message(queue: Any, receipt_handle: str) -> None:
+        with queue._messages_lock:
+            if receipt_handle in queue.deleted_messages:
+                return
+            for at, message in enumerate(queue._messages):
+                if message.had_receipt_handle(receipt_handle):
+                    del queue._messages[at]
+                    queue.pending_messages.discard(message)
+                    queue.deleted_messages.update(message.all_receipt_handles)
+                    return
+        raise ReceiptHandleIsInvalid
 
     # moto holds this lock while it sends, and releases it while it waits for messages.
-    def delete_locked(queue: Any, receipt_handle: str) -> None:
-        with queue._messages_lock:
-            delete(queue, receipt_handle)
-
     def receive_locked(backend: Any, queue_name: str, *args: Any, **kwargs: Any) -> Any:
         with backend.get_queue(queue_name)._messages_lock:
             return receive(backend, queue_name, *args, **kwargs)
@@ -173,7 +208,16 @@ def _make_queues_atomic() -> None:
         with backend.get_queue(queue_name)._messages_lock:
             return change(backend, queue_name, *args, **kwargs)
 
-    if delete.__name__ != delete_locked.__name__:
-        queue_class.delete_message = delete_locked
-        backend_class.receive_message = receive_locked
-        backend_class.change_message_visibility = change_locked
+    def is_kept(backend: Any, queue_name: str, message: Any) -> bool:
+        kept = float(backend.get_queue(queue_name).message_retention_period)
+        return bool(message.sent_timestamp / 1000 + kept > time.time())
+
+    queue_class.messages = property(visible)
+    queue_class.approximate_number_of_messages = property(lambda q: sum(1 for _ in visible(q)))
+    queue_class.approximate_number_of_messages_not_visible = property(hidden)
+    queue_class.approximate_number_of_messages_delayed = property(delayed)
+    queue_class.wait_for_messages = wait_for_messages
+    queue_class.delete_message = delete_message
+    backend_class.is_message_valid_based_on_retention_period = is_kept
+    backend_class.receive_message = receive_locked
+    backend_class.change_message_visibility = change_locked

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from realtime.domain.interfaces import Exists, Gone, ObjectVersion, StoredFile
+from realtime.domain.interfaces import Exists, Gone, Listed, ObjectVersion, StoredFile
 from realtime.domain.messages import ReceivedMessage
 
 Clock = Callable[[], datetime]
@@ -65,7 +65,7 @@ class MemoryStore:
         """Copy this version to `key`, with its own metadata or `metadata`. Raises Gone when
         `overwrite` is false and `key` exists."""
         stored = self._find(source.key, source.version_id)
-        if not overwrite and key in self.list(key):
+        if not overwrite and any(found.key == key for found in self.list(key)):
             raise Gone(f"{self.bucket}/{key} exists already")
         assert stored.body is not None
         self.put(key, stored.body, stored.object.metadata if metadata is None else metadata)
@@ -85,11 +85,19 @@ class MemoryStore:
             self.delete(version)
         return gone
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """The keys that begin with `prefix`, sorted."""
+    def list(self, prefix: str) -> Iterator[Listed]:
+        """The newest versions of the keys that begin with `prefix`, sorted."""
         with self._lock:
-            keys = sorted(key for key, kept in self._versions.items() if kept)
-        return (key for key in keys if key.startswith(prefix))
+            found = [kept[-1].object for kept in self._versions.values() if kept]
+        for one in sorted(found, key=lambda version: version.key):
+            if one.key.startswith(prefix):
+                assert one.last_modified is not None
+                yield Listed(one.key, one.etag, one.last_modified, one.size)
+
+    def folders(self, prefix: str) -> Sequence[str]:
+        """What keys that begin with `prefix` begin with, up to the next slash, sorted."""
+        rests = (found.key.removeprefix(prefix).partition("/") for found in self.list(prefix))
+        return sorted({f"{prefix}{name}/" for name, slash, _ in rests if slash})
 
     def _find(self, key: str, version_id: str) -> StoredFile:
         with self._lock:

@@ -1,11 +1,13 @@
-"""PostgreSQL, S3 and SQS together, with the database, bucket and queue for our commands."""
+"""PostgreSQL with what our commands need beside it: S3 and SQS, or only a folder."""
 
 import os
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from realtime.devstack.aws import LocalAws
 from realtime.devstack.postgres import EmbeddedPostgres
+from realtime.devstack.workspace import Workspace
 
 BUCKET = "openstates-realtime"
 QUEUE = "openstates-realtime"
@@ -65,3 +67,45 @@ class DevStack:
             "SQS_QUEUE_URL": self.queue_url,
             **self.aws.environment(),
         }
+
+
+class FolderStack:
+    """A running PostgreSQL with an empty database, and a folder as the store; no queue.
+
+    Like DevStack otherwise.
+    """
+
+    def __init__(self) -> None:
+        self.postgres = EmbeddedPostgres()
+        self._workspace: Workspace | None = None
+
+    def start(self) -> None:
+        """Start PostgreSQL. Raises StackError when that fails, and leaves nothing."""
+        try:
+            self.postgres.start()
+            self.postgres.create_database(DATABASE)
+            self._workspace = Workspace(None)
+            self._folder.mkdir()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop it, and delete all data. Repeatable."""
+        try:
+            self.postgres.close()
+        finally:
+            if self._workspace:
+                self._workspace.remove()
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables that make our commands use this stack."""
+        return {
+            "DATABASE_URL": self.postgres.url(DATABASE),
+            "S3_REALTIME_BASE": self._folder.as_uri(),
+        }
+
+    @property
+    def _folder(self) -> Path:
+        assert self._workspace is not None
+        return self._workspace.path / "store"

@@ -53,6 +53,23 @@ class RowChange:
     file_id: int | None = None
 
 
+@dataclass(frozen=True)
+class ChangeFilter:
+    """Which changes somebody wants: those that fit all that is set.
+
+    `jurisdictions` are ids. `types` are object types, or object type and verb: `bill`,
+    `bill.deleted`. `bill` is an identifier, as core stores it: the bill's own changes and those of
+    its vote events.
+    """
+
+    jurisdictions: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    bill: str = ""
+
+
+EVERYTHING = ChangeFilter()
+
+
 # Kinds of related rows whose loss a reader would notice.
 _WEIGHED = (
     "abstracts",

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from realtime.domain.likeness import likeness
+from realtime.domain.text import sanitized
+
 
 class RealtimeError(Exception):
     """Any error this project raises on purpose."""
@@ -20,7 +23,7 @@ class Busy(RetryLater):
 
 
 class Unavailable(RetryLater):
-    """The database or AWS cannot be reached, so that no file can be imported."""
+    """The database, the store or the queue cannot be used, so that no file can be imported."""
 
 
 class TimedOut(RealtimeError):
@@ -48,6 +51,11 @@ class PoisonMessage(RealtimeError):
         self.reason = reason
         self.detail = detail
         self.field = field
+
+    @property
+    def alike(self) -> str:
+        """The same for all that are alike, see `likeness`."""
+        return likeness(self.reason, sanitized(self.field), sanitized(self.detail))
 
 
 class WrongClaim(PoisonMessage):

@@ -4,7 +4,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from realtime.domain.errors import RealtimeError
 from realtime.domain.interfaces import StoredFile
@@ -21,11 +21,17 @@ from realtime.domain.results import (
     describe,
 )
 from realtime.domain.scraped_object import IGNORED_TYPES, IMPORTED_TYPES, ScrapedObject, ScrapeOrder
+from realtime.process import logs
 
 logger = logging.getLogger(__name__)
 
 # The type of a message that names no file, and of a file whose key does not say.
 CONTROL, UNKNOWN = "control", "unknown"
+# A file published later than this after it was scraped belongs to an old scrape. Its lag says
+# nothing about imports, nor does that of a file that had failed and was sent again: they are
+# counted as LATE and RETRIED, not measured.
+LATE_AFTER = timedelta(hours=24)
+LATE, RETRIED = "late", "retried"
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,10 @@ class InFlightFile:
     object with its body, where it is to be archived from memory.
 
     `attempts` are earlier ones to import it alone that left no result. `timed_out` is the number of
-    files of the smallest batch of this run that a statement's timeout has ended.
+    files of the smallest batch of this run that a statement's timeout has ended. `retried`: it had
+    failed, and was sent again. `lag_seconds` is how long after it was scraped an object became
+    visible; None when it did not, or when its lag is not measured: `unmeasured` is then LATE or
+    RETRIED.
     """
 
     identity: FileIdentity
@@ -66,12 +75,14 @@ class InFlightFile:
     last_chance: bool = False
     attempts: int = 0
     timed_out: int = 0
+    retried: bool = False
     fetched: FetchedFile | None = None
     stored: StoredFile | None = None
     error: RealtimeError | None = None
     outcome: FileOutcome | None = None
     ledger_id: int | None = None
     lag_seconds: float | None = None
+    unmeasured: str = ""
 
     @property
     def is_open(self) -> bool:
@@ -101,17 +112,27 @@ class InFlightFile:
         """Set the outcome, which is committed, log it, and let go of the content, but not of
         `stored`.
 
-        `ledger_id` is the file's row in the ledger, if it has one. `lag_seconds` is how long after
-        it was scraped an object became visible at `committed_at`.
+        `ledger_id` is the file's row in the ledger, if it has one. An object that was inserted or
+        updated became visible at `committed_at`.
         """
-        self.outcome, self.ledger_id, self.lag_seconds = outcome, ledger_id, None
+        self.outcome, self.ledger_id = outcome, ledger_id
+        self.lag_seconds, self.unmeasured = None, ""
         is_visible = isinstance(outcome, Imported) and outcome.change != "unchanged"
         if committed_at and self.fetched and is_visible:
-            lag = committed_at - self.fetched.content.scraped_at
-            # The scraper's clock may be ahead.
-            self.lag_seconds = max(lag.total_seconds(), 0.0)
+            self._measure(self.fetched.content.scraped_at, committed_at)
         self.fetched = None
         self._log(outcome)
+
+    def _measure(self, scraped_at: datetime, visible_at: datetime) -> None:
+        # A member of a source was sent by nobody: it comes when it is read.
+        came_at = self.delivery.queued_at if self.identity.bucket else visible_at
+        if came_at - scraped_at > LATE_AFTER:
+            self.unmeasured = LATE
+        elif self.retried:
+            self.unmeasured = RETRIED
+        else:
+            # The scraper's clock may be ahead.
+            self.lag_seconds = max((visible_at - scraped_at).total_seconds(), 0.0)
 
     def let_go(self) -> None:
         """Let go of the content and the stored object: the file is not imported or archived
@@ -129,7 +150,9 @@ class InFlightFile:
         }
         match outcome:
             case Failed(problem):
-                logger.warning("file failed", extra={**fields, **describe(problem)})
+                # The ledger has all of them, and the run's summary counts them.
+                level = logging.WARNING if logs.is_among_first(problem.reason) else logging.DEBUG
+                logger.log(level, "file failed", extra={**fields, **describe(problem)})
             case Waiting(waiting_for):
                 logger.debug("file done", extra={**fields, "waiting_for": waiting_for})
             case _:

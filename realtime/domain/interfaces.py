@@ -1,17 +1,20 @@
 """The protocols of an object store and a queue, and the values they return.
 
-`backends/s3.py` and `backends/sqs.py` implement them on AWS, `devstack/memory.py` in memory.
-`tests/contracts/` runs one suite over every implementation. Exceptions other than Gone are in
-`errors.py`. docs/decisions/other-clouds.md says what another cloud would take.
+`backends/stores.py` names the stores; `backends/sqs.py` is the queue, `devstack/memory.py` both in
+memory. `tests/contracts/` runs one suite over every implementation. Exceptions other than Gone and
+Exists are in `errors.py`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from realtime.domain.errors import RealtimeError
 from realtime.domain.messages import ReceivedMessage
+
+# Calls that a store is asked at once.
+THREADS = 16
 
 
 class Gone(RealtimeError):
@@ -26,9 +29,9 @@ class Exists(RealtimeError):
 class ObjectVersion:
     """One version of one object: the identity of a file.
 
-    `version_id` is empty in a bucket without versioning. There the ETag and the upload time
-    identify an upload, so that content which is uploaded again after a change counts as new.
-    Hashable.
+    `version_id` is empty in a bucket without versioning, and for what was uploaded while a bucket
+    had none. There the ETag and the upload time identify an upload, so that content which is
+    uploaded again after a change counts as new. Hashable.
     """
 
     key: str
@@ -45,6 +48,20 @@ class ObjectVersion:
             self.version_id
             or f"{self.etag}@{self.last_modified and self.last_modified.isoformat()}"
         )
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a listing says of the current upload under a key: no version id, no metadata.
+
+    `etag` and `last_modified` are those of its ObjectVersion. `size` is what the upload takes in
+    the store, in bytes; in a folder that is more than its body.
+    """
+
+    key: str
+    etag: str
+    last_modified: datetime
+    size: int
 
 
 @dataclass(frozen=True)
@@ -115,8 +132,27 @@ class Store(Uploads, Protocol):
         this raises, any of the versions may have been deleted.
         """
 
-    def list(self, prefix: str) -> Iterator[str]:
-        """The keys below `prefix`, in order."""
+    def list(self, prefix: str) -> Iterator[Listed]:
+        """The objects whose keys begin with `prefix`, in the order of their keys.
+
+        Each is as it was at some time during the call. An object that is there all the time is
+        listed once."""
+
+    def folders(self, prefix: str) -> Sequence[str]:
+        """What the keys that begin with `prefix` and have a slash after it begin with, up to and
+        with that slash: `wy/` for `wy/bill.json` and an empty prefix. In order, without reading
+        the list of the objects themselves."""
+
+
+@runtime_checkable
+class Renames(Protocol):
+    """A Store that moves an object in one step, so that none has to be copied to be archived."""
+
+    def rename_all(self, moves: Mapping[ObjectVersion, str]) -> dict[ObjectVersion, RealtimeError]:
+        """Move exactly these versions, each to its key. What is at that key is replaced.
+
+        Returns why the others were not moved: Gone when a version no longer exists. What was moved
+        is durable when this returns. When this raises, any of them may have been moved."""
 
 
 class Sends(Protocol):

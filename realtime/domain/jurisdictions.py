@@ -3,6 +3,7 @@
 Congress is `usa` as a scraper module and `us` in core's metadata.
 """
 
+import re
 from collections.abc import Iterable
 
 from openstates import metadata
@@ -12,6 +13,8 @@ from realtime.domain.errors import ConfigurationError
 
 def jurisdiction_of(abbr: str) -> str:
     """The jurisdiction id for an abbreviation (`us` or `usa` for Congress); empty if unknown."""
+    if not abbr:
+        return ""  # which core's metadata takes for no question
     try:
         found: str = metadata.lookup(abbr="us" if abbr == "usa" else abbr).jurisdiction_id
     except KeyError:
@@ -26,6 +29,13 @@ def abbreviation_of(jurisdiction_id: str) -> str:
     except KeyError:
         return jurisdiction_id
     return abbr.lower()
+
+
+def folder_of(jurisdiction_id: str) -> str:
+    """The folder of a jurisdiction's scraped files: its scraper module's name (`usa` for Congress);
+    one made of its id if core does not know it."""
+    abbr = abbreviation_of(jurisdiction_id)
+    return "usa" if abbr == "us" else re.sub(r"[^\w.-]+", "-", abbr)
 
 
 def jurisdictions(abbreviations: Iterable[str]) -> dict[str, str]:

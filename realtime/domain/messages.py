@@ -28,7 +28,7 @@ class ReceivedMessage:
     """One delivery of a queue message.
 
     `receipt_handle` is empty when the message did not come from a queue. `sent_at` is aware UTC.
-    `receive_count` includes this delivery.
+    `receive_count` includes this delivery; 0 when nobody counts.
     """
 
     message_id: str

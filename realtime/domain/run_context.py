@@ -1,7 +1,7 @@
 """What the steps of one run share."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +28,10 @@ def _uncounted(count: Any) -> None:
     """Nobody counts."""
 
 
+def no_progress(step: str, counts: Mapping[str, int]) -> None:
+    """Report no progress."""
+
+
 @dataclass(frozen=True)
 class RunContext:
     """Dependencies of one run, whether it imports or finalizes. It keeps no state of the run, but
@@ -40,7 +44,8 @@ class RunContext:
     committed batch raised, by kind. With a `breaker`, files of paused jurisdictions are parked, and
     it may pause one; a folder imported by hand has none. `expired` is told, after each commit of a
     finalization, how many files fail that had been imported before. With `replay_all`, a
-    finalization imports every file again, not only those that could end otherwise now.
+    finalization imports every file again, not only those that could end otherwise now. `finished`
+    is told of the files that have got their outcome.
     """
 
     config: Config
@@ -54,4 +59,5 @@ class RunContext:
     flagged: Callable[[Counter[str]], None] = _uncounted
     expired: Callable[[int], None] = _uncounted
     replay_all: bool = False
+    finished: Callable[[Any], None] = _uncounted
     kept: Kept = field(default_factory=lambda: Kept(0))

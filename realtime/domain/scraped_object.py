@@ -24,14 +24,16 @@ RUN_ID_METADATA = "run-id"
 SCRAPED_AT_METADATA = "scraped-at"
 # A retry stamps when the store first received the file: its copy is younger.
 STORED_AT_METADATA = "stored-at"
+# "true": the scraper asks for archiving. Its message, if there is one, says the same.
+ARCHIVING_METADATA = "file-archiving"
 # Stores round down the time at which they received a file.
 _STORE_RESOLUTION = timedelta(seconds=1)
 # A scraper's clock that is ahead by no more needs no attention.
 CLOCK_TOLERANCE = timedelta(seconds=5)
 
-_KEY = re.compile(
-    rf"(?P<abbr>[A-Za-z0-9][\w.-]*)/(?P<file>(?P<type>{'|'.join(OBJECT_TYPES)})_[^/\\]+\.json)"
-)
+_ABBR = r"[A-Za-z0-9][\w.-]*"
+_KEY = re.compile(rf"(?P<abbr>{_ABBR})/(?P<file>(?P<type>{'|'.join(OBJECT_TYPES)})_[^/\\]+\.json)")
+_RUN_END = re.compile(rf"{_ABBR}/run_finished_[^/\\]+\.json")
 _LONGEST_ID = 300
 _UUID_EPOCH = datetime(1582, 10, 15, tzinfo=UTC)
 
@@ -109,6 +111,17 @@ def parse_key(key: str) -> Key:
 def is_archived(key: str) -> bool:
     """Whether `key`, relative to the prefix, is in a folder of archived or failed files."""
     return key.split("/", 1)[0] in ARCHIVED_FOLDERS and "/" in key
+
+
+def is_run_end(key: str) -> bool:
+    """Whether `key`, relative to the prefix, is the end of a scrape run, stored for the sweep."""
+    return bool(_RUN_END.fullmatch(key)) and not is_archived(key)
+
+
+def run_end_key(abbr: str, run_id: str) -> str:
+    """The key, relative to the prefix, at which a scraper without a queue stores the end of a
+    run."""
+    return f"{abbr}/run_finished_{run_id}.json"
 
 
 def ticks_of(time: datetime) -> int:

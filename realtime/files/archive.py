@@ -6,11 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from realtime.backends.s3 import DELETIONS, THREADS
 from realtime.domain.config import INLINE, Config
 from realtime.domain.errors import ConfigurationError, RealtimeError, RetryLater, Unavailable
 from realtime.domain.in_flight import InFlightFile
-from realtime.domain.interfaces import Exists, Gone, ObjectVersion, Store, StoredFile
+from realtime.domain.interfaces import (
+    THREADS,
+    Exists,
+    Gone,
+    ObjectVersion,
+    Renames,
+    Store,
+    StoredFile,
+)
 from realtime.domain.run_context import RunContext
 from realtime.ledger import files as ledger_files
 from realtime.ledger import locations
@@ -19,8 +26,8 @@ from realtime.process.threads import Threads
 
 logger = logging.getLogger(__name__)
 
-# As many as are deleted in one request.
-BATCH_SIZE = DELETIONS
+# As many as S3 deletes in one request.
+BATCH_SIZE = 1000
 ARCHIVED, FAILED, DELETED, GONE, LATER = "archived", "failed", "deleted", "gone", "later"
 
 
@@ -29,18 +36,19 @@ def archive(
     config: Config,
     jurisdiction_ids: Sequence[str] = (),
     must_stop: Callable[[], bool] = lambda: False,
-    progress: Callable[[Counter[str]], None] = lambda counts: None,
+    progress: Callable[[], object] = lambda: None,
 ) -> Counter[str]:
     """Archive every file whose import is committed and whose message is acknowledged.
 
     An import older than twice the visibility timeout counts as acknowledged. Returns how many files
     were archived, moved to failed, deleted, already gone, or left for later.
     `jurisdiction_ids` limits the files; empty means all. `must_stop` is asked before each file is
-    moved; the next call goes on.
+    moved; the next call goes on. `progress` is called for each file that was looked at.
 
-    Only the version that was imported is deleted, and only after its copy is verified. If the
-    process is killed, the next call continues. Raises Unavailable or ConfigurationError when S3
-    cannot be used at all; files moved until then are recorded.
+    Only the version that was imported is deleted, and only after its copy is verified. Files of
+    another store are left to a call with that. If the process is killed, the next call continues.
+    Raises Unavailable or ConfigurationError when S3 cannot be used at all; files moved until then
+    are recorded.
     """
     counts: Counter[str] = Counter()
     before, after = _acknowledged_before(config), 0
@@ -49,8 +57,7 @@ def archive(
         if not ids:
             break
         after = ids[-1]
-        counts += _archive_files(store, _plan(config, ids, before), must_stop, {})
-        progress(counts)
+        counts += _archive_files(store, _plan(config, ids, before), must_stop, {}, progress)
     return counts
 
 
@@ -94,6 +101,20 @@ def archive_read(context: RunContext, files: Sequence[InFlightFile]) -> None:
             )
 
 
+def archive_run_ends(store: Store, config: Config, ends: Sequence[StoredFile]) -> None:
+    """Move the ends of runs, which are read, to `archived/`; delete them where archiving is off.
+
+    One that is not deleted is read again, without harm. Raises as Store does.
+    """
+    if config.file_archiving_enabled:
+        for end in ends:
+            relative = config.bucket.strip(end.object.key)
+            key = f"{config.bucket.prefix}archived/{end.object.last_modified:%Y-%m-%d}/{relative}"
+            store.copy(end.object, key)
+    if ends:
+        store.delete_all([end.object for end in ends])
+
+
 def _acknowledged_before(config: Config) -> datetime:
     """The message of a file that was imported before this is taken to be acknowledged."""
     return ledger_files.database_now() - timedelta(seconds=2 * config.visibility_timeout)
@@ -108,18 +129,23 @@ def _archive_files(
     files: Sequence[File],
     must_stop: Callable[[], bool],
     in_memory: Mapping[int, StoredFile],
+    progress: Callable[[], object] = lambda: None,
 ) -> Counter[str]:
     """Copy files that are planned, delete the originals of those whose copies are proven, and
-    record what was moved."""
+    record what was moved. A store that renames takes one step for both."""
     stored = [file for file in files if file.bucket == store.bucket and file.version]
     outages: list[RealtimeError] = []
     causes: dict[str, str] = {}
+    in_one_step = isinstance(store, Renames)
+    place = _copying(store, in_memory)
+    if isinstance(store, Renames):
+        place = _renaming(store, stored, in_memory, place)
 
-    def copy(file: File) -> str:
+    def move(file: File) -> str:
         if outages or must_stop():
             return LATER
         try:
-            return _copy(store, file, in_memory.get(file.id))
+            return _move(store, file, place)
         except (Unavailable, ConfigurationError) as exc:
             outages.append(exc)
         except RealtimeError as exc:
@@ -127,13 +153,15 @@ def _archive_files(
         return LATER
 
     with Threads(THREADS, "s3-copy") as threads:
-        results = dict(zip(stored, threads.map(copy, stored), strict=True))
-    originals = {
-        file: _original(file) for file, result in results.items() if result not in (GONE, LATER)
-    }
+        results = {}
+        for file, result in zip(stored, threads.map(move, stored), strict=True):
+            results[file] = result
+            progress()
+    left = (DELETED,) if in_one_step else (DELETED, ARCHIVED, FAILED)
+    originals = {file: _original(file) for file, result in results.items() if result in left}
     # Not given up when the time is over: the copies would be made once more.
     try:
-        deleted = store.delete_all(originals.values())
+        deleted = store.delete_all(originals.values()) if originals else set()
     except (Unavailable, ConfigurationError) as exc:
         outages.append(exc)
         deleted = set()
@@ -141,8 +169,9 @@ def _archive_files(
         causes.setdefault(str(exc), str(exc))
         deleted = set()
     results |= {file: LATER for file, original in originals.items() if original not in deleted}
-    # Rows without an object: bad messages, files of another bucket, files that were never read.
-    archived = {file: "" for file in files if file not in results}
+    # Rows without an object: bad messages, those that name another bucket, files that were never
+    # read. What was imported from another store is left to a call with that store.
+    archived = {file: "" for file in files if not file.version}
     for file, result in results.items():
         if result != LATER:
             archived[file] = "" if result == GONE else file.archived_key
@@ -172,25 +201,58 @@ def _original(file: File) -> ObjectVersion:
     )
 
 
-def _copy(store: Store, file: File, in_memory: StoredFile | None) -> str:
-    """Write the file to its `archived_key`, if it is kept; returns what it counts as when its
-    original is deleted."""
+def _move(store: Store, file: File, place: Callable[[File], None]) -> str:
+    """`place` the file at its `archived_key`, if it is kept; returns what it counts as when its
+    original is gone."""
     if not file.archived_key:
         return DELETED
-    if in_memory is not None:
-        _put(store, file.archived_key, in_memory)
-    else:
+    try:
+        place(file)
+    except Gone:
         original = _original(file)
-        try:
-            store.copy(original, file.archived_key)
-        except Gone:
-            if _holds(store, original, file.key, original.version):
-                raise
-            # Moved by a concurrent call, or by one killed before it recorded that; or overwritten
-            # before it was archived.
-            if not _holds(store, original, file.archived_key):
-                return GONE
+        if _holds(store, original, file.key, original.version):
+            raise
+        # Moved by a concurrent call, or by one killed before it recorded that; or overwritten
+        # before it was archived.
+        if not _holds(store, original, file.archived_key):
+            return GONE
     return FAILED if file.outcome == Outcome.FAILED else ARCHIVED
+
+
+def _copying(store: Store, in_memory: Mapping[int, StoredFile]) -> Callable[[File], None]:
+    """Writes a file to its `archived_key`, from memory or by copying."""
+
+    def copy(file: File) -> None:
+        if file.id in in_memory:
+            _put(store, file.archived_key, in_memory[file.id])
+        else:
+            store.copy(_original(file), file.archived_key)
+
+    return copy
+
+
+def _renaming(
+    store: Renames,
+    files: Sequence[File],
+    in_memory: Mapping[int, StoredFile],
+    copy: Callable[[File], None],
+) -> Callable[[File], None]:
+    """Moves the files that are kept, all at once; the function raises why one was not moved."""
+    moves = {_original(file): file.archived_key for file in files if file.archived_key}
+    try:
+        failed = store.rename_all(moves)
+    except RealtimeError as exc:
+        failed = dict.fromkeys(moves, exc)
+
+    def check(file: File) -> None:
+        error = failed.get(_original(file))
+        if isinstance(error, Gone) and file.id in in_memory:
+            # Overwritten meanwhile: only here is what was imported.
+            copy(file)
+        elif error:
+            raise error
+
+    return check
 
 
 def _put(store: Store, key: str, file: StoredFile) -> None:

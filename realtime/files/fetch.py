@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from realtime.backends.s3 import THREADS
 from realtime.domain.config import Bucket, Config
 from realtime.domain.errors import (
     ConfigurationError,
@@ -16,18 +15,20 @@ from realtime.domain.errors import (
     WrongClaim,
 )
 from realtime.domain.in_flight import InFlightFile
-from realtime.domain.interfaces import ObjectVersion, Store, StoredFile
+from realtime.domain.interfaces import THREADS, ObjectVersion, Store, StoredFile
 from realtime.domain.jurisdictions import jurisdiction_of
 from realtime.domain.kept import Kept
 from realtime.domain.messages import FileMessage
 from realtime.domain.results import FetchedFile, FileIdentity
 from realtime.domain.scraped_object import (
+    ARCHIVING_METADATA,
     RUN_ID_METADATA,
     SCRAPED_AT_METADATA,
     STORED_AT_METADATA,
     Key,
     ScrapedObject,
     is_archived,
+    is_run_end,
     parse_key,
     parse_time,
     read,
@@ -37,7 +38,8 @@ from realtime.process.threads import Threads
 
 
 def locate(message: FileMessage, bucket: Bucket) -> Key | None:
-    """The parts of the key a message names; None when the file there is archived or failed.
+    """The parts of the key a message names; None when the file there is archived or failed, or the
+    end of a run.
 
     Raises PoisonMessage (`foreign-bucket`, `bad-key`, `unknown-type`), and WrongClaim
     (`wrong-jurisdiction`) when the key is another jurisdiction's than the message says.
@@ -48,7 +50,7 @@ def locate(message: FileMessage, bucket: Bucket) -> Key | None:
         raise PoisonMessage(
             "bad-key", f"{message.key[:200]!r} is not below {bucket.prefix!r}", "file_path"
         )
-    if is_archived(relative):
+    if is_archived(relative) or is_run_end(relative):
         return None
     key = parse_key(relative)
     expected = jurisdiction_of(key.abbr)
@@ -124,13 +126,14 @@ def _get(file: InFlightFile, store: Store, max_bytes: int, room: Room) -> Stored
 
 
 def _fetch(file: InFlightFile, stored: StoredFile, max_bytes: int) -> None:
-    claimed = file.delivery.jurisdiction_id
+    claimed, metadata = file.delivery.jurisdiction_id, stored.object.metadata
     file.identity = identify(file.identity.bucket, stored.object)
     file.delivery = replace(
         file.delivery,
         # S3's own notifications claim none, and of a file that cannot be read nothing else says.
         jurisdiction_id=claimed or jurisdiction_of(file.abbr),
-        run_id=file.delivery.run_id or _run_id(stored.object.metadata.get(RUN_ID_METADATA)),
+        file_archiving=file.delivery.file_archiving or metadata.get(ARCHIVING_METADATA) == "true",
+        run_id=file.delivery.run_id or _run_id(metadata.get(RUN_ID_METADATA)),
     )
     content = _content(file, stored, max_bytes)
     file.jurisdiction_id = whose(content, claimed, file.abbr)

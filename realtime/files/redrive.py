@@ -5,11 +5,10 @@ A retried file keeps its place in the scrape order.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import islice
 from urllib.parse import quote
 
-from realtime.backends.s3 import THREADS
 from realtime.backends.sqs import BATCH
 from realtime.domain.config import Config
 from realtime.domain.errors import (
@@ -19,7 +18,7 @@ from realtime.domain.errors import (
     RetryLater,
     Unavailable,
 )
-from realtime.domain.interfaces import Gone, ObjectVersion, Queue, Store
+from realtime.domain.interfaces import THREADS, Gone, ObjectVersion, Sends, Store
 from realtime.domain.jurisdictions import jurisdiction_of
 from realtime.domain.messages import FileMessage
 from realtime.domain.scraped_object import (
@@ -36,23 +35,27 @@ from realtime.models import File, Outcome
 from realtime.process.threads import Threads
 
 RETRIED, LATER, GONE, REFUSED = "retried", "later", "gone", "refused"
+# Of a file: what became of it, and why if it was not retried.
+Note = Callable[[File, str, str], None]
 _OVERWRITTEN = "it was overwritten by a newer upload, try again later"
 
 
 def retry(
     store: Store,
-    queue: Queue,
+    queue: Sends,
     config: Config,
     jurisdictions: Mapping[str, str],
     keys: Collection[str],
     tell: Callable[[str], None],
     counts: Counter[str] | None = None,
+    progress: Callable[[Counter[str]], None] = lambda counts: None,
 ) -> Counter[str]:
     """Copy failed files back to their keys and send a message for each.
 
     Returns how many were retried, must be retried later, are gone, or were refused because their
     message itself is bad. `tell` gets a sentence about each file that was not retried.
-    `jurisdictions` (abbreviations to ids) and `keys` limit the files; empty means all.
+    `jurisdictions` (abbreviations to ids) and `keys` limit the files; empty means all. `progress`
+    is told the counts so far, after each file.
 
     The steps of a file: copy it to its key, delete the copy in `failed/`, park it in the ledger,
     send its message. If the process is killed, the next call continues. The copy's metadata carries
@@ -63,23 +66,18 @@ def retry(
     abbreviations = {"us", "usa"} if {"us", "usa"} & set(jurisdictions) else set()
     folders = [f"{config.bucket.prefix}{abbr}/" for abbr in abbreviations | set(jurisdictions)]
     batches = failures.retryable(set(jurisdictions.values()), folders, keys)
-    return retry_files(store, queue, config, batches, tell, counts)
-
-
-def retry_files(
-    store: Store,
-    queue: Queue,
-    config: Config,
-    batches: Iterable[Sequence[File]],
-    tell: Callable[[str], None],
-    counts: Counter[str] | None = None,
-) -> Counter[str]:
-    """Like `retry`, for the files in `batches`."""
     counts = Counter() if counts is None else counts
+
+    def note(row: File, what: str, why: str) -> None:
+        counts[what] += 1
+        if why:
+            tell(f"{row.key}: {why}")
+        progress(counts)
+
     for batch in batches:
         before = counts.total()
         try:
-            _retry(store, queue, config, batch, tell, counts)
+            retry_files(store, queue, config, batch, note)
         except RealtimeError:
             # Copied back and parked or not: the next call goes on with them.
             counts[LATER] += len(batch) - (counts.total() - before)
@@ -87,25 +85,20 @@ def retry_files(
     return counts
 
 
-def _retry(
-    store: Store,
-    queue: Queue,
-    config: Config,
-    rows: Sequence[File],
-    tell: Callable[[str], None],
-    counts: Counter[str],
+def retry_files(
+    store: Store, queue: Sends, config: Config, rows: Sequence[File], note: Note
 ) -> None:
+    """Like `retry`, for these files, at most some hundred.
 
-    def problem(row: File, what: str, why: object) -> None:
-        counts[what] += 1
-        tell(f"{row.key}: {why}")
-
+    `note` gets each file with what became of it (RETRIED, LATER, GONE or REFUSED), and why if it
+    was not retried. Of files that are no longer failed or under retry it gets nothing.
+    """
     messages = {}
     for row in rows:
         try:
             messages[row.id] = _message(config, row)
         except PoisonMessage as exc:
-            problem(row, REFUSED, f"the message is what is wrong, publish the file anew: {exc}")
+            note(row, REFUSED, f"the message is what is wrong, publish the file anew: {exc}")
     # So that every file is retried from failed/.
     archive.archive_files(store, config, list(messages))
     rows = failures.again(messages)
@@ -115,22 +108,27 @@ def _retry(
             if isinstance(found, ObjectVersion):
                 versions[row.id] = found
             else:
-                problem(row, GONE if isinstance(found, Gone) else LATER, found)
+                note(row, GONE if isinstance(found, Gone) else LATER, str(found))
     to_send = failures.requeue(versions)
-    counts[RETRIED] += len(versions) - len(to_send)
     by_id = {row.id: row for row in rows}
+    for id in versions.keys() - set(to_send):
+        note(by_id[id], RETRIED, "")
     remaining = iter(to_send)
     while ids := list(islice(remaining, BATCH)):
         refused = queue.send([messages[id] for id in ids])
-        counts[RETRIED] += len(ids) - len(refused)
-        for index in refused:
-            problem(by_id[ids[index]], LATER, "the queue refused the message")
+        for index, id in enumerate(ids):
+            if index in refused:
+                note(by_id[id], LATER, "the queue refused the message")
+            else:
+                note(by_id[id], RETRIED, "")
 
 
 def _message(config: Config, row: File) -> str:
     """The message to send for a file. Raises PoisonMessage when no message could import it."""
     if row.key.startswith("message:") and not row.bucket:
         raise PoisonMessage("bad-message", "it named no file")
+    if not row.bucket:
+        raise PoisonMessage("gone", "it is in a source, with no message: import that again")
     key = locate(FileMessage(row.bucket, row.key, row.jurisdiction_id), config.bucket)
     jurisdiction_id = row.jurisdiction_id or (jurisdiction_of(key.abbr) if key else "")
     if not jurisdiction_id:

@@ -5,9 +5,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from realtime.backends.s3 import THREADS
+from realtime.domain.config import Bucket
 from realtime.domain.errors import PoisonMessage
-from realtime.domain.interfaces import Gone, Store, StoredFile
+from realtime.domain.interfaces import THREADS, Gone, Store, StoredFile
 from realtime.domain.results import Delivery, FetchedFile, FileIdentity
 from realtime.domain.scraped_object import (
     SCRAPED_AT_METADATA,
@@ -59,12 +59,12 @@ def _read_all(store: Store, max_bytes: int, rows: Sequence[File]) -> list[Fetche
 
 
 def _read(store: Store, max_bytes: int, row: File) -> FetchedFile:
-    stored = _stored(store, max_bytes, row)
-    if stored.body is None:
-        raise Gone(f"{row.key} has {stored.object.size} bytes: more than REALTIME_MAX_FILE_BYTES")
-    metadata = stored.object.metadata
+    copy = stored(store, max_bytes, row)
+    if copy.body is None:
+        raise Gone(f"{row.key} has {copy.object.size} bytes: more than REALTIME_MAX_FILE_BYTES")
+    metadata = copy.object.metadata
     stamp = parse_time(metadata.get(SCRAPED_AT_METADATA), time_of(row.order_stamp))
-    content = read(row.object_type, stored.body, stamp)
+    content = read(row.object_type, copy.body, stamp)
     # From the ledger: a copy's metadata may differ, and it is younger.
     order = ScrapeOrder(row.order_ticks, row.scrape_id, row.order_stamp)
     return FetchedFile(
@@ -96,25 +96,33 @@ def _read(store: Store, max_bytes: int, row: File) -> FetchedFile:
     )
 
 
-def _stored(store: Store, max_bytes: int, row: File) -> StoredFile:
-    if row.archived_at is None:
+def stored(store: Store, max_bytes: int, row: File) -> StoredFile:
+    """The very version that a row is about, under its key or archived key.
+
+    Without its body when it exceeds `max_bytes`. Raises Gone when the store has that version no
+    more, whatever else it has under its key, and as the store does.
+    """
+    if not row.bucket and store.bucket:
+        raise Gone(f"{row.key} is in no store: only importing it again reads it")
+    # The members of a source stay where they are.
+    if row.archived_at is None or not row.bucket:
         try:
-            stored = store.get(row.key, max_bytes, row.version_id)
-            if stored.object.version == row.version:
-                return stored
+            found = store.get(row.key, max_bytes, row.version_id)
+            if found.object.version == row.version:
+                return found
         except Gone:
             # An archiving call may have been killed before it recorded the move.
             pass
     if not row.archived_key:
-        raise Gone(f"s3://{row.bucket}/{row.key} is no longer there")
-    stored = store.get(row.archived_key, max_bytes)
-    if not _is_copy(stored, row):
+        raise Gone(f"{Bucket(row.bucket).url_of(row.key)} is no longer there")
+    found = store.get(row.archived_key, max_bytes)
+    if not _is_copy(found, row):
         logger.warning(
             "copy differs from the file that was imported, it counts as gone",
             extra={"action": "differs", "key": row.key, "archived_key": row.archived_key},
         )
         raise Gone(f"{row.archived_key} is not a copy of {row.key}")
-    return stored
+    return found
 
 
 def _is_copy(stored: StoredFile, row: File) -> bool:

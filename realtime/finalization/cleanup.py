@@ -36,11 +36,13 @@ _STALE_VOTE_EVENTS = f"""
           AND failed.run_id = %(run)s AND failed.outcome = 'failed')
     ORDER BY core.id
 """
+_MISSING_EVENTS = f"core.jurisdiction_id = %(jurisdiction)s AND NOT core.deleted AND {_UNSEEN}"
 _MARK_EVENTS = f"""
     UPDATE opencivicdata_event AS core SET deleted = true
-    WHERE core.jurisdiction_id = %(jurisdiction)s AND NOT core.deleted AND {_UNSEEN}
+    WHERE {_MISSING_EVENTS}
     RETURNING core.id
 """
+_EVENTS_MISSING = f"SELECT core.id FROM opencivicdata_event AS core WHERE {_MISSING_EVENTS}"
 # Of a chamber, the members in office: who of them was there before the run and is in none of its
 # files, if at least half are.
 _MISSING_PEOPLE = f"""
@@ -74,11 +76,31 @@ def delete_stale_vote_events(run: ScrapeRun, bill_ids: Sequence[str]) -> int:
 
     One that a failed file of the run may have been is not stale: its bill keeps all of them.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(_STALE_VOTE_EVENTS, {**_params(run), "bills": list(bill_ids)})
-        stale = [row[0] for row in cursor.fetchall()]
+    stale = _stale_vote_events(run, bill_ids)
     delete_rows(VoteEvent, stale, run.jurisdiction_id, run.run_id)
     return len(stale)
+
+
+def _stale_vote_events(run: ScrapeRun, bill_ids: Sequence[str]) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(_STALE_VOTE_EVENTS, {**_params(run), "bills": list(bill_ids)})
+        return [row[0] for row in cursor.fetchall()]
+
+
+def stale_vote_events(run: ScrapeRun) -> list[str]:
+    """The vote events that finalizing the run would delete if it were done now, by core's ids."""
+    bills = _files(run, "vote_event").exclude(core_id="").exclude(bill_id="")
+    return _stale_vote_events(run, list(bills.values_list("bill_id", flat=True).distinct()))
+
+
+def missing_events(run: ScrapeRun) -> list[str]:
+    """The events that finalizing the run would mark as deleted if it were done now, by core's
+    ids."""
+    if not _has(run, "event"):
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(_EVENTS_MISSING, {**_params(run), "jurisdiction": run.jurisdiction_id})
+        return [core_id for (core_id,) in cursor.fetchall()]
 
 
 def link_votes(run: ScrapeRun, bill_ids: Sequence[str], final: bool) -> None:

@@ -1,5 +1,6 @@
 """Merges people whose ids the files of a run list, as core's `os-people to-database` does."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from django.db.models import QuerySet
@@ -34,15 +35,12 @@ def merge_listed(run: ScrapeRun) -> str:
     transaction. Raises Busy when another jurisdiction of which one of them is a member stays
     locked.
     """
-    undecided = ListedPerson.objects.filter(
-        run_id=run.run_id, jurisdiction_id=run.jurisdiction_id
-    ).order_by("listed_id", "-order_ticks", "-scrape_id", "-order_stamp")[:PAGE]
-    page = list(undecided)
+    page = list(_undecided(run)[:PAGE])
     if not page:
         return ""
     lock_people({id for one in page for id in (one.person_id, one.listed_id)})
     listed = [one.listed_id for one in page]
-    brought = set(_files(run).filter(scrape_id__in=listed).values_list("scrape_id", flat=True))
+    brought = _brought(run, listed)
     history = LedgerHistory(run.jurisdiction_id)
     log = []
     for one in page:
@@ -61,6 +59,30 @@ def merge_listed(run: ScrapeRun) -> str:
             latest_people_update=datetime.now(UTC)
         )
     return listed[-1]
+
+
+def would_merge(run: ScrapeRun) -> list[str]:
+    """Who would be merged into others if `merge_listed` decided now, by their ids. Only reads."""
+    undecided = list(_undecided(run))
+    brought = _brought(run, [one.listed_id for one in undecided])
+    history = LedgerHistory(run.jurisdiction_id)
+    return sorted(
+        {
+            one.listed_id
+            for one in undecided
+            if one.listed_id not in brought and _is_same(one, history)
+        }
+    )
+
+
+def _undecided(run: ScrapeRun) -> "QuerySet[ListedPerson]":
+    listed = ListedPerson.objects.filter(run_id=run.run_id, jurisdiction_id=run.jurisdiction_id)
+    return listed.order_by("listed_id", "-order_ticks", "-scrape_id", "-order_stamp")
+
+
+def _brought(run: ScrapeRun, ids: Sequence[str]) -> set[str]:
+    """Which of these people have a file of the run."""
+    return set(_files(run).filter(scrape_id__in=ids).values_list("scrape_id", flat=True))
 
 
 def _is_same(one: ListedPerson, history: LedgerHistory) -> bool:

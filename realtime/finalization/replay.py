@@ -101,6 +101,7 @@ def _correct(pairs: Sequence[tuple[File, Result]], referents: int | None) -> int
             case Imported(core_id, change) if row.core_id != core_id or row.outcome not in APPLIED:
                 row.outcome, row.core_id = change, core_id
                 row.reason = row.field = row.detail = row.traceback = ""
+                row.alike = None
             case Failed(problem):
                 _fail(row, problem)
         if isinstance(result.outcome, Imported):
@@ -134,6 +135,7 @@ def _fail(row: File, problem: PoisonMessage) -> None:
         return
     row.outcome = Outcome.FAILED
     row.reason, row.field, row.detail = problem.reason, problem.field, kept(problem.detail)
+    row.alike = problem.alike
 
 
 class WouldBeLost(Exception):

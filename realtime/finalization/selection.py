@@ -50,8 +50,8 @@ _CHOSEN = """
             SELECT 1 FROM realtime_file AS newer
             WHERE newer.row_id = file.row_id AND newer.row_id <> ''
               AND newer.outcome = ANY(%(applied)s)
-              AND (newer.order_ticks, newer.scrape_id, newer.order_stamp)
-                > (file.order_ticks, file.scrape_id, file.order_stamp)))
+              AND (newer.order_ticks, newer.scrape_id, newer.order_stamp, newer.id)
+                > (file.order_ticks, file.scrape_id, file.order_stamp, file.id)))
         OR (%(type)s = 'vote_event' AND bill_scrape_id <> ''
           AND outcome = ANY(%(with_row)s) AND EXISTS (
             SELECT 1 FROM realtime_file AS bill

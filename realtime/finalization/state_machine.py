@@ -8,7 +8,7 @@ from django.db import transaction
 
 from realtime.backends.postgres.locks import lock_jurisdiction
 from realtime.domain.errors import Busy, RealtimeError, RetryLater
-from realtime.domain.run_context import RunContext
+from realtime.domain.run_context import RunContext, no_progress
 from realtime.finalization.steps import FAILED, Piece, Place, Steps
 from realtime.ledger.pauses import open_pause
 from realtime.models import ScrapeRun
@@ -18,10 +18,6 @@ _SLICE, _PATIENT = 1.0, 20.0
 
 # Told the step, and what was counted so far, after each transaction.
 Progress = Callable[[str, Mapping[str, int]], None]
-
-
-def no_progress(step: str, counts: Mapping[str, int]) -> None:
-    """Report no progress."""
 
 
 class Overtaken(RealtimeError):

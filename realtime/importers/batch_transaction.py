@@ -13,6 +13,7 @@ from openstates.data.models import Jurisdiction
 
 from realtime.backends.postgres.interruptions import READ_ONLY, error_code, interrupted
 from realtime.backends.postgres.locks import lock_jurisdiction
+from realtime.domain.bill_identifiers import as_stored
 from realtime.domain.changes import Difference, RowChange, Verb
 from realtime.domain.errors import RealtimeError, RetryLater, Unavailable
 from realtime.domain.in_flight import InFlightFile
@@ -35,18 +36,15 @@ from realtime.importers.linking import bills_of_tied_votes, link_related_bills, 
 from realtime.importers.name_matches import NamesFound
 from realtime.importers.outcomes import failure, outcome_of
 from realtime.importers.referents import referents_digest
-from realtime.importers.specs.bill import as_stored
-from realtime.ledger import changes, flags, locations
+from realtime.ledger import changes, flags, locations, titles
 from realtime.ledger import files as ledger_files
 from realtime.ledger.history import LedgerHistory, authoritative_runs, named_actions
-from realtime.ledger.pauses import open_pause, pause
+from realtime.ledger.pauses import BREAKER, open_pause, pause
 from realtime.ledger.remembered_actions import remember_actions
 from realtime.models import File, Outcome, Pause
 
 logger = logging.getLogger(__name__)
 
-# Who pauses a jurisdiction when no person does.
-BREAKER = "breaker"
 # Types of files that say what the names in others mean.
 _SAYING = ("jurisdiction", "person")
 # Anything else is no scrape id, and may be more than a query can hold.
@@ -200,6 +198,7 @@ class _Batch:
         seen: set[FileIdentity] = set()
         for file in self._files:
             row = known.get(file.identity)
+            file.retried = row is not None and row.retried_at is not None
             had_outcome = row is not None and row.outcome != Outcome.DEFERRED
             if had_outcome or file.identity in seen:
                 done.append((file, Ignored(repeated=True)))
@@ -281,6 +280,7 @@ def note_outcomes(
             )
         )
     changes.log(jurisdiction_id, log, now)
+    titles.note([change.core_id for change in log if _has_new_title(change)])
     flags.resolve_deleted(merged, now)
     by_order = {
         result.file.content.order: result for result, _ in results if result.file is not None
@@ -292,6 +292,12 @@ def note_outcomes(
     ]
     named = flags.Names(names.matched, unmatched)
     return flags.record(jurisdiction_id, results, named, now, again=again)
+
+
+def _has_new_title(change: RowChange) -> bool:
+    if change.object_type != "bill":
+        return False
+    return change.verb == "inserted" or "title" in change.difference.fields
 
 
 def _changed(outcome: Imported | Superseded) -> bool:

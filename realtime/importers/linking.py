@@ -1,7 +1,7 @@
 """Links between rows that may arrive in either order, made as soon as both are there."""
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from django.db import connection
@@ -51,20 +51,26 @@ def link_votes(
         if is_it and fitting[0] not in taken:
             taken.add(fitting[0])
             links[one.vote_event_id] = fitting[0]
-    _relink({vote: action for vote, action in links.items() if action != rows[vote][1]})
+    changed = {vote: action for vote, action in links.items() if action != rows[vote][1]}
+    _relink(changed, [vote for vote in changed if rows[vote][1]])
 
 
-def _relink(changed: dict[str, UUID | None]) -> None:
-    if not changed:
-        return
+def _relink(changed: Mapping[str, UUID | None], tied: Sequence[str]) -> None:
     now = timezone.now()
     # First all undone: an action has one vote event at the most, at every moment.
-    VoteEvent.objects.filter(id__in=changed).update(bill_action=None, updated_at=now)
-    linked = [
-        VoteEvent(id=vote, bill_action_id=action) for vote, action in changed.items() if action
-    ]
-    VoteEvent.objects.bulk_update(linked, ["bill_action"], batch_size=1000)
+    if tied:
+        VoteEvent.objects.filter(id__in=tied).update(bill_action=None, updated_at=now)
+    linked = {vote: action for vote, action in changed.items() if action}
+    if linked:
+        with connection.cursor() as cursor:
+            cursor.execute(_TIE, [list(linked), list(map(str, linked.values())), now])
 
+
+_TIE = """
+    UPDATE opencivicdata_voteevent AS vote SET bill_action_id = tie.action, updated_at = tie.now
+    FROM (SELECT unnest(%s::text[]) AS id, unnest(%s::uuid[]) AS action, %s AS now) AS tie
+    WHERE vote.id = tie.id
+"""
 
 _RESOLVE_RELATED_BILLS = """
     UPDATE opencivicdata_relatedbill AS related SET related_bill_id = named.id

@@ -132,6 +132,97 @@ def plans(now: datetime) -> list[Plan]:
     return [plan for plan in found if plan.run.jurisdiction_id not in pauses]
 
 
+@dataclass(frozen=True)
+class Step:
+    """A run to finalize. `closed`: why it is closed instead, so that nothing is deleted or marked
+    for it, as things are now."""
+
+    run: ScrapeRun
+    closed: str = ""
+
+
+def steps_to(run: ScrapeRun, *, force: bool = False) -> list[Step]:
+    """What finalizing this run takes, in order; itself is the last. Older runs that are complete
+    are finalized before it, the other open ones closed.
+
+    With `force` it is finalized although files of it are missing or failed.
+    """
+    older = [
+        one
+        for one in open_runs(run.jurisdiction_id)
+        if one.started_at < run.started_at and one != run
+    ]
+    there = arrivals(older)
+    steps = []
+    for one in older:
+        if one.run_id in there and there[one.run_id].complete:
+            steps.append(Step(one, Closed.FAILED if failures(one) else ""))
+        elif not one.closed_at:
+            steps.append(Step(one, why_closed(one)))
+    return [*steps, Step(run, Closed.FAILED if not force and failures(run) else "")]
+
+
+def why_closed(run: ScrapeRun) -> str:
+    """Why a run that is not complete is closed when a newer one is finalized."""
+    return Closed.UNFINISHED if run.finished_at is None else Closed.INCOMPLETE
+
+
+def is_over(run: ScrapeRun) -> bool:
+    """Whether there is nothing left to finalize: it is final, or closed for files that failed and
+    still do."""
+    if run.finalized_at is None or run.closed == Closed.BROKEN:
+        return False
+    return not run.closed or bool(failures(run))
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """Why a run is not finalized when somebody asks for it, and whether force would."""
+
+    why: str
+    yields_to_force: bool
+
+
+def obstacle(run: ScrapeRun) -> Obstacle | None:
+    """What keeps a run that is not over from being finalized now; None: nothing does.
+
+    Runs of a jurisdiction are finalized in the order of their starts, so its turn may not have come
+    (an older one is complete, or still has time), or may have gone by: of a closed run, once a
+    newer one is final.
+    """
+    if waits := why_not(run):
+        return Obstacle(waits, open_pause(run.jurisdiction_id) is None)
+    if older := waited_for_by(run):
+        names = ", ".join(str(one.run_id) for one in older)
+        return Obstacle(f"an older run must be finalized first: {names}", False)
+    newer = _finalized_after(run) if run.finalized_at else None
+    if newer:
+        why = f"the newer run {newer.run_id} has been finalized, so that nothing needs this one's"
+        return Obstacle(why, True)
+    return None
+
+
+def _finalized_after(run: ScrapeRun) -> ScrapeRun | None:
+    """The newest run because of which a closed one is not finalized any more, as `repaired` has
+    it; for a broken one, a newer one that is closed does not count: it may have broken too."""
+    newer = ScrapeRun.objects.filter(
+        jurisdiction_id=run.jurisdiction_id,
+        finalized_at__isnull=False,
+        started_at__gt=run.started_at,
+    )
+    if run.closed == Closed.BROKEN:
+        newer = newer.filter(closed_at=None)
+    return newer.order_by("-started_at").first()
+
+
+def reopen_broken(run: ScrapeRun) -> None:
+    """Open a run again that was closed because finalizing it broke: as if it had not been tried."""
+    ScrapeRun.objects.filter(run_id=run.run_id, closed=Closed.BROKEN).update(
+        finalized_at=None, closed="", closed_at=None, attempts=0, step="", cursor=None
+    )
+    run.refresh_from_db()
+
+
 def waited_for_by(run: ScrapeRun) -> list[ScrapeRun]:
     """The older runs of the jurisdiction that must be finalized before this one: complete ones, and
     those that `is_waited_for` still gives time."""

@@ -1,6 +1,8 @@
 """Failed files in the ledger: which can be retried, and how a retry or discard is recorded."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import reduce
 from operator import or_
 
@@ -13,6 +15,7 @@ from realtime.ledger import files as ledger_files
 from realtime.models import File, Outcome, ScrapeRun
 
 BATCH_SIZE = 100
+_ANY = Q()
 
 _RETRYABLE = Q(outcome=Outcome.FAILED, discarded_at=None) | ledger_files.UNDER_RETRY
 
@@ -36,9 +39,54 @@ def retryable(
     return _batches(files)
 
 
-def alike(jurisdiction_id: str, reason: str) -> Iterator[list[File]]:
-    """Like `retryable`, for the files of one jurisdiction that failed for one reason."""
-    return _batches(File.objects.filter(_RETRYABLE, jurisdiction_id=jurisdiction_id, reason=reason))
+def is_retryable(text: str) -> bool:
+    """Whether `retryable` gives a file for this full key, archived key or file name."""
+    return File.objects.filter(_RETRYABLE, _called(text)).exists()
+
+
+def retryable_beginning(text: str, limit: int) -> list[str]:
+    """The keys, in order and at most `limit`, of files that `retryable` may give whose key,
+    archived key, file name or scrape `_id` begins so."""
+    begins = Q(key__startswith=text) | Q(archived_key__startswith=text)
+    if "/" not in text:
+        begins |= Q(key__contains=f"/{text}") | Q(scrape_id__startswith=text)
+    keys = File.objects.filter(_RETRYABLE, begins).order_by("key").values_list("key", flat=True)
+    return list(keys.distinct()[:limit])
+
+
+def is_known(text: str) -> bool:
+    """Whether the ledger has a file, failed or not, with this full key, archived key or name."""
+    return File.objects.filter(_called(text)).exists()
+
+
+def _called(text: str) -> Q:
+    by_name = Q(key__endswith=f"/{text}") if "/" not in text else Q(archived_key=text)
+    return Q(key=text) | by_name
+
+
+@dataclass(frozen=True)
+class Group:
+    """Failed files that are alike (None: those of which that is not known), not discarded; of one
+    jurisdiction unless that is None."""
+
+    alike: str | None
+    jurisdiction_id: str | None = None
+
+    def files(self) -> "QuerySet[File]":
+        """The files that are in the group now."""
+        files = File.objects.filter(outcome=Outcome.FAILED, discarded_at=None, alike=self.alike)
+        if self.jurisdiction_id is None:
+            return files
+        return files.filter(jurisdiction_id=self.jurisdiction_id)
+
+    @property
+    def alike_now(self) -> Q:
+        """The condition for files that failed, last, as those of the group; whatever has become of
+        them."""
+        alike = Q(alike=self.alike)
+        if self.jurisdiction_id is None:
+            return alike
+        return alike & Q(jurisdiction_id=self.jurisdiction_id)
 
 
 def _batches(files: "QuerySet[File]") -> Iterator[list[File]]:
@@ -48,9 +96,9 @@ def _batches(files: "QuerySet[File]") -> Iterator[list[File]]:
         yield batch
 
 
-def again(ids: Collection[int]) -> list[File]:
-    """The current rows of those of these files that are still retryable, by id."""
-    return list(File.objects.filter(_RETRYABLE, id__in=ids).order_by("id"))
+def again(ids: Collection[int], still: Q = _ANY) -> list[File]:
+    """The current rows of those of these files that are still retryable, and `still` so, by id."""
+    return list(File.objects.filter(_RETRYABLE, still, id__in=ids).order_by("id"))
 
 
 def requeue(versions: Mapping[int, ObjectVersion]) -> Sequence[int]:
@@ -91,18 +139,39 @@ def requeue(versions: Mapping[int, ObjectVersion]) -> Sequence[int]:
     return to_send
 
 
-def discard(ids: Collection[int], by: str, note: str) -> int:
-    """Mark failed files as needing no attention; `by` and `note` say who decided so and why.
+def forget(keys: Collection[str]) -> None:
+    """Members of a source are about to be tried again: what is recorded of their failures, in
+    whatever version, no longer holds."""
+    File.objects.filter(bucket="", key__in=keys, outcome=Outcome.FAILED).delete()
+
+
+@transaction.atomic
+def discard(
+    ids: Collection[int], by: str, note: str, at: datetime | None = None, still: Q = _ANY
+) -> list[int]:
+    """Mark failed files as needing no attention; `by` and `note` say who decided so and why, `at`
+    when (None: now).
 
     Their outcome stays failed, so a run of theirs still deletes nothing, but they are no longer
-    listed or retried. Returns how many were discarded: files under retry and files discarded
-    before do not count.
+    listed or retried. Returns which were discarded: files under retry, files discarded before and
+    files that are not `still` so are not.
     """
-    return File.objects.filter(id__in=ids, outcome=Outcome.FAILED, discarded_at=None).update(
-        discarded_at=ledger_files.database_now(),
-        discarded_by=sanitized(by),
-        discard_note=sanitized(note),
-    )
+    at = at or ledger_files.database_now()
+    return _mark(ids, Q(discarded_at=None) & still, at, sanitized(by), sanitized(note))
+
+
+@transaction.atomic
+def undiscard(ids: Collection[int], still: Q = _ANY) -> list[int]:
+    """Bring discarded files back to the lists; returns which were discarded, `still` so, and still
+    there."""
+    return _mark(ids, Q(discarded_at__isnull=False) & still, None, "", "")
+
+
+def _mark(ids: Collection[int], only: Q, at: datetime | None, by: str, note: str) -> list[int]:
+    files = File.objects.filter(only, id__in=ids, outcome=Outcome.FAILED)
+    found = list(files.select_for_update().order_by("id").values_list("id", flat=True))
+    File.objects.filter(id__in=found).update(discarded_at=at, discarded_by=by, discard_note=note)
+    return found
 
 
 def _restart_finalization(ledger_ids: Collection[int]) -> None:

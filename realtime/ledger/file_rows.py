@@ -1,8 +1,11 @@
 """What a file's row in the ledger says of its content and its outcome."""
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from realtime.domain.bill_identifiers import as_stored
 from realtime.domain.results import (
     NO_LOOKUP,
     Failed,
@@ -74,6 +77,7 @@ def _describe_outcome(row: File, outcome: FileOutcome) -> None:
             row.reason = problem.reason
             row.field = sanitized(problem.field)
             row.detail = kept(problem.detail)
+            row.alike = problem.alike
             row.traceback = kept(outcome.traceback)
         case Paused(reason):
             row.detail = kept(f"paused: {reason}")
@@ -82,6 +86,7 @@ def _describe_outcome(row: File, outcome: FileOutcome) -> None:
             row.session = waiting_for.session
             row.bill_scrape_id = waiting_for.bill_scrape_id
             row.bill_identifier = waiting_for.bill_identifier
+            row.bill_named = row.bill_named or sanitized(waiting_for.bill_identifier) or None
 
 
 def _lookup(outcome: FileOutcome) -> LookupKeys:
@@ -96,6 +101,7 @@ def _describe_content(row: File, file: FetchedFile) -> None:
     row.scraped_at = content.scraped_at
     if content.object_type in ("bill", "vote_event"):
         row.session = _text(content.data.get("legislative_session"))
+        row.bill_named = _bill_named(content.object_type, content.data)
     if content.object_type == "vote_event":
         bill = _text(content.data.get("bill"))
         row.bill_scrape_id = "" if bill.startswith("~") else bill
@@ -125,6 +131,23 @@ def identity_of(lookup: LookupKeys) -> dict[str, Any] | None:
     if lookup.agenda is not None:
         identity["agenda"] = {sanitized(bill): rows for bill, rows in lookup.agenda.items()}
     return identity
+
+
+# A longer text is no identifier that core could store, and an index holds it.
+_LONGEST = 100
+
+
+def _bill_named(object_type: str, data: Mapping[str, Any]) -> str | None:
+    """The identifier of the bill that a file says it is, or is a vote on; None if it says none."""
+    named = data.get("identifier" if object_type == "bill" else "bill_identifier")
+    if object_type == "vote_event" and not named:
+        described = _text(data.get("bill"))
+        try:
+            named = json.loads(described[1:])["identifier"] if described[:1] == "~" else None
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
+    text = _text(named)
+    return as_stored(text) if 0 < len(text) <= _LONGEST else None
 
 
 def _text(value: Any) -> str:

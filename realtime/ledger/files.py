@@ -1,7 +1,7 @@
 """Received files in the ledger: which are known, and what became of each."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection
 from django.db.models import Q
 
+from realtime.domain.interfaces import Listed
 from realtime.domain.results import FileIdentity, Result
 from realtime.ledger.file_rows import row_of
 from realtime.ledger.run_notices import note_runs
@@ -33,9 +34,52 @@ def known(identities: Collection[FileIdentity]) -> dict[FileIdentity, File]:
     return {identity: found[identity] for identity in identities if identity in found}
 
 
+def recorded(identities: Collection[FileIdentity]) -> set[FileIdentity]:
+    """Those of these files that have an outcome that stays: not parked, and not failed."""
+    rows = File.objects.filter(
+        bucket__in={identity.bucket for identity in identities},
+        key__in=[identity.key for identity in identities],
+    ).exclude(outcome__in=[Outcome.DEFERRED, Outcome.FAILED])
+    found = {FileIdentity(*row) for row in rows.values_list("bucket", "key", "version")}
+    return found & set(identities)
+
+
 def known_keys(bucket: str, keys: Collection[str]) -> set[str]:
     """Those of `keys` under which any version is in the ledger."""
     return set(File.objects.filter(bucket=bucket, key__in=keys).values_list("key", flat=True))
+
+
+# A store may list the time of an upload more finely than it tells it when the file is read. LIMIT
+# keeps the planner from reading the whole table while its statistics are old.
+_WITHOUT_OUTCOME = """
+    SELECT nth FROM unnest(%(keys)s::text[], %(etags)s::text[], %(times)s::timestamptz[])
+        WITH ORDINALITY AS listed (key, etag, uploaded_at, nth)
+    WHERE (
+        SELECT true FROM realtime_file AS file
+        WHERE file.bucket = %(bucket)s AND file.key = listed.key AND file.etag = listed.etag
+        AND file.last_modified > listed.uploaded_at - interval '1 second'
+        AND file.last_modified < listed.uploaded_at + interval '1 second'
+        AND (file.outcome <> 'deferred' OR file.reason = '')
+        LIMIT 1
+    ) IS NULL
+    ORDER BY nth
+"""
+
+
+def without_outcome(bucket: str, uploads: Sequence[Listed]) -> list[Listed]:
+    """Those of these uploads that the ledger has no outcome for, or that were put back by a retry.
+    Parked files have one."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _WITHOUT_OUTCOME,
+            {
+                "bucket": bucket,
+                "keys": [one.key for one in uploads],
+                "etags": [one.etag for one in uploads],
+                "times": [one.last_modified for one in uploads],
+            },
+        )
+        return [uploads[nth - 1] for (nth,) in cursor.fetchall()]
 
 
 def record(
@@ -60,20 +104,23 @@ def record(
             row.run_id = row.run_id or old.run_id
             row.file_archiving = row.file_archiving or old.file_archiving
             changed.append(row)
-    created = File.objects.bulk_create(new)
+    ids = _insert(new)
     note_runs(results, now)
-    _update(changed, [f.attname for f in File._meta.concrete_fields if not f.primary_key])
-    return {FileIdentity(row.bucket, row.key, row.version): row.id for row in [*created, *changed]}
+    _update(changed, _ALL_BUT_ID)
+    return ids | {FileIdentity(row.bucket, row.key, row.version): row.id for row in changed}
 
 
 # A file under retry is parked and keeps the reason of its failure until it has an outcome. So a
 # call can find the files of an earlier one that was killed before it sent their messages.
 UNDER_RETRY = Q(outcome=Outcome.DEFERRED) & ~Q(reason="")
 # What a file that cannot be read says of its failure.
-_FAILED = ("outcome", "reason", "field", "detail", "traceback", "tried_at", "imported_at")
+_FAILED = (
+    "outcome", "reason", "field", "detail", "alike", "traceback", "tried_at", "imported_at",
+)  # fmt: skip
 
+_ALL_BUT_ID = [f.attname for f in File._meta.concrete_fields if not f.primary_key]
 _CORRECTED = (
-    "outcome", "core_id", "reason", "field", "detail", "traceback",
+    "outcome", "core_id", "reason", "field", "detail", "alike", "traceback",
     "bill_id", "bill_identifier", "bill_action", "identity", "referents",
 )  # fmt: skip
 
@@ -94,24 +141,47 @@ def doubt(core_ids: Collection[str]) -> None:
     File.objects.filter(core_id__in=core_ids).exclude(core_id="").update(referents=None)
 
 
-def _update(rows: Collection[File], names: Sequence[str]) -> None:
+def _insert(rows: Collection[File]) -> dict[FileIdentity, int]:
+    """Insert the rows, in this order, in one statement; returns their ids. (Django's bulk_create
+    spends more time on each value than the import of the file takes.)"""
+    if not rows:
+        return {}
+    columns = _columns(_ALL_BUT_ID)
+    listed = ", ".join(f'"{column}"' for column in columns.values())
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO realtime_file ({listed})"
+            f" SELECT {listed} FROM json_populate_recordset(NULL::realtime_file, %s)"
+            " RETURNING bucket, key, version, id",
+            [_as_json(rows, columns)],
+        )
+        return {FileIdentity(*identity): row_id for *identity, row_id in cursor.fetchall()}
+
+
+def _update(rows: Collection[File], names: Collection[str]) -> None:
     """Save these fields of the rows, in one statement that costs about what an INSERT does.
     (Django's bulk_update evaluates a CASE of all rows for each field of each row.)"""
     if not rows:
         return
-    columns = {f.attname: f.column for f in File._meta.concrete_fields if f.attname in names}
-    values = [
-        {"id": row.id, **{column: getattr(row, name) for name, column in columns.items()}}
-        for row in rows
-    ]
+    columns = _columns(names)
     settings = ", ".join(f'"{column}" = new."{column}"' for column in columns.values())
     with connection.cursor() as cursor:
         cursor.execute(
             f"UPDATE realtime_file AS file SET {settings}"
-            " FROM jsonb_populate_recordset(NULL::realtime_file, %s) AS new"
+            " FROM json_populate_recordset(NULL::realtime_file, %s) AS new"
             " WHERE file.id = new.id",
-            [json.dumps(values, cls=_Encoder)],
+            [_as_json(rows, {"id": "id", **columns})],
         )
+
+
+def _columns(names: Collection[str]) -> dict[str, str]:
+    fields = (f for f in File._meta.concrete_fields if f.attname in names)
+    return {field.attname: str(field.column) for field in fields}
+
+
+def _as_json(rows: Collection[File], columns: Mapping[str, str]) -> str:
+    values = [{column: getattr(row, name) for name, column in columns.items()} for row in rows]
+    return json.dumps(values, cls=_Encoder)
 
 
 class _Encoder(DjangoJSONEncoder):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from realtime.domain.flags import Flag, Kind
@@ -26,6 +26,9 @@ OWN_KINDS: tuple[Kind, ...] = (
 )
 # What an outdated file says of itself is of no concern.
 _OF_OUTDATED: tuple[Kind, ...] = ("collision", "clock-ahead")
+# What kinds of related rows a flag says were lost; empty when it speaks of none.
+LOST = """coalesce((SELECT string_agg(name, ', ' ORDER BY name)
+                    FROM jsonb_object_keys(realtime_flag.detail -> 'before') AS name), '')"""
 # An index holds the subject.
 _WIDTH = 500
 BY_IMPORT = "import"
@@ -79,6 +82,20 @@ _RESOLVE = """
         SELECT 1 FROM jsonb_each_text(flag.detail -> 'before') AS had (kind, count)
         WHERE had.count::int
             > coalesce((%(counts)s::jsonb -> flag.subject ->> had.kind)::int, 0))))
+"""
+# Of several of one subject the newest. One that an import opens at the same time makes this fail.
+_REOPEN = """
+    UPDATE realtime_flag SET resolved_at = NULL, resolved_by = '', resolution = ''
+    WHERE id IN (
+      SELECT DISTINCT ON (jurisdiction_id, kind, subject) id FROM realtime_flag AS flag
+      WHERE id = ANY(%(ids)s) AND resolved_at IS NOT NULL
+        AND (%(at)s::timestamptz IS NULL OR resolved_at = %(at)s AND resolved_by = %(by)s)
+        AND NOT EXISTS (
+        SELECT 1 FROM realtime_flag AS anew
+        WHERE anew.jurisdiction_id = flag.jurisdiction_id AND anew.kind = flag.kind
+          AND anew.subject = flag.subject AND anew.resolved_at IS NULL)
+      ORDER BY jurisdiction_id, kind, subject, id DESC)
+    RETURNING id
 """
 
 
@@ -232,16 +249,33 @@ def resolve_deleted(core_ids: Collection[str], now: datetime) -> None:
         )
 
 
-def resolve(ids: Collection[int], by: str, note: str) -> int:
-    """Resolve flags as a person: `by` says who, `note` why. Returns how many were open.
+@transaction.atomic
+def resolve(
+    ids: Collection[int],
+    by: str,
+    note: str,
+    at: datetime | None = None,
+    group: "FlagGroup | None" = None,
+) -> list[int]:
+    """Resolve flags as a person: `by` says who, `note` why, `at` when (None: now). Returns which
+    were open, and in the `group`.
 
     What raises such a flag again opens a new one.
     """
-    return (
-        _open()
-        .filter(id__in=ids)
-        .update(resolved_at=database_now(), resolved_by=sanitized(by), resolution=sanitized(note))
+    flags = (group.flags() if group else _open()).filter(id__in=ids)
+    found = list(flags.select_for_update().order_by("id").values_list("id", flat=True))
+    RaisedFlag.objects.filter(id__in=found).update(
+        resolved_at=at or database_now(), resolved_by=sanitized(by), resolution=sanitized(note)
     )
+    return found
+
+
+def reopen(ids: Collection[int], at: datetime | None = None, by: str = "") -> list[int]:
+    """Open flags again; returns which were resolved, and had not been raised anew since. With `at`,
+    only those that `by` resolved then."""
+    with connection.cursor() as cursor:
+        cursor.execute(_REOPEN, {"ids": list(ids), "at": at, "by": by})
+        return [id for (id,) in cursor.fetchall()]
 
 
 def open_flags(jurisdiction_id: str = "", kind: str = "") -> "QuerySet[RaisedFlag]":
@@ -252,6 +286,28 @@ def open_flags(jurisdiction_id: str = "", kind: str = "") -> "QuerySet[RaisedFla
     if kind:
         flags = flags.filter(kind=kind)
     return flags.order_by("-last_seen", "-id")
+
+
+@dataclass(frozen=True)
+class FlagGroup:
+    """Open flags of one kind, and of one jurisdiction and type and with one list of what was lost,
+    where those are not None."""
+
+    kind: str
+    jurisdiction_id: str | None = None
+    object_type: str | None = None
+    lost: str | None = None
+
+    def flags(self) -> "QuerySet[RaisedFlag]":
+        """The flags that are in the group now."""
+        flags = _open().filter(kind=self.kind)
+        if self.jurisdiction_id is not None:
+            flags = flags.filter(jurisdiction_id=self.jurisdiction_id)
+        if self.object_type is not None:
+            flags = flags.filter(object_type=self.object_type)
+        if self.lost is not None:
+            flags = flags.extra(where=[f"{LOST} = %s"], params=[self.lost])
+        return flags
 
 
 def _open() -> "QuerySet[RaisedFlag]":

@@ -128,6 +128,7 @@ def fail_parked(ledger_id: int, problem: PoisonMessage) -> None:
         reason=problem.reason,
         field=sanitized(problem.field),
         detail=kept(problem.detail),
+        alike=problem.alike,
         # That of an earlier failure, which was retried.
         traceback="",
         imported_at=database_now(),

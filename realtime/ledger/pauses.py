@@ -1,6 +1,7 @@
 """Pauses: while one is open, files of its jurisdiction are parked instead of imported."""
 
 from collections.abc import Collection
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Q
@@ -11,6 +12,8 @@ from realtime.models import File, Outcome, Pause
 
 # The jurisdiction of a pause of all.
 ALL = ""
+# Who pauses a jurisdiction when no person does.
+BREAKER = "breaker"
 # Whether a row of the ledger called `parked` is of a jurisdiction that is not paused.
 NOT_PAUSED = """
     NOT EXISTS (
@@ -45,24 +48,45 @@ def pause(jurisdiction_id: str, by: str, reason: str) -> bool:
     return created
 
 
-def resume(jurisdiction_id: str, by: str, reason: str = "", *, force: bool = False) -> int | None:
+def resume(
+    jurisdiction_id: str,
+    by: str,
+    reason: str = "",
+    *,
+    force: bool = False,
+    only: Collection[int] | None = None,
+    until: datetime | None = None,
+) -> int | None:
     """End the pause of a jurisdiction, or with ALL every pause; None when there was none.
 
-    Returns how many files it had parked: the next import runs import them. The time that any of
-    its parked files may wait starts anew. With `force`, the breaker lets those files pass.
+    `only` limits that to these pauses, by their ids. Returns how many files they had parked: the
+    next import runs import them. The time that any of these parked files may wait starts anew. With
+    `force`, the breaker lets those files pass; with `until`, those that were parked until then.
     """
     whose = {} if jurisdiction_id == ALL else {"jurisdiction_id": jurisdiction_id}
     now = database_now()
     with transaction.atomic():
-        ended = Pause.objects.filter(resumed_at=None, **whose).update(
-            resumed_at=now, resumed_by=sanitized(by), resumed_reason=sanitized(reason)
-        )
+        pauses = Pause.objects.filter(resumed_at=None, **whose)
+        if only is not None:
+            pauses = pauses.filter(pk__in=only)
+        ended = {pause.pk: pause.jurisdiction_id for pause in pauses.select_for_update()}
         if not ended:
             return None
-        parked = File.objects.filter(outcome=Outcome.DEFERRED, **whose)
+        Pause.objects.filter(pk__in=ended).update(
+            resumed_at=now, resumed_by=sanitized(by), resumed_reason=sanitized(reason)
+        )
+        parked = File.objects.filter(outcome=Outcome.DEFERRED)
+        if ALL in ended.values():
+            still = Pause.objects.filter(resumed_at=None).exclude(jurisdiction_id=ALL)
+            parked = parked.exclude(jurisdiction_id__in=still.values("jurisdiction_id"))
+        else:
+            parked = parked.filter(jurisdiction_id__in=ended.values())
         parked.update(received_at=now)
         paused = parked.filter(paused_at__isnull=False)
-        return paused.update(meant_at=now) if force else paused.count()
+        if force:
+            meant = paused.filter(paused_at__lte=until) if until else paused
+            meant.update(meant_at=now)
+        return paused.count()
 
 
 def not_paused(pauses: Collection[Pause]) -> Q:

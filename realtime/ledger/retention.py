@@ -1,17 +1,27 @@
 """Deletes old rows of the ledger."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
 
 from realtime.backends.postgres.statements import unlimited_statements
+from realtime.domain.config import Config
+from realtime.domain.errors import ConfigurationError
+from realtime.ledger import receivers, titles
+from realtime.ledger.files import database_now
 from realtime.ledger.history import authoritative_runs, naming
+
+logger = logging.getLogger(__name__)
 
 # Rows looked at in one transaction: small enough not to make others wait.
 BATCH = 5_000
+# Import runs that are kept at most, the newest.
+IMPORT_RUNS = 100_000
 
 # A finalized run's files decide whether a late file is stale, until a newer finalized run replaces
 # it. A closed run has deleted nothing, so it replaces only other closed runs.
@@ -92,10 +102,61 @@ _OLD_LISTED = """
 _OLD_SUSPECTS = "DELETE FROM realtime_suspect WHERE attempted_at < %(before)s"
 _OLD_FLAGS = "DELETE FROM realtime_flag WHERE resolved_at < %(before)s"
 _OLD_PAUSES = "DELETE FROM realtime_pause WHERE resumed_at < %(before)s"
+_OLD_ITEMS = """
+    DELETE FROM realtime_action_item AS item USING realtime_action AS action
+    WHERE action.id = item.action_id AND action.proposed_at < %(before)s
+"""
+_OLD_OPERATOR_ACTIONS = "DELETE FROM realtime_action WHERE proposed_at < %(before)s"
 _OLD_CHANGES = """
     DELETE FROM realtime_change WHERE id IN (
       SELECT id FROM realtime_change WHERE at < %(before)s LIMIT %(batch)s)
 """
+_OLD_IMPORT_RUNS = """
+    DELETE FROM realtime_import_run WHERE id IN (
+      SELECT id FROM realtime_import_run
+      WHERE began_at < %(before)s OR id <= %(last)s ORDER BY id LIMIT %(batch)s)
+"""
+_LAST_IMPORT_RUN = """
+    SELECT coalesce(
+      (SELECT id FROM realtime_import_run ORDER BY id DESC OFFSET %s LIMIT 1), 0)
+"""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What was deleted: how many of each kind; and of the changes among it, how many each receiver
+    was never told of, by its name."""
+
+    counts: Mapping[str, int]
+    not_told: Mapping[str, int]
+
+
+def prune_all(
+    config: Config, days: int | None = None, must_stop: Callable[[], bool] = lambda: False
+) -> Pruned:
+    """Delete what the ledger has kept for longer than the settings say (`days` in place of
+    REALTIME_LEDGER_DAYS), and note the titles of bills that something else than imports wrote.
+
+    Changes that a receiver was never told of are counted, and logged. Killed or stopped, the next
+    call goes on. Raises ConfigurationError for more days than a calendar has.
+    """
+    now = database_now()
+    before = _ago(now, days or config.ledger_days)
+    runs_before = _ago(now, config.import_runs_days)
+    changes_before = _ago(now, config.changes_days)
+    counts = prune(before, must_stop)
+    counts["import_runs"] = prune_import_runs(runs_before, must_stop)
+    missed = receivers.not_told(changes_before)
+    counts["changes"] = prune_changes(changes_before, must_stop)
+    # Time may have been up: these are still there to be told.
+    left = receivers.not_told(changes_before) if missed else {}
+    not_told = {name: events - left.get(name, 0) for name, events in missed.items()}
+    not_told = {name: events for name, events in not_told.items() if events > 0}
+    for name, events in not_told.items():
+        about = {"action": "pruned", "receiver": name, "events": events}
+        logger.warning("changes pruned that a receiver was not told of", extra=about)
+    titles.note_all(must_stop)
+    return Pruned(counts, not_told)
 
 
 def prune(before: datetime, must_stop: Callable[[], bool] = lambda: False) -> Counter[str]:
@@ -107,7 +168,7 @@ def prune(before: datetime, must_stop: Callable[[], bool] = lambda: False) -> Co
     their files, which decide whether a late file is stale. Failed files are deleted too, and can
     then not be retried. The action that a vote event's forgotten file named is remembered, until
     the vote event has another file, or is deleted. Flags go that were resolved before then, and
-    pauses that ended; open ones stay.
+    pauses that ended; open ones stay. Operators' actions go that were begun before then.
 
     Each transaction looks at 5,000 rows, and takes as long as it needs. If the process is killed,
     the next call continues.
@@ -128,6 +189,9 @@ def prune(before: datetime, must_stop: Callable[[], bool] = lambda: False) -> Co
         cursor.execute(_OLD_FLAGS, {"before": before})
         counts["flags"] += cursor.rowcount
         cursor.execute(_OLD_PAUSES, {"before": before})
+        with transaction.atomic():
+            cursor.execute(_OLD_ITEMS, {"before": before})
+            cursor.execute(_OLD_OPERATOR_ACTIONS, {"before": before})
     return counts
 
 
@@ -142,6 +206,28 @@ def prune_changes(before: datetime, must_stop: Callable[[], bool] = lambda: Fals
             if cursor.rowcount < BATCH:
                 break
     return total
+
+
+def prune_import_runs(before: datetime, must_stop: Callable[[], bool] = lambda: False) -> int:
+    """Delete the import runs that began before `before` (aware UTC), and all but the newest
+    IMPORT_RUNS, 5,000 rows at a time; returns how many."""
+    total = 0
+    with unlimited_statements(), connection.cursor() as cursor:
+        cursor.execute(_LAST_IMPORT_RUN, [IMPORT_RUNS])
+        (last,) = cursor.fetchone()
+        while not must_stop():
+            cursor.execute(_OLD_IMPORT_RUNS, {"before": before, "last": last, "batch": BATCH})
+            total += cursor.rowcount
+            if cursor.rowcount < BATCH:
+                break
+    return total
+
+
+def _ago(now: datetime, days: int) -> datetime:
+    try:
+        return now - timedelta(days=days)
+    except OverflowError as exc:
+        raise ConfigurationError(f"nothing is {days} days old: keep fewer days") from exc
 
 
 @transaction.atomic

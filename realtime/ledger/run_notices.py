@@ -151,6 +151,7 @@ def _undo_foreign_ends(began: Mapping[UUID, tuple[datetime, Result]], now: datet
                     reason=problem.reason,
                     field=problem.field,
                     detail=problem.detail,
+                    alike=problem.alike,
                     tried_at=now,
                     queued_at=row.received_at or now,
                     received_at=row.received_at or now,

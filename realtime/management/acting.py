@@ -35,6 +35,11 @@ def add_whose(parser: CommandParser, about_all: str) -> None:
     which.add_argument(f"--{ALL}", action="store_true", help=f"every jurisdiction; {about_all}")
 
 
+def option(name: str) -> str:
+    """The option that means what `whose` calls so."""
+    return f"--{ALL}" if name == ALL else f"--jurisdiction {name}"
+
+
 def whose(options: Mapping[str, Any]) -> dict[str, str]:
     """The ids of the jurisdictions meant, by what to call them.
 

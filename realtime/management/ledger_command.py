@@ -13,6 +13,7 @@ from realtime.consumer.context import database_needed
 from realtime.domain.config import Config
 from realtime.domain.errors import RealtimeError
 from realtime.management.limits import positive
+from realtime.management.next_command import told
 
 # For the end of a command's help.
 EXIT_STATUS = (
@@ -69,6 +70,10 @@ class LedgerCommand(BaseCommand):
         finally:
             if config.has_database:
                 connection.close()
+
+    def next(self, command: str, why: str) -> None:
+        """Tell which command to try next."""
+        self.stdout.write(told(command, why))
 
     def print_counts(
         self,

@@ -32,12 +32,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def deadline(limit: int | None) -> Callable[[], bool]:
-    """A function that is true once 90 % of `limit` seconds have passed since this call.
+def deadline(limit: int | None, kept: float = _WIND_DOWN) -> Callable[[], bool]:
+    """A function that is true once 90 % of `limit` seconds have passed since this call, or all but
+    the share that is `kept`.
 
     None means no limit. The rest of the time is for finishing what has begun.
     """
-    end = time.monotonic() + limit * (1 - _WIND_DOWN) if limit else None
+    end = time.monotonic() + limit * (1 - kept) if limit else None
     return lambda: end is not None and time.monotonic() > end
 
 
@@ -49,15 +50,32 @@ def statement_seconds(timeout: int, limit: int | None) -> int:
     return max(min(timeout, limit // 2), SHORTEST_STATEMENT_TIMEOUT)
 
 
+class MustStop:
+    """Whether the work of a block must stop, as `stopping` says."""
+
+    def __init__(self, limit: int | None, stop: threading.Event) -> None:
+        self._out_of_time, self._late = deadline(limit), deadline(limit, _CANCEL)
+        self._stop = stop
+
+    def __call__(self) -> bool:
+        return self._stop.is_set() or self._out_of_time()
+
+    def afterwards(self) -> bool:
+        """The same for what is done after the work: 95 % of the time have passed, or a signal has
+        come."""
+        return self._stop.is_set() or self._late()
+
+
 @contextmanager
-def stopping(limit: int | None, signals: bool = False) -> Iterator[Callable[[], bool]]:
+def stopping(limit: int | None, signals: bool = False) -> Iterator[MustStop]:
     """Yield a function that is true once the work of the block must stop: like `deadline`, and with
     `signals` also from SIGTERM or SIGINT on (where Python lets us handle them: in the main thread).
 
     A statement that still runs when 95 % of `limit` seconds have passed, or three seconds after the
     signal, is cancelled, and each second from then on.
     """
-    out_of_time, stop = deadline(limit), threading.Event()
+    stop = threading.Event()
+    must_stop = MustStop(limit, stop)
     cancel_at = time.monotonic() + limit * (1 - _CANCEL) if limit else None
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -67,7 +85,7 @@ def stopping(limit: int | None, signals: bool = False) -> Iterator[Callable[[], 
     watch.start()
     restore = _on_signals(stop, writing) if signals else lambda: None
     try:
-        yield lambda: stop.is_set() or out_of_time()
+        yield must_stop
     finally:
         restore()
         os.write(writing, _LEFT)

@@ -9,7 +9,7 @@ from math import ceil
 from time import perf_counter
 from typing import Any
 
-from realtime.domain.in_flight import InFlightFile
+from realtime.domain.in_flight import LATE, RETRIED, InFlightFile
 from realtime.domain.messages import ReceivedMessage
 from realtime.domain.results import Failed, Ignored, Imported, Paused, Superseded
 from realtime.models import Outcome
@@ -21,10 +21,11 @@ KEPT_LAGS = 10_000
 @dataclass
 class Share:
     """What of a run concerns one jurisdiction: files by type and outcome (`resumed` is one of
-    these), and the lag of each, in seconds."""
+    these), the lag of each, in seconds, and those that failed, by reason."""
 
     types: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     lags: list[float] = field(default_factory=list)
+    reasons: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -32,12 +33,14 @@ class Report:
     """The figures of a run, filled in while it works.
 
     `received` counts files and equals the sum of all outcomes. `lags` are seconds from scraped to
-    visible; `expired` counts files of earlier runs, parked or replayed, that failed in this one;
-    `seconds` are those of each stage; `finalized` are the ids of the scrape runs that
-    were finalized or closed. `shares` are those of each jurisdiction, by its id, empty for what
-    names none. `oldest_received` is how long ago, in seconds when it was received, the oldest
-    message was first sent. `flags` counts those raised, by kind, and `paused` the files that were
-    parked because their jurisdiction is paused, by jurisdiction. `requests` counts those to S3 and
+    visible; `unmeasured` counts the files that became visible and have none: LATE and RETRIED.
+    `reasons` counts the files that failed, by reason; `expired` counts files of earlier runs,
+    parked or replayed, that failed in this one; `seconds` are those of each stage; `finalized` are
+    the ids of the scrape runs that were finalized or closed. `shares` are those of each
+    jurisdiction, by its id, empty for what names none. `oldest_received` is how long ago, in
+    seconds when it was received, the oldest message was first sent. `flags` counts those raised, by
+    kind, and `paused` the files that were parked because their jurisdiction is paused, by
+    jurisdiction; `pauses` is how many pauses are open at the end. `requests` counts those to S3 and
     SQS, by operation.
     """
 
@@ -49,6 +52,8 @@ class Report:
     types: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     lags: list[float] = field(default_factory=list)
+    unmeasured: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
     shares: dict[str, Share] = field(default_factory=lambda: defaultdict(Share))
     oldest_received: float | None = None
     released_messages: list[str] = field(default_factory=list)
@@ -56,6 +61,7 @@ class Report:
     flags: Counter[str] = field(default_factory=Counter)
     paused: Counter[str] = field(default_factory=Counter)
     requests: Counter[str] = field(default_factory=Counter)
+    pauses: int = 0
     note: str = ""
 
     def count(self, object_type: str, outcome: str, *, jurisdiction_id: str = "") -> None:
@@ -73,13 +79,16 @@ class Report:
         self.shares[jurisdiction_id].types[object_type]["resumed"] += 1
 
     def add(self, other: "Report") -> None:
-        """Add what another run did. Of the lags the last KEPT_LAGS are kept."""
+        """Add what another run did. Of the lags the last KEPT_LAGS are kept, of the shares the
+        reasons."""
         for name in ("received", "resumed", "expired", "statements"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("outcomes", "flags", "paused", "requests"):
+        for name in ("outcomes", "unmeasured", "reasons", "flags", "paused", "requests"):
             getattr(self, name).update(getattr(other, name))
         for object_type, counts in other.types.items():
             self.types[object_type].update(counts)
+        for jurisdiction_id, share in other.shares.items():
+            self.shares[jurisdiction_id].reasons.update(share.reasons)
         for stage, seconds in other.seconds.items():
             self.seconds[stage] += seconds
         self.lags = (self.lags + other.lags)[-KEPT_LAGS:]
@@ -91,14 +100,12 @@ class Report:
             if file.outcome is not None:
                 word, whose = file.outcome.word, file.jurisdiction_id
                 self.count(file.object_type, word, jurisdiction_id=whose)
-                self._add_lag(file)
-                self._add_pause(file)
+                self._add(file)
 
     def add_resumed(self, files: Iterable[InFlightFile]) -> None:
         """Of these files, which were parked, some may have been imported now, or have failed."""
         for file in files:
-            self._add_lag(file)
-            self._add_pause(file)
+            self._add(file)
             match file.outcome:
                 case Imported() | Superseded() | Ignored(repeated=False):
                     self.count_resumed(file.object_type, file.jurisdiction_id)
@@ -114,17 +121,21 @@ class Report:
         self.lags.append(seconds)
         self.shares[jurisdiction_id].lags.append(seconds)
 
-    def _add_lag(self, file: InFlightFile) -> None:
+    def _add(self, file: InFlightFile) -> None:
         if file.lag_seconds is not None:
             self.add_lag(file.lag_seconds, file.jurisdiction_id)
+        if file.unmeasured:
+            self.unmeasured[file.unmeasured] += 1
+        match file.outcome:
+            case Paused():
+                self.paused[file.jurisdiction_id] += 1
+            case Failed(problem):
+                self.reasons[problem.reason] += 1
+                self.shares[file.jurisdiction_id].reasons[problem.reason] += 1
 
     def count_flags(self, flags: Counter[str]) -> None:
         """A batch has raised so many flags of each kind."""
         self.flags += flags
-
-    def _add_pause(self, file: InFlightFile) -> None:
-        if isinstance(file.outcome, Paused):
-            self.paused[file.jurisdiction_id] += 1
 
     def took(self, messages: Sequence[ReceivedMessage], now: datetime) -> None:
         """The run has received `messages` at `now` (aware)."""
@@ -147,6 +158,20 @@ class Report:
         finally:
             self.seconds[name] += perf_counter() - start
 
+    def counts(self) -> Counter[str]:
+        """How many files were received, and what came of them; what else was done, by name."""
+        return Counter(
+            {
+                "received": self.received,
+                **{outcome.value: self.outcomes[outcome] for outcome in Outcome},
+                "resumed": self.resumed,
+                "expired": self.expired,
+                "finalized": len(self.finalized),
+                "flags": sum(self.flags.values()),
+                "paused": sum(self.paused.values()),
+            }
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """The report as `--json` prints it."""
         names = [outcome.value for outcome in Outcome]
@@ -161,6 +186,8 @@ class Report:
             },
             "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
             "lag_seconds": {"p50": percentile(self.lags, 50), "p95": percentile(self.lags, 95)},
+            **{name: self.unmeasured[name] for name in (LATE, RETRIED)},
+            "reasons": dict(self.reasons.most_common()),
             "statements": self.statements,
             "requests": dict(self.requests),
             "finalized": self.finalized,
@@ -186,6 +213,8 @@ class Report:
             "seconds": round(self.seconds["total"], 3),
             "lag_p50_seconds": percentile(self.lags, 50),
             "lag_p95_seconds": percentile(self.lags, 95),
+            **{name: self.unmeasured[name] or None for name in (LATE, RETRIED)},
+            "reasons": dict(self.reasons.most_common()) or None,
             "oldest_received_seconds": None if oldest is None else round(oldest, 3),
             "statements": self.statements,
             "requests": dict(self.requests) or None,
@@ -201,6 +230,9 @@ class Report:
             parts.append(f"{self.resumed} resumed")
         if self.expired:
             parts.append(f"{self.expired} parked files failed")
+        if self.reasons:
+            why = ", ".join(f"{reason} {files}" for reason, files in self.reasons.most_common())
+            parts.append(f"reasons: {why}")
         if self.finalized:
             parts.append(f"{len(self.finalized)} scrape runs finalized")
         if self.flags:

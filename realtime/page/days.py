@@ -21,16 +21,14 @@ def hours_until(now: datetime) -> list[datetime]:
 
 @dataclass(frozen=True)
 class Day:
-    """Charts of files (`volume`) and median lag by hour, the number of files of all 24 hours, and
-    that of the busiest hour."""
+    """Charts of files (`volume`) and median lag by hour, and the number of files of all hours."""
 
     files: int
-    busiest: int
     volume: SafeString
     lag: SafeString
 
 
-def day(hours: Sequence[datetime], found: Sequence[Lag], height: int = charts.NARROW) -> Day:
+def day(hours: Sequence[datetime], found: Sequence[Lag]) -> Day:
     """Draw `found` over `hours`; an hour missing from `found` had no files."""
     by_hour = {one.hour: one for one in found}
     files = [by_hour[hour].files if hour in by_hour else 0 for hour in hours]
@@ -39,9 +37,6 @@ def day(hours: Sequence[datetime], found: Sequence[Lag], height: int = charts.NA
     between = f"{duration(min(known))} to {duration(max(known))}" if known else "nothing measured"
     return Day(
         sum(files),
-        max(files),
-        charts.bars(
-            files, f"Files by hour, 24 hours: {sum(files):,}, at most {max(files):,}", height
-        ),
-        charts.line(lags, f"Median lag by hour, 24 hours: {between}", height),
+        charts.bars(files, f"Files by hour, 24 hours: {sum(files):,}, at most {max(files):,}"),
+        charts.line(lags, f"Median lag by hour, 24 hours: {between}"),
     )

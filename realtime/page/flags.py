@@ -1,33 +1,26 @@
-"""The pages of flags: what is open, and one flag with the files it is about."""
+"""The pages of flags: what is open, in groups, and one flag with the files it is about."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
-from django import forms
-from django.contrib import messages
-from django.db import transaction
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_POST
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 
-from realtime.ledger import flags
 from realtime.ledger.files import database_now
+from realtime.ledger.flags import FlagGroup
 from realtime.models import File, LoggedChange, RaisedFlag
-from realtime.monitoring.status import flag_counts
+from realtime.monitoring.labels import row_labels
+from realtime.monitoring.status import flag_counts, groups
 from realtime.monitoring.status.read_only import read_only_transaction
-from realtime.page import audit, names
+from realtime.page import audit, known, names
 from realtime.page.access import operators_only
 from realtime.page.failure import Content, content_of
+from realtime.page.pages import Pager, text
 
-_FLAGS = 100
 _CHANGES = 10
-
-
-class Note(forms.Form):
-    """The form for resolving: a note, at most 500 characters."""
-
-    note = forms.CharField(max_length=500, strip=True)
 
 
 @dataclass(frozen=True)
@@ -42,25 +35,66 @@ class Side:
 
 @operators_only
 def listed(request: HttpRequest) -> HttpResponse:
-    """List the newest open flags. `?kind=` and `?jurisdiction=` (an id) limit them."""
-    kind = request.GET.get("kind", "").replace("\0", "")
-    jurisdiction_id = request.GET.get("jurisdiction", "").replace("\0", "")
+    """List open flags: in groups, or with `?kind=` the flags of that kind, the newest first.
+
+    `?jurisdiction=` (an id), `?of=` (a type) and `?lost=` limit them, `?start=N` skips the first N.
+    """
+    kind = text(request.GET, "kind") or ""
+    jurisdiction_id = text(request.GET, "jurisdiction") or ""
+    group = flag_group_of(request.GET) if kind else None
     with read_only_transaction():
-        groups = flag_counts.open_flags()
-        found = list(flags.open_flags(jurisdiction_id, kind)[: _FLAGS + 1])
+        known.check(jurisdiction_id)
+        chips = [one for one in flag_counts.open_flags() if one.kind == kind]
+        pager = Pager(request.GET, group.flags().count() if group else 0)
+        found = groups.flags_of(group, pager.start, pager.SIZE) if group else []
+        grouped = [] if group else groups.flag_groups(jurisdiction_id)
+        called = row_labels({flag.core_id for flag in found})
         now = database_now()
     return render(
         request,
         "realtime/flags.html",
         {
             "now": now,
-            "groups": groups,
-            "flags": found[:_FLAGS],
-            "more": len(found) > _FLAGS,
+            "group": group,
+            "groups": [
+                (
+                    one,
+                    flag_address(
+                        FlagGroup(one.kind, jurisdiction_id or None, one.object_type, one.lost)
+                    ),
+                )
+                for one in grouped
+            ],
+            "chips": chips,
+            "flags": found,
+            "pager": pager,
+            "labels": called,
             "kind": kind,
             "jurisdiction_id": jurisdiction_id,
         },
     )
+
+
+def flag_group_of(fields: QueryDict) -> FlagGroup:
+    """The group of flags that an address or a form names."""
+    return FlagGroup(
+        text(fields, "kind") or "",
+        text(fields, "jurisdiction") or None,
+        text(fields, "of"),
+        text(fields, "lost"),
+    )
+
+
+def flag_address(group: FlagGroup) -> str:
+    """The address of the list of a group's flags."""
+    fields = {
+        "kind": group.kind,
+        "jurisdiction": group.jurisdiction_id,
+        "of": group.object_type,
+        "lost": group.lost,
+    }
+    given = {name: value for name, value in fields.items() if value is not None}
+    return f"{reverse('realtime:flags')}?{urlencode(given)}"
 
 
 @operators_only
@@ -72,8 +106,10 @@ def show(request: HttpRequest, flag_id: int) -> HttpResponse:
         request,
         "realtime/flag.html",
         {
+            "now": database_now(),
             "flag": flag,
             "jurisdiction": names.name_of(flag.jurisdiction_id),
+            "labels": row_labels([flag.core_id]),
             "sides": list(_sides(flag)),
             "lost": _lost(flag.detail),
             "said": [(k, v) for k, v in flag.detail.items() if k not in ("before", "after")],
@@ -97,26 +133,3 @@ def _sides(flag: RaisedFlag) -> Iterator[Side]:
 def _lost(detail: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     before, after = detail.get("before", {}), detail.get("after", {})
     return [(kind, count, after.get(kind, 0)) for kind, count in sorted(before.items())]
-
-
-@operators_only
-@require_POST
-def resolve(request: HttpRequest, flag_id: int) -> HttpResponse:
-    """Resolve one flag; the note says why."""
-    flag = get_object_or_404(RaisedFlag, pk=flag_id)
-    form = Note(request.POST)
-    if not form.is_valid():
-        messages.error(request, "Say in a note why this flag is resolved.")
-    elif _resolve(request, flag, form.cleaned_data["note"]):
-        messages.success(request, "Resolved. If it is raised again, it is a new flag.")
-    else:
-        messages.info(request, "Nothing to resolve: this flag is not open any more.")
-    return redirect("realtime:flag", flag_id=flag.pk)
-
-
-@transaction.atomic
-def _resolve(request: HttpRequest, flag: RaisedFlag, why: str) -> bool:
-    resolved = flags.resolve([flag.pk], request.user.get_username(), why)
-    if resolved:
-        audit.note(request, flag, f"resolve: {why}")
-    return bool(resolved)

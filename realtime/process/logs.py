@@ -7,6 +7,7 @@ carry it.
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,6 +24,9 @@ _STANDARD_ATTRIBUTES = frozenset(
 # Below warning these log every request with its contents, credentials included.
 _AWS_LOGGERS = ("boto3", "botocore", "s3transfer", "urllib3")
 _context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=MappingProxyType({}))
+# How many lines of a kind are logged within a block.
+FEW = 5
+_seen: ContextVar[Counter[str] | None] = ContextVar("log_seen", default=None)
 
 
 @contextmanager
@@ -34,6 +38,31 @@ def log_context(**fields: str) -> Iterator[None]:
         yield
     finally:
         _context.reset(token)
+
+
+def context_field(name: str) -> str:
+    """The value of this field of the block's `log_context`; empty without one."""
+    return _context.get().get(name, "")
+
+
+@contextmanager
+def only_first_few() -> Iterator[None]:
+    """Within the block `is_among_first` is true FEW times for each kind."""
+    token = _seen.set(Counter())
+    try:
+        yield
+    finally:
+        _seen.reset(token)
+
+
+def is_among_first(kind: str) -> bool:
+    """Whether a line of this kind is one of the first few of the surrounding `only_first_few`;
+    always outside of one."""
+    seen = _seen.get()
+    if seen is None:
+        return True
+    seen[kind] += 1
+    return seen[kind] <= FEW
 
 
 class JsonLines(logging.Formatter):

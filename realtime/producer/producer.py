@@ -17,7 +17,12 @@ from realtime.domain.config import Bucket
 from realtime.domain.errors import ConfigurationError, RealtimeError, RetryLater
 from realtime.domain.interfaces import Sends, Uploads
 from realtime.domain.messages import ScraperReport
-from realtime.domain.scraped_object import RUN_ID_METADATA, SCRAPED_AT_METADATA, parse_key
+from realtime.domain.scraped_object import (
+    ARCHIVING_METADATA,
+    RUN_ID_METADATA,
+    SCRAPED_AT_METADATA,
+    parse_key,
+)
 from realtime.producer.backoff import Retrying, RetryPolicy
 from realtime.producer.outbox import Outbox, Outgoing
 from realtime.producer.spool import Spool
@@ -152,6 +157,8 @@ class Producer:
             "jurisdiction_name": jurisdiction.name,
             "file_archiving_enabled": file_archiving_enabled,
         }
+        if file_archiving_enabled:
+            metadata[ARCHIVING_METADATA] = "true"
         if self.run_id:
             metadata[RUN_ID_METADATA] = message["run_id"] = str(self.run_id)
         outgoing = Outgoing(key, file.body, metadata, json.dumps(message))

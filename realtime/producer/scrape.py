@@ -30,10 +30,10 @@ from realtime.producer.producer import NotPublished
 logger = logging.getLogger(__name__)
 
 DIFFERENCES = """\
-Runs core's scrape and publishes each object to S3 and SQS as it is scraped. The options are those
+Runs core's scrape and publishes each object as it is scraped. The options are those
 of core's os-update, except that --import is ignored, --realtime is implied, and --archive asks the
-importer to archive the files after their import. Needs S3_REALTIME_BASE, SQS_QUEUE_URL and AWS
-credentials, but no database.
+importer to archive the files after their import. Needs S3_REALTIME_BASE, SQS_QUEUE_URL if there is
+a queue, and the credentials of both, but no database.
 
 Exit status: 0 when everything was scraped and published; 1 with one line on standard error when a
 setting is wrong, the scrape failed, or files could not be published (they are kept in

@@ -1,13 +1,15 @@
-"""Template filters and tags of the operators' page: times, durations, numbers."""
+"""Template filters and tags of the operators' page: times, durations, numbers, addresses."""
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from realtime.page import names, words
+from realtime.models import File
+from realtime.page import access, links, names, words
 
 register = template.Library()
 
@@ -16,6 +18,18 @@ register = template.Library()
 def duration(seconds: Any) -> str:
     """A duration, as `words.duration` writes it."""
     return words.duration(seconds)
+
+
+@register.filter
+def may_look(user: Any) -> bool:
+    """Whether this user may see the page."""
+    return access.may_look(user)
+
+
+@register.filter
+def may_act(user: Any) -> bool:
+    """Whether this user may do something, and not only look."""
+    return access.may_act(user)
 
 
 @register.filter
@@ -38,6 +52,12 @@ def instant(when: datetime | None) -> SafeString | str:
     return format_html(
         '<time datetime="{}">{}</time>', when.isoformat(), f"{when:%Y-%m-%d %H:%M:%S}"
     )
+
+
+@register.filter
+def weekday(when: datetime) -> str:
+    """Day of the week and time of day in UTC, whatever a site's own time zone is: `Fri 06:40`."""
+    return f"{when.astimezone(UTC):%a %H:%M}"
 
 
 @register.simple_tag
@@ -71,3 +91,21 @@ def clock(when: datetime | None, now: datetime) -> SafeString | str:
 def since(later: datetime | None, earlier: datetime) -> str:
     """The duration from `earlier` to `later`; a dash when `later` is None."""
     return words.duration(None if later is None else later - earlier)
+
+
+@register.filter
+def label(file: File, labels: Mapping[int, str]) -> str:
+    """What to call a file, of those that `monitoring.labels.labels` was asked about."""
+    return labels[file.pk]
+
+
+@register.filter
+def named(core_id: str, labels: Mapping[str, str]) -> str:
+    """What to call a row of core's, of those that `row_labels` was asked about; else its id."""
+    return labels.get(core_id, core_id)
+
+
+register.filter("bill_of", links.bill_of)
+register.filter("page_of", links.page_of)
+register.filter("place_of", links.place_of)
+register.filter("s3_console", links.s3_console)

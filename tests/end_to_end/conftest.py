@@ -5,6 +5,7 @@ import secrets
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -14,6 +15,28 @@ from realtime.devstack import DevStack
 from tests import page_site, scrapes
 from tests.page_site import Site
 from tests.support import Aws
+
+# The modules that `make test` runs, too: one or two for each command that many use.
+QUICK = (
+    "test_concurrency",
+    "test_import_realtime",
+    "test_logs",
+    "test_page",
+    "test_publish_realtime",
+    "test_scrape_realtime",
+    "test_status_realtime",
+    "test_without_queue",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of the other modules as thorough, unless they are long or of deployment."""
+    for item in items:
+        module = Path(str(item.fspath))
+        is_ours = module.parent == Path(__file__).parent and module.stem not in QUICK
+        if is_ours and not {"long", "deploy"} & {mark.name for mark in item.iter_markers()}:
+            item.add_marker("thorough")
 
 
 @pytest.fixture

@@ -25,7 +25,9 @@ LOOPBACK = {
 SOONER = {
     "emulator": "moto",
     "every seconds": 120.0,
+    "look seconds": 0.05,
     "core seconds": 61.0,
+    "lags": {"cron or schedule, every 120 s": {"p50": 60.0, "p95": 118.25}},
     "paces": {
         "a bill a second": {
             "scrape seconds": 600.0,
@@ -46,6 +48,7 @@ PART = {
     "seconds": 3.0,
     "cpu_seconds": 2.0,
     "database CPU": 1.0,
+    "emulator CPU": 0.5,
     "statements": 0,
     "finalize seconds": 0.5,
     "requests": {},
@@ -147,6 +150,7 @@ def test_bench__pieces__become_one_page_with_a_picture(
     assert "python -m bench elsewhere" in text
     assert "| 1,000, s |" in text
     assert "| bill | 556 | -1.0 | 1.5 | 4.0 | 6.0 | 9.5 | 1.1 | 5.0 |" in text
+    assert "| cron or schedule, every 120 s | 60.0 | 118.2 |" in text
     assert str(tmp_path) not in text
     assert "| CPU of importing, finalizing and archiving, ours ÷ core | 2.50 |" in text
     assert "4,000 generated files ÷ 1,000: CPU a file 0.25 in order, 0.25 shuffled." in text

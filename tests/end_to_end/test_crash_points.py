@@ -26,13 +26,32 @@ from tests.support import REAL_DATA
 SITES = crash_points.sites()
 # Places that the scenario does not come to, and why that is no gap.
 ELSEWHERE = {
-    Site("database", "ledger.failures.discard"): (
-        "only the page discards; one statement, which is all of its transaction"
-    ),
+    **{
+        Site("database", f"ledger.{caller}"): (
+            "only the page does; one transaction, with the record of what was done"
+        )
+        for caller in (
+            "failures.discard",
+            "failures.undiscard",
+            "failures._mark",
+            "flags.reopen",
+            "flags.resolve",
+        )
+    },
     Site("database", "finalization.finalize._give_up"): (
-        "only where finalizing a run breaks, which no scrape is known to do; each of its two"
-        " statements may be the last, since the count decides anew with the next attempt"
+        "only where finalizing a run breaks, which no scrape is known to do; one statement, which"
+        " counts: the next attempt decides anew"
     ),
+    Site("database", "finalization.finalize._close_broken"): (
+        "the same; one transaction, and the next attempt decides anew"
+    ),
+    Site("database", "ledger.receivers.register"): (
+        "only where a setting names a receiver; one statement, which every delivery repeats"
+    ),
+    **{
+        Site("database", f"ledger.receivers.{name}"): "only an operator does; one statement"
+        for name in ("forget", "pause", "replay")
+    },
     Site("database", "consumer.unimportable._park"): (
         "only where a jurisdiction is paused; one transaction, like that of files that fail unread"
     ),
@@ -59,9 +78,26 @@ ELSEWHERE = {
     Site("database", "ledger.files.doubt"): (
         "only where a file leaves the row that it was applied to; commits with that"
     ),
-    Site("sqs.wait", "consumer.follow._Following.until_stopped"): (
+    Site("database", "ledger.titles.note_all"): (
+        "only prune_realtime, which notes the titles that are left at its next call"
+    ),
+    Site("database", "ledger.import_runs.begin_again"): (
+        "only --follow begins again in a row; one statement, which changes the record of runs alone"
+    ),
+    Site("sqs.wait", "consumer.follow.QueueArrivals.wait"): (
         "only --follow waits; a message received so comes again, like any other received one"
     ),
+    **{
+        Site(effect, caller): "only without a queue; test_without_queue kills such imports"
+        for effect, caller in (
+            ("s3.put", "backends.queues.RunEnds.send"),
+            ("s3.folders", "files.root.folders"),
+            ("s3.list", "consumer.sweep.Sweep._listed"),
+            ("s3.get", "consumer.sweep.SweepInbox._messages"),
+            ("s3.copy", "files.archive.archive_run_ends"),
+            ("s3.delete_all", "files.archive.archive_run_ends"),
+        )
+    },
     Site("database", "importers.bulk.deleting.delete"): (
         "only where another app's table refers to core's in a way that SQL alone does not serve"
     ),
@@ -71,6 +107,24 @@ ELSEWHERE = {
     Site("s3.head", "files.archive._put"): (
         "only where a run finds the copy of one that was killed; only reads"
     ),
+    **{
+        Site("database", f"consumer.from_source._Import.{name}"): (
+            "only of a source that is a run; test_from_source kills its import at every commit"
+        )
+        for name in ("_end", "_fail", "_record_unread")
+    },
+    Site("database", "consumer.from_source._Import._remember"): (
+        "only where a source is followed; one transaction, and what it says is found out again"
+    ),
+    **{
+        Site(effect, f"sources.{caller}"): "only where a source is in a store; only reads"
+        for effect, caller in (
+            ("s3.get", "open_source._get"),
+            ("s3.get", "store_tree.StoreTree.open"),
+            ("s3.get", "store_tree.StoreTree.read"),
+            ("s3.list", "store_tree.StoreTree.files"),
+        )
+    },
 }
 if (REAL_DATA / "wy").is_dir():
     ELSEWHERE[Site("database", "importers.linking._relink")] = (

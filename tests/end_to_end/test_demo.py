@@ -37,10 +37,10 @@ def temporary_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def start(folder: Path, **settings: str) -> "subprocess.Popen[str]":
+def start(folder: Path, *options: str, **settings: str) -> "subprocess.Popen[str]":
     kept = {"PATH": os.defpath, "TMPDIR": str(folder), **settings}
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "manage.py"), "demo_realtime"],
+        [sys.executable, str(ROOT / "manage.py"), "demo_realtime", *options],
         cwd=folder,
         env=kept,
         stdout=subprocess.PIPE,
@@ -70,10 +70,11 @@ def nothing_left(folder: Path) -> bool:
     return not list(folder.iterdir()) and not processes_naming(str(folder))
 
 
+@pytest.mark.parametrize("options", [(), ("--local",)], ids=["aws", "local"])
 def test_demo__someones_own_settings__bills_appear_meanwhile_and_all_at_the_end(
-    temporary_folder: Path,
+    temporary_folder: Path, options: tuple[str, ...]
 ) -> None:
-    process = start(temporary_folder, **FOREIGN)
+    process = start(temporary_folder, *options, **FOREIGN)
     try:
         output, errors = process.communicate(timeout=LIMIT_SECONDS)
     finally:
@@ -86,21 +87,24 @@ def test_demo__someones_own_settings__bills_appear_meanwhile_and_all_at_the_end(
         name: [str(count), str(count)] for name, count in EXPECTED.items()
     }
     assert 0 < first_bills(output) < EXPECTED["bill"]
-    assert table["files in the bucket's root"] == ["0"]
+    assert table["files in the store's root"] == ["0"]
     assert table["files in failed/"] == ["1"]
-    assert table["messages left in the queue"] == ["0"]
+    assert table["messages or files left to import"] == ["0"]
     assert nothing_left(temporary_folder)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "options, number",
+    [((), signal.SIGINT), ((), signal.SIGTERM), (("--local",), signal.SIGINT)],
+)
 def test_demo__nothing_set_and_interrupted__says_so_and_leaves_nothing(
-    temporary_folder: Path, number: signal.Signals
+    temporary_folder: Path, options: tuple[str, ...], number: signal.Signals
 ) -> None:
-    process = start(temporary_folder)
+    process = start(temporary_folder, *options)
     assert process.stdout is not None
     try:
         for line in process.stdout:
-            if "import 1:" in line:
+            if "visible:" in line:
                 break
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)

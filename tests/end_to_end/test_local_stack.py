@@ -15,6 +15,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from realtime.devstack import StackError
+from realtime.devstack.page import LocalPage
 from tests.support import ROOT, processes_naming, run_manage, wait_until
 
 PERSON = """
@@ -130,6 +132,28 @@ def test_local_stack__until_interrupted__serves_a_loaded_database(
     assert start.nothing_left()
 
 
+def test_local_stack__its_first_lines_of_advice__work_as_printed(start: Start) -> None:
+    process = start("--jurisdiction", "wy")
+    environment = {"PATH": os.environ["PATH"], **read_exports(process)}
+    assert process.stderr is not None
+    advice = list(iter(process.stderr.readline, "running; press Ctrl-C to stop\n"))
+    said = [
+        subprocess.run(
+            ["sh", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+        for command in advice
+        if command.startswith("  .venv/")
+    ]
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+
+    assert [one.returncode for one in said] == [0, 0, 0], said
+    published, imported, status = (one.stdout for one in said)
+    assert published.startswith("published 10 files as run "), published
+    assert "inserted" in imported and "failed" not in imported, imported
+    assert "final" in status, status
+
+
 def test_local_stack__with_the_page__serves_it_until_interrupted(start: Start) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -137,7 +161,7 @@ def test_local_stack__with_the_page__serves_it_until_interrupted(start: Start) -
     process = start("--page", str(port))
     read_exports(process)
     login = f"http://127.0.0.1:{port}/login/"
-    assert wait_until(lambda: answers(login), seconds=60)
+    assert answers(login)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
 
@@ -171,6 +195,7 @@ def test_local_stack__terminated_while_starting__leaves_nothing(start: Start) ->
     [
         (("--jurisdiction", "wy", "--jurisdiction", "atlantis"), "'atlantis'"),
         (("--people", "/no/such/folder"), "'/no/such/folder'"),
+        (("--page", "65536"), "65536"),
     ],
 )
 def test_local_stack__wrong_argument__is_named_before_anything_starts(
@@ -182,6 +207,25 @@ def test_local_stack__wrong_argument__is_named_before_anything_starts(
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert named in result.stderr
+
+
+def test_local_stack__page_s_port_is_taken__is_said_before_anything_starts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taker:
+        port = taker.getsockname()[1]
+        result = run_manage("local_stack", "--page", str(port), check=False)
+
+    assert (result.returncode, result.stdout) == (1, "")
+    [line] = result.stderr.splitlines()
+    assert f"port {port} cannot be used" in line and "Address already in use" in line
+
+
+def test_page__port_is_taken_while_it_starts__ends_with_what_the_site_said(
+    environment: dict[str, str],
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taker:
+        page = LocalPage(environment, taker.getsockname()[1])
+        with pytest.raises(StackError, match="cannot be served: Error: That port is already"), page:
+            pass
 
 
 def test_local_stack__person_of_an_unknown_jurisdiction__is_named(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from realtime.devstack.lambda_runtime import LambdaRuntime
 from tests import scrapes
 from tests.end_to_end.test_lambda_runtime import HANDLER, SCHEDULE
+from tests.scrape_runs import Run
 from tests.scrapes import Mail
 from tests.support import ROOT, Aws, CompletedText
 
@@ -100,6 +102,40 @@ def test_log_format__terminal_or_not__as_asked_or_as_suits_the_reader(
         assert json.loads(line)["message"] == "import run ended"
     else:
         assert " INFO realtime.consumer.context: import run ended " in line
+
+
+def test_commands__long_run__standard_error_is_json_with_signs_of_progress(
+    mail: Mail, environment: dict[str, str], run_manage: Manage, tmp_path: Path
+) -> None:
+    # Each step takes so long that it has a line.
+    program = (
+        "import sys, django; django.setup()\n"
+        "from django.core.management import call_command\n"
+        "from realtime.management import progress_line\n"
+        "progress_line._NOW_AND_THEN = 0.0\n"
+        "call_command(*sys.argv[1:])\n"
+    )
+
+    def said_by(*command: str) -> list[Line]:
+        result = subprocess.run(
+            [sys.executable, "-c", program, *command],
+            env={**environment, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=True,
+        )
+        return [line for line in lines(result.stderr) if line["message"] == "in progress"]
+
+    (tmp_path / "bill_1.json").write_text(json.dumps(scrapes.bill("HB 4")))
+    assert said_by("publish_realtime", str(tmp_path), "--jurisdiction", "wy")
+    run = Run(mail)
+    run.publish(scrapes.bill("HB 3"), {**scrapes.bill("HB 5"), "title": None})
+    run.end()
+    run_manage("import_realtime", env={**environment, "REALTIME_ARCHIVE": "later"})
+    assert said_by("archive_realtime")
+    assert said_by("finalize_realtime", "--run", run.id, "--force", "--full")
+    assert said_by("retry_realtime", "--jurisdiction", "wy")
 
 
 def test_commands__wrong_log_format__one_clear_line_and_status_1(

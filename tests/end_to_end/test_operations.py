@@ -14,7 +14,9 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import boto3
 import psycopg2
 import pytest
 
@@ -51,6 +53,13 @@ while [ $# -gt 0 ]; do
     case $1 in --file|--env-file) [ -s "$2" ] || exit 1 ;; esac
     shift
 done""",
+    # The emulator knows no rule between two security groups.
+    "sam": """
+for given; do
+    shift
+    case $given in DatabaseSecurityGroupId=sg-*) ;; *) set -- "$@" "$given" ;; esac
+done
+exec {root}/.venv-check/bin/sam "$@\"""",
     # This aws asks the real SQS whatever its environment says.
     "aws": 'exec {root}/.venv-check/bin/aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"',
     "systemctl": """
@@ -82,6 +91,37 @@ def shell(tmp_path: Path) -> Path:
     return scratch
 
 
+def client(service: Any, endpoint: str) -> Any:
+    keys = {"aws_access_key_id": "operator", "aws_secret_access_key": "operator"}
+    return boto3.client(service, endpoint_url=endpoint, region_name="us-east-1", **keys)  # type: ignore[call-overload]
+
+
+def make_database(endpoint: str) -> None:
+    """The database instance `openstates`, in a VPC that has more subnets than the page wants."""
+    ec2, rds = client("ec2", endpoint), client("rds", endpoint)
+    vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.7.{number}.0/24", AvailabilityZone=zone)
+        for number, zone in enumerate(["us-east-1a", "us-east-1a", "us-east-1b", "us-east-1c"])
+    ]
+    group = ec2.create_security_group(GroupName="database", Description="database", VpcId=vpc)
+    rds.create_db_subnet_group(
+        DBSubnetGroupName="private",
+        DBSubnetGroupDescription="private",
+        SubnetIds=[one["Subnet"]["SubnetId"] for one in subnets],
+    )
+    rds.create_db_instance(
+        DBInstanceIdentifier="openstates",
+        DBInstanceClass="db.t4g.micro",
+        Engine="postgres",
+        MasterUsername="openstates",
+        MasterUserPassword="openstates",
+        AllocatedStorage=20,
+        DBSubnetGroupName="private",
+        VpcSecurityGroupIds=[group["GroupId"]],
+    )
+
+
 @pytest.mark.deploy
 @pytest.mark.skipif(
     not (CHECK_TOOLS.is_dir() and backends.MINISTACK.exists()),
@@ -90,7 +130,8 @@ def shell(tmp_path: Path) -> Path:
 def test_commands__as_a_new_operator_runs_them__work(
     stack: DevStack, database_url: str, shell: Path, tmp_path: Path
 ) -> None:
-    with backends.ministack() as endpoint:
+    with backends.ministack() as (endpoint, _):
+        make_database(endpoint)
         environment = {
             "PATH": f"{shell / 'bin'}:{binaries.installed() / 'bin'}:{os.environ['PATH']}",
             "HOME": str(shell),
@@ -121,10 +162,62 @@ def test_commands__as_a_new_operator_runs_them__work(
             timeout=300,
             check=False,
         )
-    assert result.returncode == 0, result.stderr[-3000:]
+        assert result.returncode == 0, result.stderr[-3000:]
+        ec2 = client("ec2", endpoint)
+        endpoints = ec2.describe_vpc_endpoints()["VpcEndpoints"]
+        [interface] = [one for one in endpoints if one["ServiceName"].endswith(".sqs")]
+        subnets = ec2.describe_subnets(SubnetIds=interface["SubnetIds"])["Subnets"]
+    services = sorted(one["ServiceName"].rpartition(".")[2] for one in endpoints)
+    assert services == ["s3", "sqs", "ssm"]
+    # AWS refuses an endpoint with two subnets of one zone.
+    assert sorted(one["AvailabilityZone"] for one in subnets) == ["us-east-1a", "us-east-1b"]
     said = result.stdout + result.stderr
     assert "System check identified no issues" in said
     assert "Successfully created/updated stack" in said
+
+
+def test_manage_sh__settings_of_the_page_beside_the_others__reads_both(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    def manage(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [ROOT / "deploy/manage.sh", *arguments],
+            env={
+                "PATH": os.environ["PATH"],
+                "SETTINGS": f"{tmp_path}/realtime.env",
+                "DJANGO_SUPERUSER_PASSWORD": "a long pass phrase",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    migrate = ("migrate", "auth", "--settings", "site_settings")
+    missing = manage(*migrate)
+    (tmp_path / "realtime.env").write_text(f"DATABASE_URL={environment['DATABASE_URL']}\n")
+    imports_only = manage(*migrate)
+    (tmp_path / "realtime-page.env").write_text("SECRET_KEY=of the page; $and no shell's")
+    as_page = manage(*migrate)
+    created = manage(
+        "createsuperuser", "--noinput", "--username", "ada", "--email", "a@example.org"
+    )
+
+    assert "realtime.env is not there, or " in missing.stderr
+    assert "SECRET_KEY is not set" in imports_only.stderr
+    assert (as_page.returncode, created.returncode) == (0, 0), as_page.stderr + created.stderr
+    assert "Superuser created" in created.stdout
+
+
+def test_commands__that_no_test_runs__are_of_sections_named_at_the_top() -> None:
+    page = PAGE.read_text()
+    left_out, heading = set(), ""
+    for line in page.splitlines():
+        if line.startswith(("## ", "### ")):
+            heading = line.lstrip("# ")
+        elif line == "```shell":
+            left_out.add(heading)
+    [named] = re.findall(r"It leaves out .*?served\s.*?\. ", page.replace("\n", " "))
+    assert left_out == set(re.findall(r"\[([^]]+)\]\(#", named))
 
 
 def test_crontab__its_commands__run_with_the_settings_of_the_file(
@@ -152,23 +245,75 @@ def test_crontab__its_commands__run_with_the_settings_of_the_file(
         for command in commands
     ]
     said = [process.communicate(timeout=120)[0] for process in running]
-    assert len(said) == 4
+    assert len(said) == 6
     assert "received" in said[0], said
     assert "nothing to move" in said[1]
-    assert "nothing to delete" in said[3]
+    assert "received" in said[3]
+    assert "nothing to delete" in said[4]
+    assert '"verdict"' in said[5]
 
 
 def test_units__their_commands__are_the_crontab_s() -> None:
-    units = sorted((ROOT / "deploy/systemd").glob("*.service"))
+    folder = ROOT / "deploy/systemd"
+    # What is not a command of ours, or not needed everywhere.
+    names = ("page", "failed@", "metrics")
+    others = {folder / f"openstates-realtime-{name}.service" for name in names}
+    units = sorted(set(folder.glob("*.service")) - others)
     started = {
         re.findall(r"^ExecStart=.*manage\.py (.*)$", unit.read_text(), re.M)[0] for unit in units
     }
     crontab = (ROOT / "deploy/cron/openstates-realtime").read_text()
-    cron = set(re.findall(r"deploy/manage\.sh (.*?) 2>&1", crontab))
+    cron = set(re.findall(r"deploy/cron/run\.sh \w+ (.*)", crontab))
     # In place of a timer.
     assert started == cron | {"import_realtime --follow"}
     timers = [unit for unit in units if "follow" not in unit.name]
     assert all(unit.with_suffix(".timer").exists() for unit in timers)
+    tell = "OnFailure=openstates-realtime-failed@%n.service"
+    assert others <= set(folder.iterdir())
+    # Prometheus tells of figures that are bad, or are not written.
+    silent = {folder / f"openstates-realtime-{name}.service" for name in ("failed@", "metrics")}
+    for unit in {*units, *others} - silent:
+        text = unit.read_text()
+        assert tell in text.splitlines()
+        if unit.name == "openstates-realtime-follow.service":
+            # It must not stay down after an outage; the monitor tells when nobody imports.
+            assert "StartLimitIntervalSec=0" in text.splitlines()
+        elif "Restart=always" in text:
+            # It ends as failed only when it has been started so often in that time, and each start
+            # may take systemd's default of 90 seconds.
+            interval, starts, pause = (
+                int(re.findall(rf"^{name}=(\d+)$", text, re.MULTILINE)[0])
+                for name in ("StartLimitIntervalSec", "StartLimitBurst", "RestartSec")
+            )
+            assert starts * (pause + 90) < interval
+
+
+def test_metrics_unit__its_file__is_in_the_one_folder_that_it_may_write() -> None:
+    text = (ROOT / "deploy/systemd/openstates-realtime-metrics.service").read_text()
+    [output] = re.findall(r"^ExecStart=.*--prometheus --output (\S+)$", text, re.M)
+    [folder] = re.findall(r"^StateDirectory=(.*)$", text, re.M)
+    assert Path(output).parent == Path("/var/lib") / folder
+    # The exporter is another user, who comes into the folder.
+    assert {"ProtectSystem=strict", "StateDirectoryMode=0755"} <= set(text.splitlines())
+    page = (ROOT / "docs/operations.md").read_text()
+    assert output in page and "openstates-realtime-metrics.timer" in page
+
+
+def test_failed_unit__command_that_tells__gets_the_unit_and_the_end_of_its_log(
+    tmp_path: Path,
+) -> None:
+    journal = tmp_path / "journalctl"
+    journal.write_text("#!/bin/sh\necho the last line of $2\n")
+    journal.chmod(0o755)
+    told = tmp_path / "told"
+    subprocess.run(
+        [ROOT / "deploy/systemd/tell-failed.sh", "openstates-realtime-import.service"],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}", "ALARM_COMMAND": f"cat > {told}"},
+        check=True,
+    )
+    first, last = told.read_text().splitlines()
+    assert first.startswith("openstates-realtime-import.service failed on ")
+    assert last == "the last line of openstates-realtime-import.service"
 
 
 def test_dockerfiles__their_bases__are_pinned_by_digest_and_their_user_is_not_root() -> None:
@@ -192,7 +337,7 @@ def test_container_s_clock__sigterm__ends_cleanly(tmp_path: Path) -> None:
         text=True,
     )
     assert clock.stdout is not None
-    started = [clock.stdout.readline().strip() for _ in range(4)]
+    started = [clock.stdout.readline().strip() for _ in range(5)]
     clock.terminate()
     assert clock.wait(10) == 0
     clock.stdout.close()
@@ -200,6 +345,7 @@ def test_container_s_clock__sigterm__ends_cleanly(tmp_path: Path) -> None:
         "import_realtime",
         "archive_realtime",
         "finalize_realtime",
+        "import_realtime",
         "prune_realtime",
     ]
 
@@ -274,7 +420,7 @@ def test_runbook__each_alarm_outcome_reason_and_finding__is_in_it() -> None:
         )
     )
     names = [*alarms, *Outcome.values, *reasons, *findings]
-    assert len(alarms) == 3 and len(reasons) > 12 and len(findings) > 10
+    assert len(alarms) == 8 and len(reasons) > 12 and len(findings) > 10
     assert [name for name in names if f"`{name}`" not in page] == []
 
 

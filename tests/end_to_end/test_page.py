@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import requests
 
 from tests import page_site, scrapes
-from tests.fault_proxy import AwsProxy, after, on, refusal
 from tests.page_site import (
     JURISDICTION_PATH,
     OPERATOR,
@@ -19,7 +19,9 @@ from tests.page_site import (
     Site,
     in_process,
 )
-from tests.support import ROOT, run_manage
+from tests.support import ROOT, run_manage, wait_until
+
+RUN = "4e4f3f0e-0000-4000-8000-000000000001"
 
 
 class Browser:
@@ -60,14 +62,17 @@ def untitled(identifier: str) -> dict[str, object]:
     return {**scrapes.bill(identifier), "title": None}
 
 
-@pytest.mark.parametrize(
-    "path", ["/", JURISDICTION_PATH, "/file/1/", "/flags/", "/flag/1/", "/admin/realtime/file/"]
-)
+PATHS = ["/", JURISDICTION_PATH, "/charts/", "/files/", "/runs/", "/parked/", "/file/1/"]
+PATHS += ["/file/1/raw/", "/flags/", "/flag/1/", "/imports/", "/import/1/", "/receivers/"]
+PATHS += ["/find/?q=hb1", "/bill/ocd-bill/1/", f"/run/{RUN}/", f"/run/{RUN}/finalize/"]
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/admin/realtime/file/"])
 def test_page__not_logged_in__redirected_to_login(site: Site, path: str) -> None:
     assert "/login/" in Browser(site.url).get(path).url
 
 
-@pytest.mark.parametrize("path", ["/", JURISDICTION_PATH, "/file/1/", "/flags/", "/flag/1/"])
+@pytest.mark.parametrize("path", PATHS)
 def test_page__visitor_who_is_no_operator__refused(site: Site, path: str) -> None:
     answer = Browser(site.url).log_in(VISITOR).get(path)
     assert answer.status_code == 403
@@ -75,7 +80,7 @@ def test_page__visitor_who_is_no_operator__refused(site: Site, path: str) -> Non
     assert "Wyoming" not in answer.text
 
 
-@pytest.mark.parametrize("action", ["retry/", "retry-alike/", "discard/"])
+@pytest.mark.parametrize("action", ["retry/", "discard/", "undiscard/"])
 def test_actions__not_an_operators_post__do_nothing(site: Site, action: str) -> None:
     path = site.fail(untitled("HB 50"))
     operator = Browser(site.url).log_in(OPERATOR)
@@ -175,6 +180,25 @@ def test_overview__paused_jurisdiction__says_who_and_why(site: Site, operator: B
     assert "a &lt;test&gt;" not in operator.get("/").text
 
 
+def test_receivers_page__receiver_that_is_paused__says_how_far_it_is_and_why(
+    site: Site, operator: Browser
+) -> None:
+    assert "Nobody is told of changes" in operator.get("/receivers/").text
+    environment = {
+        **site.environment,
+        "REALTIME_CHANGES_URL": "https://user:hunter2@example.org/hunter2",
+    }
+    run_manage("receivers_realtime", "--deliver", env=environment)
+    run_manage(
+        "receivers_realtime", "--pause", "default", "--reason", "a <test>", env=site.environment
+    )
+    text = operator.get("/receivers/").text
+    run_manage("receivers_realtime", "--forget", "default", env=site.environment)
+    assert "https://example.org" in text
+    assert "a &lt;test&gt;" in text
+    assert "hunter2" not in text
+
+
 def test_failure_page__what_strangers_wrote__is_text(site: Site, operator: Browser) -> None:
     hostile = "</pre><script>alert(1)</script>\u202e"
     path = site.fail({**untitled("HB 52"), "extras": {hostile: hostile}})
@@ -215,9 +239,92 @@ def test_failure_page__large_file__not_read_into_the_page(site: Site, operator: 
     assert len(text) < 50_000
 
 
-def test_pages__nothing_there__not_found(operator: Browser) -> None:
-    assert operator.get("/file/999999/").status_code == 404
-    assert operator.get("/jurisdiction/ocd-jurisdiction/country:xx/government/").status_code == 404
+def test_download__file_of_which_a_newer_upload_has_the_key__is_the_very_version(
+    site: Site, operator: Browser
+) -> None:
+    body = b'{"<script>": 1}'
+    key = f"wy/bill_{scrapes.fresh_id()}.json"
+    path = site.fail(body, key)
+    site.put(key, b"newer")
+    answer = operator.get(f"{path}raw/")
+    assert answer.content == body
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    name = key.rpartition("/")[2]
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="{name}"'
+    for gone in (key, f"failed/{key}"):
+        site.aws.s3.delete_object(Bucket=site.aws.bucket, Key=gone)
+    assert operator.get(f"{path}raw/").status_code == 404
+
+
+def test_file_page__imported_file__its_life_and_what_it_changed(
+    site: Site, operator: Browser
+) -> None:
+    key = site.publish(scrapes.bill("HB 58"))
+    site.run()
+    [(number,)] = site.rows("SELECT id FROM realtime_file WHERE key = %s", key)
+    text = " ".join(re.sub("<[^>]+>", " ", operator.get(f"/file/{number}/").text).split())
+    steps = ["Scraped", "Uploaded", "Queued", "Received", "Imported", "Acknowledged", "Archived"]
+    life = text[text.index("Its life") :]
+    assert [life.index(step) for step in steps] == sorted(life.index(step) for step in steps)
+    assert "inserted by this file" in text
+    assert "retry_realtime" not in life
+
+
+def test_pages__nothing_there__not_found_with_a_search_and_a_way_back(
+    site: Site, operator: Browser
+) -> None:
+    for path in ("/file/999999/", "/nowhere/", "/jurisdiction/ocd-jurisdiction/country:xx/x/"):
+        page = operator.get(path)
+        assert page.status_code == 404
+        assert 'role="search"' in page.text and 'href="/">overview</a>' in page.text
+        assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    stranger = Browser(site.url).get("/nowhere/")
+    assert (stranger.status_code, 'role="search"' in stranger.text) == (404, False)
+
+
+@pytest.mark.parametrize("path", ["files", "runs", "parked", "failures", "flags", "jurisdiction"])
+def test_lists__jurisdiction_that_is_none__say_so(operator: Browser, path: str) -> None:
+    where = "/Wyoming/" if path == "jurisdiction" else "/?jurisdiction=Wyoming"
+    page = operator.get(f"/{path}{where}")
+    assert page.status_code == 404
+    assert "No jurisdiction has the id Wyoming." in page.text
+
+
+def test_pause__jurisdiction_without_files__what_leads_to_it_is_there(
+    site: Site, operator: Browser
+) -> None:
+    nobody = "ocd-jurisdiction/country:xx/government"
+    site.rows(
+        "INSERT INTO realtime_pause (jurisdiction_id, since, by, reason, resumed_by,"
+        " resumed_reason) VALUES (%s, now(), 'ada', 'new', '', '')",
+        nobody,
+    )
+    try:
+        for page in (operator.get("/"), operator.get("/controls/")):
+            found = set(re.findall(f'href="(/[^"]*{nobody}[^"]*)"', page.text.replace("%3A", ":")))
+            assert found
+            for path in found:
+                assert operator.get(path).status_code == 200, path
+    finally:
+        site.rows("DELETE FROM realtime_pause WHERE jurisdiction_id = %s", nobody)
+
+
+def test_page__error_of_ours__is_no_outage(site: Site, operator: Browser) -> None:
+    site.rows("ALTER TABLE realtime_action RENAME TO elsewhere")
+    try:
+        page = operator.get("/actions/")
+    finally:
+        site.rows("ALTER TABLE elsewhere RENAME TO realtime_action")
+    assert page.status_code == 500
+    assert "An error of this page" in page.text and 'id="content"' in page.text
+    assert "elsewhere" not in page.text and "realtime_action" not in page.text
+
+
+def test_forms__token_of_before_the_login__refused_in_words(operator: Browser) -> None:
+    page = operator.post("/file/1/retry/", token=False)
+    assert page.status_code == 403
+    assert "The form is out of date" in page.text and 'id="content"' in page.text
 
 
 def test_page__aws_is_away__says_so_and_shows_the_ledger(without_aws: Site, site: Site) -> None:
@@ -242,26 +349,20 @@ def test_retry__aws_is_away__says_so_and_loses_nothing(without_aws: Site, site: 
     assert site.run()["failed"] == 1
 
 
-def test_retry_all__queue_lost_half_way__says_and_records_what_was_sent(
-    site: Site, proxy: AwsProxy
-) -> None:
-    for number in range(12):
-        site.publish(untitled(f"HB 6{number}"))
-    assert site.run()["failed"] == 12
-    [(number,)] = site.rows("SELECT max(id) FROM realtime_file WHERE outcome = 'failed'")
-    first = on("SendMessageBatch", fault=after(lambda: None), times=1)
-    lost = on("SendMessageBatch", fault=refusal(403, "AccessDenied"))
-    proxy.rule = lambda request: first(request) or lost(request)
-    environment = {**site.environment, "AWS_ENDPOINT_URL": proxy.endpoint}
-    with page_site.serving(environment, site.aws) as slow:
-        answer = Browser(slow.url).log_in(OPERATOR).post(f"/file/{number}/retry-alike/")
-    done = re.compile("10 sent again, [0-9]+ cannot be retried yet")
-    assert done.search(answer.text)
-    assert "nothing is lost" in answer.text
-    [(recorded,)] = site.rows(
-        "SELECT change_message FROM django_admin_log ORDER BY id DESC LIMIT 1"
-    )
-    assert done.search(recorded)
+def test_page__no_queue__retry_puts_the_file_back_and_what_waits_is_counted(site: Site) -> None:
+    path = site.fail(untitled("HB 57"))
+    without = {**site.environment, "SQS_QUEUE_URL": ""}
+    with page_site.serving(without, site.aws) as swept:
+        operator = Browser(swept.url).log_in(OPERATOR)
+        assert "1 sent again" in operator.post(f"{path}retry/").text
+
+        def overview() -> str:
+            return " ".join(re.sub("<[^>]+>", " ", operator.get("/").text).split())
+
+        # Shown for five seconds.
+        waiting = "In the store 1 files not yet imported Oldest file"
+        assert wait_until(lambda: waiting in overview()), overview()
+        assert swept.run()["failed"] == 1
 
 
 def test_admin__ledger__searched_and_read_but_not_written(site: Site, operator: Browser) -> None:
@@ -272,8 +373,11 @@ def test_admin__ledger__searched_and_read_but_not_written(site: Site, operator: 
     [change] = re.findall(r'href="(/admin/realtime/file/\d+/change/[^"]*)"', found)
     assert key in operator.get(change).text
     assert operator.get("/admin/realtime/file/add/").status_code == 403
-    for model in ("scraperun", "suspect"):
-        assert operator.get(f"/admin/realtime/{model}/").status_code == 200
+    for model in ("scraperun", "suspect", "raisedflag", "loggedchange", "pause", "operatoraction"):
+        assert operator.get(f"/admin/realtime/{model}/?q=x").status_code == 200
+        assert operator.get(f"/admin/realtime/{model}/add/").status_code == 403
+    shown = set(re.findall(r'href="/admin/(\w+)/\w+/"', operator.get("/admin/").text))
+    assert shown == {"auth", "realtime"}, "and none of core's tables, which core registers"
 
 
 def test_runserver__no_secret_key__says_so(site: Site) -> None:
@@ -299,7 +403,7 @@ def test_page__database_is_away__says_so_until_it_is_back(site: Site) -> None:
     assert operator.get("/").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/", JURISDICTION_PATH])
+@pytest.mark.parametrize("path", ["/", JURISDICTION_PATH, f"/files/?jurisdiction={WYOMING}"])
 def test_pages__much_or_little_to_show__ask_the_database_as_often(site: Site, path: str) -> None:
     count = (
         "from django.db import connection\n"
@@ -329,6 +433,7 @@ def test_page__mounted_in_another_site__works_at_its_place(site: Site, tmp_path:
     (tmp_path / "theirs.py").write_text(
         "from site_settings import *\n"
         "ROOT_URLCONF, LOGIN_URL = 'their_urls', '/in/'\n"
+        "TIME_ZONE = 'America/Denver'\n"
         "STATIC_URL = 'https://static.example.org/'\n"
     )
     (tmp_path / "their_urls.py").write_text(
@@ -340,6 +445,7 @@ def test_page__mounted_in_another_site__works_at_its_place(site: Site, tmp_path:
         "answer = client.get('/imports/')\n"
         "print(Client().get('/imports/')['Location'])\n"
         "print(answer['Content-Security-Policy'])\n"
+        "print(client.get('/imports/charts/').content.decode())\n"
         "print(answer.content.decode())\n",
         DJANGO_SETTINGS_MODULE="theirs",
         PYTHONPATH=f"{tmp_path}:{ROOT}",
@@ -350,6 +456,35 @@ def test_page__mounted_in_another_site__works_at_its_place(site: Site, tmp_path:
     assert f'href="/imports{JURISDICTION_PATH}"' in page
     assert 'src="https://static.example.org/realtime/live.js"' in page
     assert "Ledger" not in page
+    told = re.findall(r'<tr data-key="(\d+)"><th scope="row">([^<]+)<', page)
+    assert told
+    for seconds, said in told:
+        assert said == f"{datetime.fromtimestamp(int(seconds), UTC):%a %H:%M}", "all times are UTC"
+
+
+def test_bill_page__row_of_core__linked_where_a_sites_admin_shows_it_else_its_id(
+    site: Site, operator: Browser, tmp_path: Path
+) -> None:
+    site.publish(scrapes.bill("HB 77"))
+    site.run()
+    [(bill,)] = site.rows("SELECT id FROM opencivicdata_bill WHERE identifier = 'HB 77'")
+    ours = operator.get(f"/bill/{bill}/").text
+    assert f'data-copy="id">{bill}<' in ours and "core's row" not in ours
+    (tmp_path / "with_admin.py").write_text(
+        "from site_settings import *\n"
+        "INSTALLED_APPS = ['django.contrib.admin' if app.startswith('realtime.page') else app\n"
+        "                  for app in INSTALLED_APPS]\n"
+    )
+    said = in_process(
+        site,
+        "import re\n"
+        f"page = client.get('/bill/{bill}/').content.decode()\n"
+        '[row] = re.findall(\'href="([^"]+)">core.s row<\', page)\n'
+        "print(row, client.get(row).status_code)\n",
+        DJANGO_SETTINGS_MODULE="with_admin",
+        PYTHONPATH=f"{tmp_path}:{ROOT}",
+    )
+    assert "/data/bill/" in said and said.endswith(" 200\n")
 
 
 @pytest.mark.parametrize(
@@ -357,13 +492,22 @@ def test_page__mounted_in_another_site__works_at_its_place(site: Site, tmp_path:
     [
         "/file/99999999999999999999/",
         "/jurisdiction/%00/",
-        "/jurisdiction/x/?reason=%00",
+        "/jurisdiction/x/?window=%00",
         "/flags/?kind=%00&jurisdiction=%00",
+        "/files/?jurisdiction=%00&older=%00",
+        "/files/?older=0001-01-01T00:00:00%2B14:00~9999999999999999999",
+        "/runs/?newer=2026-01-01T00:00:00~1",
+        "/parked/?jurisdiction=%00",
         "/flag/99999999999999999999/",
         "/admin/realtime/file/?q=%00",
         "/admin/realtime/suspect/?q=a%00",
+        "/find/?q=%00",
+        f"/find/?q={'x' * 2000}",
+        "/bill/%00/",
+        "/bill/?jurisdiction=%00&session=%00&identifier=%00",
+        f"/run/{RUN}/finalize/",
     ],
-    ids=["number", "jurisdiction", "reason", "flags", "flag", "search", "message"],
+    ids=lambda path: path[:40],
 )
 def test_pages__address_that_no_row_can_have__not_found_or_nothing_there(
     operator: Browser, path: str

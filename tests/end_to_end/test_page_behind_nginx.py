@@ -116,6 +116,18 @@ def test_nginx__example_before_the_page__nothing_without_a_password(
         assert log_in(operator, url).status_code == 200
 
 
+def test_nginx__paths_of_machines__no_password_and_the_page_s_own_token(
+    site: Site, tmp_path: Path
+) -> None:
+    with proxy(site.url, tmp_path) as url:
+        stranger = browser(tmp_path)
+        assert stranger.get(f"{url}/healthz", timeout=60).text in ("ok\n", "look\n", "bad\n")
+        for path in ("/metrics", "/status.json"):
+            answer = stranger.get(f"{url}{path}", timeout=60)
+            assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+        assert stranger.get(f"{url}/healthz/", timeout=60).status_code == 401
+
+
 def log_in(operator: requests.Session, url: str) -> requests.Response:
     form = operator.get(f"{url}/login/", timeout=60)
     [token] = re.findall(r'name="csrfmiddlewaretoken" value="(\w+)"', form.text)

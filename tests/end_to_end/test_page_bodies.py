@@ -171,7 +171,7 @@ urlpatterns = [
 ]
 """
 UPLOADING = """
-ACTIONS = ("retry", "retry-alike", "discard")
+ACTIONS = ("retry", "undiscard", "discard")
 from io import StringIO
 from unittest.mock import patch
 from django.http import HttpRequest

@@ -128,13 +128,26 @@ def test_scrape_realtime__a_failing_scrape__publishes_what_it_has_and_no_end(
     assert ends == []
 
 
-def test_scrape_realtime__no_queue_named__scrapes_nothing(
-    checkout: Path, environment: dict[str, str]
+def test_scrape_realtime__no_queue__files_and_the_end_of_the_run_in_the_folder(
+    checkout: Path, tmp_path: Path
 ) -> None:
-    del environment["SQS_QUEUE_URL"]
-    failed = run_manage("scrape_realtime", "wy", env=environment, cwd=checkout, check=False)
+    store = tmp_path / "store"
+    store.mkdir()
+    environment = {**os.environ, "S3_REALTIME_BASE": store.as_uri()}
+    run_manage("scrape_realtime", "wy", "bills", "session=2031", env=environment, cwd=checkout)
+    files = Counter(path.name.rpartition("_")[0] for path in (store / "wy").iterdir())
+    assert files == {**PUBLISHED, "run_finished": 1}
+    [end] = (store / "wy").glob("run_finished_*")
+    finished = json.loads(end.read_text().splitlines()[0])
+    assert end.name == f"run_finished_{finished['run_id']}.json"
+    assert finished["run_finished"]["objects"] == PUBLISHED
+    assert not (checkout / "_realtime_spool").exists()
+
+
+def test_scrape_realtime__no_store_named__scrapes_nothing(checkout: Path) -> None:
+    failed = run_manage("scrape_realtime", "wy", env=dict(os.environ), cwd=checkout, check=False)
     assert failed.returncode == 1
-    assert "SQS_QUEUE_URL is not set" in failed.stderr
+    assert "S3_REALTIME_BASE is not set" in failed.stderr
     assert len(failed.stderr.splitlines()) == 1
     assert not (checkout / "_data").exists()
 

@@ -4,6 +4,9 @@ import io
 import json
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import psycopg2
@@ -13,14 +16,18 @@ from django.db import connection
 from django.test import override_settings
 from openstates.data.models import Bill, Event, VoteEvent
 
+from realtime.backends.postgres import locks
 from realtime.devstack import DevStack
 from realtime.devstack.database import using_database
 from realtime.domain.config import BULK, CORE
+from realtime.finalization import finalize
 from realtime.ledger import changes, retention
 from realtime.ledger import files as ledger_files
 from realtime.ledger.changes import Cursor, Logged
-from realtime.models import LoggedChange, RaisedFlag
-from tests import scrapes
+from realtime.models import LoggedChange, RaisedFlag, ScrapeRun
+from realtime.monitoring.change_events import cloud_event
+from tests import races, scrapes
+from tests.change_events import valid
 from tests.full_scrapes import (
     full_bill,
     full_event,
@@ -28,9 +35,11 @@ from tests.full_scrapes import (
     full_person,
     full_vote_event,
 )
-from tests.scrape_runs import Run
+from tests.scrape_runs import Run, import_only
 from tests.scrapes import Mail
-from tests.support import Aws
+from tests.support import Aws, wait_until
+
+WYOMING = scrapes.WYOMING.jurisdiction_id
 
 
 @pytest.fixture(params=[BULK, pytest.param(CORE, marks=pytest.mark.long)])
@@ -93,6 +102,8 @@ def test_changes__run_that_deletes_and_marks__each_row_and_the_run(mail: Mail) -
     (marked,) = logged(verb="marked")
     assert marked.core_id == Event.objects.get(name="Gone").id
     assert [one.core_id for one in logged(object_type="run")] == [first.id, second.id]
+    for one in logged():
+        valid(cloud_event(one))
     assert not RaisedFlag.objects.filter(subject=gone, resolved_at=None).exists()
 
 
@@ -115,22 +126,155 @@ def test_changes__transaction_still_open__not_passed_by(mail: Mail) -> None:
     assert [one.object_type for one in logged()] == ["person", "bill"]
 
 
+def test_changes__commits_in_the_other_order__read_in_one_order_and_none_passed_by(
+    mail: Mail,
+) -> None:
+    """Of two jurisdictions: those of one wait for one another."""
+    read: list[Logged] = []
+
+    def read_on() -> list[str]:
+        read.extend(changes.read(read[-1].cursor if read else Cursor()))
+        return [one.core_id for one in read]
+
+    with closing(psycopg2.connect(mail.config.database_url)) as first:
+        with first.cursor() as cursor:
+            log_from(cursor, "first")
+            with races.session(mail.config.database_url) as second:
+                log_from(second, "second")
+                # It has the greater number, and is committed: `id > since` reads it now and
+                # never reads the first.
+                assert read_on() == []
+        first.commit()
+        assert read_on() == ["first", "second"]
+    assert read_on() == ["first", "second"]
+
+
+def log_from(cursor: Any, core_id: str) -> None:
+    cursor.execute(
+        "INSERT INTO realtime_change (xid, at, jurisdiction_id, object_type, change, core_id,"
+        " bill_identifier, session, fields, before, after)"
+        " VALUES (pg_current_xact_id()::text::bigint, now(), '', 'person', 'merged', %s,"
+        " '', '', '[]', '{}', '{}')",
+        [core_id],
+    )
+
+
+def test_changes__batch_that_waits_for_its_jurisdiction__logged_after_what_it_waits_for(
+    mail: Mail,
+) -> None:
+    mail.publish(scrapes.bill())
+    url = mail.config.database_url
+    with races.session(url) as other, races.session(url) as onlooker:
+        other.execute("BEGIN")
+        other.execute(
+            "SELECT pg_advisory_xact_lock(%s, %s)", [locks.JURISDICTIONS, locks.number(WYOMING)]
+        )
+        with ThreadPoolExecutor(1) as worker:
+            done = worker.submit(mail.run)
+            assert wait_until(lambda: races.waiting(onlooker) == 1)
+            # Only now the transaction that was first takes its number.
+            log_from(other, "first")
+            other.execute("COMMIT")
+            done.result()
+            worker.submit(lambda: connection.close()).result()
+    assert [one.verb for one in logged()] == ["merged", "inserted"]
+
+
+def test_finalize__run_given_up_while_its_jurisdiction_is_locked__waits_for_the_lock(
+    mail: Mail,
+) -> None:
+    run = Run(mail)
+    run.end()
+    import_only(mail)
+    ScrapeRun.objects.update(attempts=finalize.ATTEMPTS)
+    with races.session(mail.config.database_url) as other:
+        other.execute(
+            "BEGIN; SELECT pg_advisory_xact_lock(%s, %s)",
+            [locks.JURISDICTIONS, locks.number(WYOMING)],
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("realtime.finalization.finalize._LOCK_WAIT", 0.05)
+            finalize._give_up(run.row)
+            assert logged(object_type="run") == []
+        other.execute("COMMIT")
+        finalize._give_up(run.row)
+    assert [one.verb for one in logged(object_type="run")] == ["closed"]
+
+
+def test_log__committed__readers_are_told(mail: Mail) -> None:
+    with closing(psycopg2.connect(mail.config.database_url)) as raw:
+        raw.autocommit = True
+        raw.cursor().execute(f"LISTEN {changes.CHANNEL}")
+        mail.publish(scrapes.bill())
+        mail.run()
+        raw.poll()
+        assert [notice.channel for notice in raw.notifies] == [changes.CHANNEL]
+
+
 def test_changes_realtime__since_a_cursor__the_rest_as_cloud_events(mail: Mail) -> None:
     mail.publish(scrapes.bill("HB 1"), scrapes.bill("HB 2"), scrapes.bill("HB 3"))
     mail.run()
-    events = [json.loads(line) for line in told(mail, "--json").splitlines()]
+    events = [valid(line) for line in told(mail, "--json").splitlines()]
     assert [event["data"]["bill_identifier"] for event in events] == ["HB 1", "HB 2", "HB 3"]
     first = events[0]
     assert first["specversion"] == "1.0"
     assert first["type"] == "org.openstates.realtime.bill.inserted"
     assert first["source"] == scrapes.WYOMING.jurisdiction_id
     assert first["data"]["id"] == Bill.objects.get(identifier="HB 1").id
+    links = first["data"]["links"]
+    assert links["openstates"] == "https://openstates.org/wy/bills/2031/HB1/"
+    assert links["file"] in [mail.config.bucket.url_of(key) for key in mail.keys("archived/")]
     rest = told(mail, "--json", "--since", first["id"], "--jurisdiction", "wy").splitlines()
     assert [json.loads(line)["id"] for line in rest] == [event["id"] for event in events[1:]]
     assert told(mail, "--jurisdiction", "dc") == ""
     assert "bill inserted" in told(mail).splitlines()[0]
-    with pytest.raises(CommandError, match="'yesterday' is no cursor"):
+    with pytest.raises(CommandError, match=r"'yesterday' is no cursor.* is no time"):
         told(mail, "--since", "yesterday")
+
+
+def test_changes_realtime__since_a_time__those_from_then_on(mail: Mail) -> None:
+    for bill in ("HB 1", "HB 2"):
+        mail.publish(scrapes.bill(bill))
+        mail.run()
+    old, new = logged()
+    LoggedChange.objects.filter(id=old.cursor.id).update(at=new.at - timedelta(hours=30))
+    for time in ("24h", "1d", new.at.isoformat()):
+        assert "HB 2" in told(mail, "--since", time)
+        assert "HB 1" not in told(mail, "--since", time)
+    assert "HB 1" in told(mail, "--since", "2d")
+    assert told(mail, "--since", "2099-01-01") == ""
+
+
+def test_changes_realtime__later_ones_may_be_pruned__says_so(
+    mail: Mail, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for bill in ("HB 1", "HB 2", "HB 3"):
+        mail.publish(scrapes.bill(bill))
+        mail.run()
+    first, second, _ = logged()
+    assert "HB 2" in told(mail, "--since", str(first.cursor))
+    assert capsys.readouterr().err == ""
+    LoggedChange.objects.filter(id__lte=second.cursor.id).delete()
+    assert "HB 3" in told(mail, "--since", str(first.cursor))
+    assert "may have been deleted (REALTIME_CHANGES_DAYS)" in capsys.readouterr().err
+    told(mail, "--since", "0-0")
+    assert capsys.readouterr().err == ""
+
+
+def test_changes_realtime__cursor_of_another_database__error(mail: Mail) -> None:
+    with pytest.raises(CommandError, match="cursor of another database"):
+        told(mail, "--since", "999999999-1")
+
+
+def test_changes_realtime__bill__its_own_changes_and_its_votes(mail: Mail) -> None:
+    bill, other = scrapes.bill("HB 1"), scrapes.bill("HB 12")
+    mail.publish(bill, other, scrapes.vote_event(bill))
+    mail.run()
+    lines = told(mail, "--bill", "hb1", "--jurisdiction", "wy").splitlines()
+    assert [line.split()[4] for line in lines] == ["bill", "vote_event"]
+    assert told(mail, "--bill", "HB 1", "--jurisdiction", "dc") == ""
+    with pytest.raises(CommandError, match="--bill needs --jurisdiction"):
+        told(mail, "--bill", "HB 1")
 
 
 def test_prune_changes__older_than_asked__gone(mail: Mail) -> None:
@@ -197,6 +341,8 @@ def test_changes_and_flags__of_both_importers__are_equal(
                 run.end()
                 assert not mail.run().outcomes["failed"]
             found.append(noted())
+            for one in changes.read(Cursor()):
+                valid(cloud_event(one))
         stack.postgres.drop_database(f"noted_{importer}")
     assert found[0] == found[1]
     log, flags = found[0]
@@ -218,6 +364,8 @@ def test_import_batch__flags_and_changes__three_statements_whatever_its_size(mai
             mail.run()
     assert RaisedFlag.objects.filter(kind="shrunk").count() == 20
     assert len(statements) <= 2 * 3
+    # Of these the feed takes one, the notice included.
+    assert sum("realtime_change" in sql for sql in statements) <= 2
 
 
 def test_changes__people_and_jurisdictions__logged_with_what_they_have(mail: Mail) -> None:

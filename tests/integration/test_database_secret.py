@@ -1,22 +1,28 @@
-"""The database's URL from where AWS keeps secrets, and what is said when it does not come."""
+"""The database's URL from where AWS or Google keeps secrets; what is said when it does not come."""
 
 import json
 import logging
 import os
+import threading
+from base64 import b64encode
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.db import connections
 from pytest_django.fixtures import SettingsWrapper
 
-from realtime.backends import clients, database_secret
+from realtime.backends import clients, database_secret, google_secret
 from realtime.backends.postgres.url import databases, settings_for
 from realtime.devstack import DevStack
 from realtime.domain.config import Secret, load
-from realtime.domain.errors import ConfigurationError
+from realtime.domain.errors import ConfigurationError, Unavailable
 from tests.support import Aws, CompletedText, run_manage
 
 PASSWORD = "p@ss/w:rd %#[?'\""
@@ -49,6 +55,103 @@ def without_password(url: str) -> str:
 def run_import(aws: Aws, **variables: str) -> CompletedText:
     environment = {**os.environ, **aws.environment, **variables, "REALTIME_LOG_LEVEL": "DEBUG"}
     return run_manage("import_realtime", "--json", env=environment, check=False)
+
+
+class Google(ThreadingHTTPServer):
+    """Google's tokens and secrets: `secrets` by their path."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.secrets: dict[str, str] = {}
+        self.status = 200
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class Answering(BaseHTTPRequestHandler):
+    server: Google
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(200, {"access_token": "given", "expires_in": 3600, "token_type": "Bearer"})
+
+    def do_GET(self) -> None:
+        value = self.server.secrets.get(self.path)
+        assert self.headers["Authorization"] == "Bearer given"
+        if self.server.status != 200 or value is None:
+            self._answer(self.server.status if value else 404, {})
+        else:
+            self._answer(200, {"payload": {"data": b64encode(value.encode()).decode()}})
+
+    def _answer(self, status: int, body: Any) -> None:
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def google(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Google]:
+    """This process has the credentials of a service account."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    with Google() as server:
+        account = {
+            "type": "service_account",
+            "client_email": "import@example.iam.gserviceaccount.com",
+            "token_uri": f"{server.url}/token",
+            "private_key": pem,
+        }
+        (tmp_path / "key.json").write_text(json.dumps(account))
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+        monkeypatch.setattr(google_secret, "_ENDPOINT", server.url)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.mark.parametrize("version", ["", "/versions/2"])
+def test_database_url__secret_of_google__is_read_once(google: Google, version: str) -> None:
+    name = f"projects/openstates/secrets/database{version}"
+    path = f"/v1/{name}{'' if version else '/versions/latest'}:access"
+    google.secrets[path] = "postgresql://u:hunter2@db/os\n"
+    config = load({"DATABASE_URL_SECRET": name})
+    assert database_secret.database_url(config) == "postgres://u:hunter2@db/os"
+    google.secrets[path] = "rotated"
+    assert database_secret.database_url(config) == "postgres://u:hunter2@db/os"
+    database_secret.forget()
+    with pytest.raises(ConfigurationError, match="DATABASE_URL_SECRET holds no postgres:// URL"):
+        database_secret.database_url(config)
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "says"),
+    [
+        (403, ConfigurationError, "needs secretmanager.versions.access"),
+        (404, ConfigurationError, "there is no projects/p/secrets/s"),
+        (503, Unavailable, "Google answers 503"),
+    ],
+)
+def test_database_url__secret_of_google_not_given__says_why(
+    google: Google, status: int, error: type[Exception], says: str
+) -> None:
+    google.status = status
+    google.secrets["/v1/projects/p/secrets/s/versions/latest:access"] = "hunter2"
+    with pytest.raises(error, match=f"DATABASE_URL_SECRET: .*{says}"):
+        database_secret.database_url(load({"DATABASE_URL_SECRET": "projects/p/secrets/s"}))
+
+
+def test_database_url__google_cannot_be_reached__is_an_outage(
+    google: Google, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load({"DATABASE_URL_SECRET": "projects/p/secrets/s"})
+    monkeypatch.setattr(google_secret, "_ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(Unavailable, match="Google cannot be reached"):
+        database_secret.database_url(config)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
+    with pytest.raises(ConfigurationError, match="no credentials for Google"):
+        database_secret.database_url(config)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +228,7 @@ def test_import__no_such_parameter__says_so_in_one_line(aws: Aws) -> None:
             {"DATABASE_URL_SECRET": "it", "AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://127.0.0.1:1"},
             "DATABASE_URL_SECRET: AWS cannot be reached",
         ),
-        ({"DATABASE_URL": "postgres://u:hunter2@127.0.0.1:1/x"}, "the database cannot be used"),
+        ({"DATABASE_URL": "postgres://u:hunter2@127.0.0.1:1/x"}, "the database cannot be reached"),
     ],
 )
 def test_migrate__no_way_to_the_database__says_so_in_one_line(

@@ -21,6 +21,7 @@ from realtime.finalization import state_machine
 from realtime.finalization.finalize import finalize_anyway, finalize_complete
 from realtime.ledger import files as ledger_files
 from realtime.ledger import retention
+from realtime.ledger.complete_runs import steps_to
 from realtime.models import File, ScrapeRun
 from tests import scrapes
 from tests.full_scrapes import full_person
@@ -474,7 +475,7 @@ def test_finalize__forced_half_way_before_its_end__starts_over_with_the_end(mail
     mail.run()
     context, progress = stopping_after(mail, "event-again")
     with pytest.raises(state_machine.OutOfTime):
-        list(finalize_anyway(run.row, context, progress=progress))
+        list(finalize_anyway(steps_to(run.row, force=True), context, progress=progress))
     run.publish(scrapes.bill("HB 1"))
     run.end()
     mail.run()
@@ -643,6 +644,60 @@ def test_finalize__breaks_three_times__run_closed_and_newer_runs_continue(
     assert run.row.closed == "broken"
     mail.run()
     assert later.row.finalized_at
+
+
+def broken_three_times(mail: Mail, run: Run) -> None:
+    """End the run and let its finalization break until it is closed."""
+    run.end()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(state_machine.Finalization, "finish", lambda _: int("no luck"))
+        for _ in range(3):
+            mail.run()
+    assert run.row.closed == "broken"
+
+
+def test_finalize_realtime__run_that_broke_three_times__named_once_mended_is_finalized(
+    mail: Mail,
+) -> None:
+    first = Run(mail)
+    first.publish(scrapes.jurisdiction(), scrapes.event("Gone"))
+    first.end()
+    mail.run()
+    older, newer = Run(mail), Run(mail)
+    older.publish(scrapes.event("Stays"))
+    broken_three_times(mail, older)
+    newer.publish(scrapes.event("Stays"))
+    broken_three_times(mail, newer)
+    assert command(mail, "finalize_realtime")["runs"] == [], "not by itself"
+    for run in (older, newer):
+        [told] = command(mail, "finalize_realtime", "--run", run.id)["runs"]
+        assert (told["run_id"], told["closed"]) == (run.id, "")
+        assert (run.row.closed, run.row.closed_at, run.row.attempts) == ("", None, 0)
+    assert Event.objects.get(deleted=True).name == "Gone"
+    assert RunPlan.objects.count() == 3
+
+
+def test_finalize_realtime__broken_run_out_of_turn__says_why_and_stays_closed(mail: Mail) -> None:
+    older, broken = Run(mail), Run(mail)
+    older.publish(scrapes.jurisdiction(), scrapes.event("Old"))
+    broken.publish(scrapes.event("Stays"))
+    broken_three_times(mail, broken)
+    older.end(event=1)
+    import_only(mail)
+    with pytest.raises(CommandError, match="an older run must be finalized first"):
+        command(mail, "finalize_realtime", "--run", broken.id)
+    long_ago = datetime.now(UTC) - timedelta(hours=25)
+    ScrapeRun.objects.filter(run_id=older.id).update(received_at=long_ago)
+    newer = Run(mail)
+    newer.publish(scrapes.bill())
+    newer.end()
+    mail.run()
+    with pytest.raises(CommandError, match=f"newer run {newer.id} has been finalized.*--force"):
+        command(mail, "finalize_realtime", "--run", broken.id)
+    assert (broken.row.closed, newer.row.closed) == ("broken", "")
+    command(mail, "finalize_realtime", "--run", broken.id, "--force")
+    assert (broken.row.closed, broken.row.attempts) == ("", 0)
+    assert RunPlan.objects.count() == 2, "one of each that is final"
 
 
 def test_finalize__database_interrupts_it_again_and_again__done_when_it_no_longer_does(

@@ -154,12 +154,18 @@ def test_flags__same_file_again__counted_once_and_hold_nothing_up(mail: Mail) ->
 def test_flags__resolved_by_a_person__raised_again_as_a_new_one(mail: Mail) -> None:
     imported(mail, scrapes.bill("HB `1"))
     (flag,) = opened("odd-identifier")
-    assert flags.resolve([flag.id], "kim", "that is its name\0") == 1
-    assert flags.resolve([flag.id], "kim", "") == 0
+    assert flags.resolve([flag.id], "kim", "that is its name\0") == [flag.id]
+    assert flags.resolve([flag.id], "kim", "") == []
     flag.refresh_from_db()
     assert (flag.resolved_by, flag.resolution) == ("kim", "that is its name\\0")
     imported(mail, scrapes.bill("HB `1", title="Of roads"))
     assert [one.count for one in opened("odd-identifier")] == [1]
+    assert flags.reopen([flag.id]) == [], "it was raised anew"
+    (anew,) = opened("odd-identifier")
+    flags.resolve([anew.id], "kim", "again")
+    assert flags.reopen([flag.id, anew.id]) == [anew.id], "one is open at a time"
+    (again,) = opened("odd-identifier")
+    assert (again.id, again.resolved_by) == (anew.id, "")
 
 
 def test_flags__names_too_long_to_tell_apart__are_one(mail: Mail) -> None:
@@ -188,7 +194,7 @@ def test_flags_realtime__listed_by_kind_and_resolved_with_a_note(mail: Mail) -> 
     listed = json.loads(told("--json", "--kind", "odd-identifier", "--jurisdiction", "wy"))
     (flag,) = listed["list"]
     assert (listed["open"], flag["bill_identifier"], flag["count"]) == (1, "HB 1`", 1)
-    assert "wy odd-identifier HB 1` of 2031" in told("--kind", "odd-identifier")
+    assert "wy odd-identifier HB 1` · " in told("--kind", "odd-identifier")
     assert told("--kind", "odd-identifier", "--jurisdiction", "dc") == ""
     with pytest.raises(CommandError, match="--note belong together"):
         told("--resolve", str(flag["id"]))

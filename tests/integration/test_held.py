@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from openstates.data.models import Bill, VoteEvent
 
-from realtime.consumer import directory
+from realtime.consumer import from_source
 from realtime.domain import scraped_object
 from realtime.domain.interfaces import StoredFile
 from realtime.domain.scraped_object import ScrapedObject
 from realtime.files import fetch, refetch
 from realtime.finalization.finalize import finalize_complete
+from realtime.importers.bulk.batch import Record
 from realtime.models import File
+from realtime.sources.open_source import open_source
 from tests import scrapes
 from tests.scrape_runs import Run, context_of, import_only
 from tests.scrapes import Mail
@@ -49,7 +51,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         found.append(sum(len(body) for body in {one.body for one in objects if one.body}))
         return content
 
-    for module in (fetch, refetch, scraped_object):
+    for module in (fetch, refetch, from_source):
         monkeypatch.setattr(module, "read", count)
     return found
 
@@ -109,8 +111,8 @@ def test_directory__many_large_files__at_most_max_batch_bytes_held(
     for number, data in enumerate(bills()):
         (tmp_path / f"bill_{number}.json").write_text(json.dumps(data))
     tighten(mail)
-    wyoming = scrapes.WYOMING.jurisdiction_id
-    directory.run(mail.config, tmp_path, "wy", wyoming, lambda: False, lambda failure: None)
+    source = open_source(str(tmp_path), "wy")
+    from_source.run(mail.config, source, lambda: False, from_source.Watcher(print))
     assert Bill.objects.count() == FILES
     assert max(held) <= MOST, held
 
@@ -121,3 +123,16 @@ def test_run__file_larger_than_the_room__imported_by_itself(mail: Mail, held: li
     assert mail.run().outcomes["inserted"] == 3
     assert max(held) < 2 * SIZE
     assert File.objects.filter(outcome="inserted").count() == 3
+
+
+def test_run__rows_are_written__let_go_without_waiting_for_the_garbage_collector(
+    mail: Mail,
+) -> None:
+    mail.publish(*bills())
+    gc.collect()
+    gc.disable()
+    try:
+        assert mail.run().outcomes["inserted"] == FILES
+        assert not [one for one in gc.get_objects() if type(one) is Record]
+    finally:
+        gc.enable()

@@ -116,7 +116,7 @@ def test_import__parked_file_outside_a_changed_prefix__fails_and_later_runs_go_o
     [key] = mail.publish({**scrapes.bill(), "legislative_session": "2033"})
     mail.run()
     mail.config = mail.config.__class__(
-        **{**mail.config.__dict__, "s3_base": f"s3://{mail.aws.bucket}/moved"}
+        **{**mail.config.__dict__, "base": f"s3://{mail.aws.bucket}/moved"}
     )
     File.objects.filter(key=key).update(received_at="2001-01-01T00:00:00+00:00")
     mail.run()

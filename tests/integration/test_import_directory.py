@@ -12,12 +12,13 @@ import pytest
 from openstates.data.models import Bill, Person, VoteEvent
 
 from realtime.consumer import batches
-from realtime.consumer.directory import run
+from realtime.consumer.from_source import Watcher, run
 from realtime.domain.config import load
 from realtime.domain.errors import RetryLater
 from realtime.domain.results import FetchedFile
 from realtime.ledger import files as ledger_files
 from realtime.models import File
+from realtime.sources.open_source import open_source
 from tests import scrapes
 from tests.support import CompletedText
 
@@ -134,11 +135,11 @@ def test_directory__larger_than_a_batch__imported_in_order_a_batch_at_a_time(
         held.append(sum(isinstance(one, FetchedFile) for one in gc.get_objects()))
         return batches.import_group(*arguments)
 
-    monkeypatch.setattr("realtime.consumer.directory.BATCH_SIZE", 4)
-    monkeypatch.setattr("realtime.consumer.directory.import_group", import_group)
+    monkeypatch.setattr("realtime.consumer.from_source.BATCH_SIZE", 4)
+    monkeypatch.setattr("realtime.consumer.from_source.import_group", import_group)
     gc.collect()
     config = load({"DATABASE_URL": database})
-    report = run(config, folder, "wy", scrapes.WYOMING.jurisdiction_id, lambda: False, print)
+    report = run(config, open_source(str(folder), "wy"), lambda: False, Watcher(print))
     assert (report.received, report.outcomes["inserted"], report.outcomes["updated"]) == (22, 14, 7)
     assert set(Bill.objects.values_list("title", flat=True)) == {"Newer"}
     assert max(held) <= 4
@@ -163,7 +164,7 @@ def test_directory__interrupted_after_half_of_a_batch__all_of_it_released(
 
     monkeypatch.setattr(ledger_files, "record", record_one)
     config = load({"DATABASE_URL": database})
-    report = run(config, folder, "wy", scrapes.WYOMING.jurisdiction_id, lambda: False, print)
+    report = run(config, open_source(str(folder), "wy"), lambda: False, Watcher(print))
     assert (report.received, report.outcomes["released"]) == (3, 3)
     assert not Bill.objects.exists()
 
@@ -176,7 +177,9 @@ def test_directory__unexpected_error__traceback_when_asked_for(
     for option in (("-v", "2"), ("--traceback",)):
         printed = import_folder(*option).stdout
         assert "Traceback" in printed
-        assert printed.splitlines()[-1].startswith("2 received: 1 ignored, 1 failed")
+        *_, summary, advice = printed.splitlines()
+        assert summary.startswith("2 received: 1 ignored, 1 failed")
+        assert advice.startswith("next: mend these files")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The Lambda handler, with the three events it knows."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import psycopg2
@@ -14,6 +15,7 @@ from realtime.consumer import batches
 from realtime.domain.errors import Unavailable
 from realtime.domain.scraped_object import OBJECT_TYPES
 from realtime.lambda_handler import handler
+from realtime.management.commands import import_realtime
 from tests import scrapes
 from tests.fault_proxy import AwsProxy, on, partly, refusal
 from tests.scrapes import Mail
@@ -137,6 +139,27 @@ def test_handler__queue_refuses_an_s3_notification__lambda_is_told_to_deliver_it
     proxy.rule = on("SendMessageBatch", fault=partly(lambda n: True))
     with pytest.raises(Unavailable, match="delivers it again"):
         handler(s3_event(mail, mail.put(scrapes.bill())), Context())
+
+
+def test_handler__housekeeping__imports_a_file_whose_message_was_lost(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail.put(scrapes.bill())
+    assert handler({"housekeeping": True}, Context())["import_realtime"]["received"] == 0
+    monkeypatch.setattr(import_realtime, "LOST_AFTER", -1)
+    report = handler({"housekeeping": True}, Context())["import_realtime"]
+    assert (report["received"], report["inserted"]) == (1, 1)
+
+
+@pytest.mark.parametrize("by", ["schedule", "notification"])
+def test_handler__no_queue__imports_what_lies_in_the_root(
+    mail: Mail, settings: SettingsWrapper, by: str
+) -> None:
+    settings.REALTIME = replace(mail.config, queue_url="")
+    key = mail.put(scrapes.bill())
+    event = s3_event(mail, key) if by == "notification" else {"source": "aws.events"}
+    assert handler(event, Context())["inserted"] == 1
+    assert mail.keys("wy/") == []
 
 
 def test_handler__archiving_fails__the_import_s_report_all_the_same(

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+from deploy.aws import package
 from realtime.backends.postgres import locks
 from realtime.devstack import DevStack
 from tests import scrapes
@@ -22,19 +23,19 @@ PREFIX = "realtime/"
 ARNS = {"AWS::Partition": "aws", "AWS::Region": "us-east-1", "AWS::AccountId": "123456789012"}
 QUEUE_ARN = "arn:aws:sqs:us-east-1:123456789012:queue"
 DEAD_LETTERS_ARN = f"{QUEUE_ARN}-dead"
+# Who is told of changes.
+TOLD_QUEUE, TOLD_TOPIC = "changes.fifo", "arn:aws:sns:us-east-1:123456789012:changes"
+TOLD_QUEUE_ARN = f"arn:aws:sqs:us-east-1:123456789012:{TOLD_QUEUE}"
 PARAMETER = "/openstates-realtime/database"
 BUCKET_ACTIONS = {
     "HeadBucket": "s3:ListBucket",
     "ListObjectsV2": "s3:ListBucket",
     "GetBucketNotificationConfiguration": "s3:GetBucketNotification",
 }
-# What Lambda does itself in the function's name, and KMS on behalf of what it decrypts for.
-NOT_OURS = {
-    "logs:CreateLogStream",
-    "logs:PutLogEvents",
-    "sqs:GetQueueAttributes",
-    "kms:Decrypt",
-}
+# What KMS does on behalf of what it decrypts for.
+NOT_OURS = {"kms:Decrypt"}
+# A monitor does without, where its role has only what imports need.
+NOT_NEEDED = {("cloudwatch:GetMetricStatistics", "*")}
 
 Permission = tuple[str, str]
 
@@ -44,7 +45,11 @@ def needed(call: dict[str, Any], secret_arn: str) -> Iterator[Permission]:
     service, operation = call["Service"], call["Operation"]
     if service == "sqs":
         dead = call["QueueUrl"].endswith("-dead")
-        yield f"sqs:{operation.removesuffix('Batch')}", DEAD_LETTERS_ARN if dead else QUEUE_ARN
+        told = call["QueueUrl"].endswith(".fifo")
+        arn = DEAD_LETTERS_ARN if dead else TOLD_QUEUE_ARN if told else QUEUE_ARN
+        yield f"sqs:{operation.removesuffix('Batch')}", arn
+    elif service == "sns":
+        yield f"sns:{operation.removesuffix('Batch')}", TOLD_TOPIC
     elif service == "cloudwatch":
         yield f"cloudwatch:{operation}", "*"
     elif service == "ssm":
@@ -111,9 +116,24 @@ def busy(jurisdiction_id: str, url: str) -> Iterator[None]:
     other.close()
 
 
+def keep_versions(aws: Aws, status: Any) -> None:
+    aws.s3.put_bucket_versioning(Bucket=aws.bucket, VersioningConfiguration={"Status": status})
+
+
+@pytest.fixture(params=["versioned", "unversioned", "versioned-since"])
+def bucket(request: Any, aws: Aws) -> dict[str, str]:
+    """The template's parameters for a bucket: its own is versioned; one that exists is not, or
+    becomes so once there are files."""
+    if request.param == "versioned":
+        keep_versions(aws, "Enabled")
+        return {}
+    is_versioned = "true" if request.param == "versioned-since" else "false"
+    names = {"QueueName": "queue", "DeadLetterQueueName": "queue-dead"}
+    return {"BucketName": aws.bucket, "BucketVersioned": is_versioned, **names}
+
+
 @pytest.fixture
-def mail(aws: Aws, database: str) -> Mail:
-    aws.s3.put_bucket_versioning(Bucket=aws.bucket, VersioningConfiguration={"Status": "Enabled"})
+def mail(bucket: dict[str, str], aws: Aws, database: str) -> Mail:
     return Mail(aws, database)
 
 
@@ -139,10 +159,12 @@ def compare(policy: list[dict[str, Any]], used: set[Permission]) -> None:
 
 
 def test_policies__what_commands_call__is_what_they_may(
-    stack: DevStack, mail: Mail, tmp_path: Path
+    stack: DevStack, mail: Mail, bucket: dict[str, str], tmp_path: Path
 ) -> None:
     url = mail.config.database_url
-    stack.aws.client("ssm").put_parameter(Name=PARAMETER, Value=url, Type="SecureString")
+    stack.aws.client("ssm").put_parameter(
+        Name=PARAMETER, Value=url, Type="SecureString", Overwrite=True
+    )
     secret_arn = stack.aws.client("secretsmanager").create_secret(
         Name=f"{mail.aws.bucket}-database", SecretString=url
     )["ARN"]
@@ -160,12 +182,24 @@ def test_policies__what_commands_call__is_what_they_may(
         name = Path(mail.key(data)).name if number else "jurisdiction_wy.json"
         (scraped / name).write_text(json.dumps(data))
     produced = record("publish_realtime", str(scraped), "--jurisdiction", "wy", "--run")
+    since = bucket.get("BucketVersioned") == "true"
+    if since:
+        keep_versions(mail.aws, "Enabled")
     mail.send(mail.message(f"{PREFIX}wy/bill_00000000-0000-11f1-8a13-000000000001.json"))
     broken = mail.put(b"{", f"{PREFIX}wy/bill_00000000-0000-11f1-8a13-000000000002.json")
     mail.send(mail.message(broken))
 
     # What an import archives itself needs the same permissions, but does not read the version.
-    later = {"DATABASE_URL_PARAMETER": PARAMETER, "REALTIME_ARCHIVE": "later"}
+    told = stack.aws.client("sqs").create_queue(
+        QueueName=f"{mail.aws.bucket}.fifo", Attributes={"FifoQueue": "true"}
+    )["QueueUrl"]
+    topic = stack.aws.client("sns").create_topic(Name=mail.aws.bucket)["TopicArn"]
+    later = {
+        "DATABASE_URL_PARAMETER": PARAMETER,
+        "REALTIME_ARCHIVE": "later",
+        "REALTIME_CHANGES_URL_QUEUE": f"sqs:{told}",
+        "REALTIME_CHANGES_URL_TOPIC": f"sns:{topic}",
+    }
     consumed = record("import_realtime", "--until-empty", **later)
     consumed |= record("archive_realtime", DATABASE_URL_SECRET=secret_arn)
     assert mail.keys(f"{PREFIX}wy/") == []
@@ -173,25 +207,36 @@ def test_policies__what_commands_call__is_what_they_may(
         busy_key = mail.put(scrapes.bill("HB 2"), f"{PREFIX}wy/bill_{uuid.uuid1()}.json")
         mail.send(mail.message(busy_key))
         consumed |= record("import_realtime", "--time-limit", "2", DATABASE_URL=url)
-    operated = record("check", "--tag", "realtime", DATABASE_URL=url)
-    operated |= record("retry_realtime", DATABASE_URL=url)
+    # What else the timers, the crontab and the container start.
+    for name, *arguments in [
+        ("status_realtime", "--max-age", "30"),
+        ("import_realtime", "--sweep"),
+        ("finalize_realtime",),
+    ]:
+        consumed |= record(name, *arguments, DATABASE_URL=url)
+    operated = record("check", "--tag", "realtime", DATABASE_URL_SECRET=secret_arn)
     operated |= record("status_realtime", DATABASE_URL=url)
     dead = mail.aws.sqs.create_queue(QueueName=f"{mail.aws.bucket}-dead")["QueueUrl"]
     with busy(scrapes.WYOMING.jurisdiction_id, url):
-        keys = [f"{PREFIX}wy/bill_{uuid.uuid1()}.json" for _ in range(2)]
+        keys = [f"{PREFIX}wy/bill_{uuid.uuid1()}.json" for _ in range(3)]
         mail.put(scrapes.bill("HB 3"), keys[0])
+        if since:
+            keep_versions(mail.aws, "Suspended")
+        mail.put(b"{", keys[2])
+        if since:
+            keep_versions(mail.aws, "Enabled")
         for key in keys:
             mail.aws.sqs.send_message(QueueUrl=dead, MessageBody=json.dumps(mail.message(key)))
         operated |= record(
-            "import_realtime", "--time-limit", "2", DATABASE_URL=url, SQS_QUEUE_URL=dead
+            "import_realtime", "--time-limit", "5", DATABASE_URL=url, SQS_QUEUE_URL=dead
         )
+    operated |= record("retry_realtime", DATABASE_URL_PARAMETER=PARAMETER)
 
     names = {
         **ARNS,
-        "Bucket.Arn": f"arn:aws:s3:::{mail.aws.bucket}",
+        "Bucket": mail.aws.bucket,
         "Queue.Arn": QUEUE_ARN,
         "DeadLetterQueue.Arn": DEAD_LETTERS_ARN,
-        "LogGroup.Arn": "arn:aws:logs:us-east-1:123456789012:log-group:name:*",
     }
     deployed = Deployed(
         {
@@ -200,23 +245,32 @@ def test_policies__what_commands_call__is_what_they_may(
             "DatabaseUrlSecretArn": secret_arn,
             "SecretKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
             "Trigger": "queue",
+            "ChangesQueueName": TOLD_QUEUE,
+            "ChangesTopicArn": TOLD_TOPIC,
+            **bucket,
         },
         names,
     )
     compare(deployed.policy("ProducerPolicy"), produced)
-    compare([*deployed.policy("ConsumerPolicy"), *deployed.policy("FunctionRole")], consumed)
+    compare(deployed.policy("ConsumerPolicy"), consumed - NOT_NEEDED)
     compare(deployed.policy("OperatorPolicy"), operated)
+    called = {action.partition(":")[0] for action, _ in produced | consumed | operated}
+    assert called <= package._SERVICES, "function and container have no definition of it"
 
 
 def test_policies__of_roles__name_every_action_and_resource() -> None:
     names = {
         **ARNS,
+        "Bucket": "bucket",
         **{
             f"{resource}.Arn": f"arn:{resource}"
-            for resource in ("Bucket", "Queue", "DeadLetterQueue", "LogGroup", "Function")
+            for resource in ("Queue", "DeadLetterQueue", "LogGroup", "Function")
         },
     }
     deployed = Deployed({"DatabaseUrlParameter": PARAMETER, "Trigger": "queue"}, names)
+    # Beside what the role of a host has too.
+    (own,) = deployed.policy("FunctionRole")
+    assert own["Action"] == ["logs:CreateLogStream", "logs:PutLogEvents"]
     for policy in ("ProducerPolicy", "ConsumerPolicy", "FunctionRole", "OperatorPolicy"):
         for statement in deployed.policy(policy):
             assert statement["Effect"] == "Allow"

@@ -148,7 +148,7 @@ def test_import__dependency_arrives_while_others_resume__resumed_by_same_run(
     monkeypatch.setattr("realtime.consumer.resume_parked.fetch", another_parks_it)
     finalizing: list[bool] = []
 
-    def finalize(context: RunContext) -> list[Finalized]:
+    def finalize(context: RunContext, **_: Any) -> list[Finalized]:
         finalizing.append(takes_parked_files(other))
         return []
 

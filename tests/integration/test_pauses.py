@@ -51,7 +51,8 @@ def publish_for_congress(mail: Mail) -> str:
 
 
 def test_pause__one_jurisdiction__its_files_parked_and_others_imported(mail: Mail) -> None:
-    assert "wy is paused" in manage(mail, "pause_realtime", "--jurisdiction", "wy", "--reason", "x")
+    said = manage(mail, "pause_realtime", "--jurisdiction", "wy", "--reason", "x")
+    assert "wy is paused\nnext: manage.py resume_realtime --jurisdiction wy " in said
     ours, theirs = mail.publish(scrapes.bill()), publish_for_congress(mail)
     report = mail.run().as_dict()
     assert (report["deferred"], report["inserted"], report["paused"]) == (1, 1, [WYOMING])

@@ -26,7 +26,9 @@ from realtime.domain.config import BULK, CORE
 from realtime.domain.scraped_object import ticks_of
 from realtime.finalization import people
 from realtime.finalization.finalize import finalize_anyway, finalize_complete
+from realtime.finalization.forecast import losses
 from realtime.finalization.state_machine import OutOfTime
+from realtime.ledger.complete_runs import steps_to
 from realtime.models import File, ListedPerson, LoggedChange, ScrapeRun
 from tests import oracle, races, rows, scrapes
 from tests.flags import opened, resolved
@@ -443,7 +445,10 @@ def test_finalize__file_of_a_person_failed__listed_person_merged_only_by_force(m
     mail.run()
     assert new.run.row.closed == "failed-files"
     assert sponsors() == {"HB 1": ADA}
-    list(finalize_anyway(new.run.row, context_of(mail)))
+    for force, merged in ((False, []), (True, [ADA])):
+        [(_, lost)] = losses(steps_to(new.run.row, force=force))
+        assert (lost.people, lost.all) == (merged, merged), "as it is said before"
+    list(finalize_anyway(steps_to(new.run.row, force=True), context_of(mail)))
     assert sponsors() == {"HB 1": NEW_ADA}
 
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from openstates.data.models import Event, VoteEvent
 
+from realtime.ledger import actions as operator_actions
 from realtime.ledger import files as ledger_files
 from realtime.ledger import retention
-from realtime.models import File, RememberedAction, ScrapeRun
+from realtime.models import File, OperatorAction, RememberedAction, ScrapeRun, Verb
 from tests import scrapes
 from tests.scrape_runs import Run, command
 from tests.scrapes import Mail
@@ -36,9 +37,8 @@ def test_prune_realtime__old_final_runs__forgotten_and_nothing_else(mail: Mail) 
     [free] = mail.publish(scrapes.event("of no run"))
     mail.run()
     command(mail, "archive_realtime")
-    assert command(mail, "prune_realtime") == dict.fromkeys(
-        ("files", "runs", "messages", "flags", "changes"), 0
-    )
+    kinds = ("files", "runs", "messages", "flags", "changes", "import_runs")
+    assert command(mail, "prune_realtime") == {**dict.fromkeys(kinds, 0), "not_told": {}}
     [unarchived] = first.publish(scrapes.event("not archived"))
     mail.run()
     retention.prune(ledger_files.database_now())
@@ -183,3 +183,13 @@ def test_prune__changed_bill_without_its_votes__they_keep_their_actions(mail: Ma
         run.end()
         assert mail.run().outcomes["updated"] == 1
     assert VoteEvent.objects.get().bill_action.description == "passed"
+
+
+def test_prune__old_actions_of_operators__forgotten_with_their_items(database: str) -> None:
+    old = operator_actions.propose(Verb.RETRY, "ada", "2 files", [1, 2])
+    before = ledger_files.database_now()
+    young = operator_actions.propose(Verb.RETRY, "ada", "1 file", [1])
+    retention.prune(before)
+    assert [action.pk for action in OperatorAction.objects.all()] == [young.pk]
+    assert operator_actions.left(young, 0, 10) == [1]
+    assert operator_actions.left(old, 0, 10) == []

@@ -14,6 +14,7 @@ from django.test import override_settings
 from openstates.data.models import Bill, Person, VoteEvent
 
 from realtime.domain.interfaces import ObjectVersion
+from realtime.domain.likeness import likeness
 from realtime.domain.scraped_object import (
     RUN_ID_METADATA,
     SCRAPED_AT_METADATA,
@@ -142,6 +143,7 @@ def test_retry__file_fails_again_when_it_is_read__failed_at_once(mail: Mail, wha
     row = File.objects.get(key=key)
     assert (row.outcome, row.reason == "gone") == ("failed", what == "not there")
     assert row.imported_at is not None
+    assert row.alike == likeness(row.reason, row.field, row.detail)
     assert (mail.waiting(), mail.keys("wy/")) == (0, [])
     assert mail.keys("failed/") == ([f"failed/{key}"] if what == "not read" else [])
     if what == "not read":

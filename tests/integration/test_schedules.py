@@ -47,6 +47,13 @@ def test_import__any_schedule__ends_as_the_oracle_says(
     checker.check(schedule)
 
 
+def test_schedule__its_run_becomes_final__is_replayed_in_full(checker: Checker) -> None:
+    """Else nobody would see that the search does not try that any more."""
+    before = checker.tried["finalizations replayed in full"]
+    checker.check(Schedule.from_json(FAILED_ONCE[0].read_text()))
+    assert checker.tried["finalizations replayed in full"] > before
+
+
 @pytest.mark.parametrize("path", FAILED_ONCE, ids=lambda path: path.stem)
 def test_import__schedule_that_failed_once__ends_as_the_oracle_says(
     checker: Checker, path: Path

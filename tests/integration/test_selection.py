@@ -10,6 +10,7 @@ from django.db import connection
 from openstates.data.models import (
     Bill,
     Event,
+    Jurisdiction,
     LegislativeSession,
     Membership,
     Organization,
@@ -93,6 +94,25 @@ def test_finalize__nothing_has_changed_since_the_files_came__none_is_read(
     [told] = command(mail, "finalize_realtime", "--run", run.id, "--force", "--full")["runs"]
     assert (told["replayed"], told["changed"]) == (len(read), 0) == (7 + 1, 0)
     assert list(rows.differences(before, rows.dump())) == []
+
+
+def test_finalize__two_files_of_one_object_in_one_place__only_the_last_is_read_and_nothing_is_new(
+    mail: Mail, read: list[str]
+) -> None:
+    run = Run(mail)
+    for name in ("first", "second"):
+        data = scrapes.jurisdiction()
+        data["legislative_sessions"][0]["name"] = name
+        run.publish({**data, "_id": f"scrape {name}"})
+        import_only(mail)
+    # As of a clock that is ahead: both come when the store received them, in one second.
+    File.objects.update(order_ticks=1, scrape_id=WYOMING, order_stamp=1)
+    before = Jurisdiction.objects.get(id=WYOMING).updated_at
+    run.end()
+    assert mail.run().finalized == [run.id]
+    assert read == ["jurisdiction"]
+    assert LegislativeSession.objects.get().name == "second"
+    assert Jurisdiction.objects.get(id=WYOMING).updated_at == before
 
 
 def come(person: Person) -> None:

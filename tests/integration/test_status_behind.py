@@ -1,16 +1,14 @@
 """When a monitor is told that imports are behind, and when it is not."""
 
-from dataclasses import replace
-from datetime import timedelta
-
 import pytest
 
 from realtime.backends.sqs import Depth
+from realtime.domain.config import load
 from realtime.models import Closed, Outcome
-from realtime.monitoring.status.queue_depth import QueueStatus
-from realtime.monitoring.status.received import Received
-from realtime.monitoring.status.snapshot import Status, status
-from realtime.monitoring.status.staleness import behind
+from realtime.monitoring.status.queue_depth import QueueStatus, of_root
+from realtime.monitoring.status.unannounced import UNKNOWN, Unannounced
+from realtime.monitoring.verdict.facts import gather
+from realtime.monitoring.verdict.judgement import Limits, judge
 from tests.ledger_rows import before_now, file, run
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -19,12 +17,12 @@ EMPTY = QueueStatus(Depth(0, 0, 0))
 WAITING = QueueStatus(Depth(5, 0, 0))
 
 
-def said(queue: QueueStatus, minutes: int = 15, expected: bool = True) -> list[str]:
-    return behind(status(queue, 10), timedelta(minutes=minutes), expected)
-
-
-def seen(queue: QueueStatus, received: Received) -> Status:
-    return replace(status(queue, 10), received=received)
+def said(
+    queue: QueueStatus, minutes: int = 15, expected: bool = True, root: Unannounced = UNKNOWN
+) -> list[str]:
+    url = "https://sqs.us-east-1.amazonaws.com/1/queue" if expected else ""
+    config = load({"SQS_QUEUE_URL": url})
+    return judge(gather(config, queue, root), Limits.of(config, minutes)).late
 
 
 def test_behind__nothing_waits__not_behind() -> None:
@@ -61,6 +59,15 @@ def test_behind__queue_that_cannot_be_asked__is_where_there_is_one() -> None:
     assert said(QueueStatus(problem="SQS_QUEUE_URL is not set"), expected=False) == []
 
 
+def test_behind__file_in_the_root_without_an_outcome__with_a_queue_or_without() -> None:
+    lost = Unannounced(2, oldest_seconds=1200.0, is_complete=True)
+    for queue in (EMPTY, of_root(lost)):
+        assert said(queue, root=lost) == ["2 files wait in the store's root, the oldest for 20 min"]
+        assert said(queue, 30, root=lost) == []
+    unknown = of_root(Unannounced(problem="no answer"))
+    assert said(unknown) == ["the state of the store's root is unknown: no answer"]
+
+
 @pytest.mark.parametrize("waits_for", ["files", "parked", "nothing"])
 def test_behind__run_that_ended_and_is_not_final__whatever_it_waits_for(waits_for: str) -> None:
     bills = 2 if waits_for == "files" else 1
@@ -68,7 +75,7 @@ def test_behind__run_that_ended_and_is_not_final__whatever_it_waits_for(waits_fo
     parked = Outcome.DEFERRED if waits_for == "parked" else Outcome.INSERTED
     file(before_now(hours=2), parked, run_id=ended.run_id)
     (one,) = said(EMPTY)
-    assert one.startswith(f"run {ended.run_id} of {ended.jurisdiction_id} ended 30 min ago")
+    assert one.startswith(f"run {ended.run_id} of Wyoming ended 30 min ago")
     assert said(EMPTY, minutes=60) == []
 
 

@@ -14,6 +14,7 @@ from realtime.monitoring.status.lag import (
     Spread,
     jurisdictions,
     lags,
+    lags_by,
     volumes,
 )
 from realtime.monitoring.status.lead_time import lead_times
@@ -149,6 +150,25 @@ def test_lead_times__ended_run__end_of_run_minus_our_import() -> None:
     assert ended.finished_at is not None
     assert lead_times(DAY, ended.finished_at, [WYOMING]) == []
     assert lead_times(ended.finished_at, NOW, [WYOMING]) == [bills, events]
+
+
+def test_lead_times__newest_runs_only__those_that_ended_last() -> None:
+    for ended in (3, 1, 2):
+        of = run(ago(hours=9), ago(hours=ended))
+        file(ago(hours=8), run_id=of.run_id)
+    (found,) = lead_times(DAY, NOW, [WYOMING], newest=2)
+    assert (found.files, found.batch_lag) == (2, 6 * 3600)
+
+
+def test_lags_by__groupings__each_as_if_asked_for_alone() -> None:
+    file(ago(hours=1))
+    file(ago(hours=2), object_type="event", jurisdiction_id=OHIO)
+    file(ago(hours=2), jurisdiction_id=OHIO, to_commit=7)
+    groupings = [(), (JURISDICTION,), (TYPE,), (HOUR,), (TYPE, HOUR)]
+    found = lags_by(DAY, NOW, [WYOMING, OHIO], groupings)
+    assert found == [lags(DAY, NOW, [WYOMING, OHIO], by) for by in groupings]
+    assert [len(each) for each in found] == [1, 2, 2, 2, 3]
+    assert lags_by(DAY, DAY, [WYOMING], groupings) == [[]] * len(groupings)
 
 
 def test_lead_times__of_what_was_not_imported_as_scraped__left_out() -> None:

@@ -2,8 +2,10 @@
 
 import io
 import json
+import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -14,12 +16,18 @@ from django.test import override_settings
 
 from realtime.backends.postgres.locks import connect_as
 from realtime.domain.config import load
+from realtime.domain.errors import Unavailable
+from realtime.domain.interfaces import Store
+from realtime.ledger import pauses
 from realtime.models import Outcome
+from realtime.monitoring import prometheus
+from realtime.monitoring.status import unannounced as status_root
 from realtime.monitoring.status.queue_depth import ask
 from tests import scrapes
 from tests.ledger_rows import OHIO, before_now, file, run
 from tests.scrapes import Mail
 from tests.support import ROOT, Aws
+from tests.swept import Root
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -145,14 +153,57 @@ def test_status__aws_unreachable__says_so_and_shows_the_database(
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
-        ({"SQS_QUEUE_URL": ""}, "SQS_QUEUE_URL is not set"),
         ({"SQS_QUEUE_URL": "https://nowhere.example/1/q"}, "there is no queue"),
+        ({"SQS_QUEUE_URL": "", "S3_REALTIME_BASE": "s3://nowhere"}, "there is no bucket"),
     ],
 )
 def test_status__without_a_queue__says_so(
     mail: Mail, settings: dict[str, str], problem: str
 ) -> None:
     assert problem in figures(mail, **settings)["queue"]["problem"]
+
+
+@pytest.mark.parametrize("place", ["s3", "file"])
+def test_status__no_queue__root_counted_without_what_has_an_outcome(
+    mail: Mail, tmp_path: Path, place: str
+) -> None:
+    base = f"s3://{mail.aws.bucket}" if place == "s3" else f"file://{tmp_path}"
+    root = Root(base, mail.aws.environment, mail.config.database_url, REALTIME_ARCHIVE="later")
+    root.put(scrapes.jurisdiction(), scrapes.bill("HB 1"))
+    root.run()
+    root.put(scrapes.bill("HB 2"), scrapes.bill("HB 3"))
+    settings: dict[str, Any] = {"S3_REALTIME_BASE": base, "SQS_QUEUE_URL": ""}
+    found = figures(mail, **settings)
+    queue, waiting = found["queue"], found["unannounced"]
+    assert (queue["visible"], queue["oldest_source"], queue["problem"]) == (2, "store", None)
+    assert (waiting["files"], waiting["complete"]) == (2, True)
+    assert 0 <= queue["oldest_seconds"] == waiting["oldest_seconds"] < 600
+    assert "none: 2 files wait in the store's root" in said(mail, **settings)
+
+
+def test_status__beside_a_queue__only_files_late_enough_to_be_lost_counted(
+    mail: Mail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail.publish(scrapes.jurisdiction(), scrapes.bill("HB 1"))
+    assert figures(mail)["unannounced"]["files"] == 0
+    monkeypatch.setattr(status_root, "LATE", timedelta(minutes=-1))
+    assert figures(mail)["unannounced"]["files"] == 2
+    assert "2 files without an outcome" in said(mail)
+    mail.run()
+    assert figures(mail)["unannounced"]["files"] == 0
+
+
+def test_root__that_never_answers__is_given_up(mail: Mail) -> None:
+    over = threading.Event()
+
+    def never() -> Store:
+        # Stands for a name server that says nothing.
+        over.wait()
+        raise Unavailable("too late")
+
+    root = status_root.look(mail.config, never, limit=0.05)
+    over.set()
+    assert "did not answer" in root.problem
 
 
 def test_queue__that_never_answers__is_given_up(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +260,7 @@ def test_max_age__behind__prints_the_status_and_exits_with_one(mail: Mail) -> No
         said(mail, "--max-age", "30", "--json", out=out)
     assert error.value.returncode == 1
     (line,) = json.loads(out.getvalue())["behind"]
-    assert "1 bill file missing" in line
+    assert "1 of its 1 files are missing" in line
     assert figures(mail, "--max-age", "90")["behind"] == []
     assert figures(mail)["behind"] is None
     with pytest.raises(CommandError, match="cannot be combined with --watch"):
@@ -240,3 +291,130 @@ def test_status__tables_missing__says_what_to_run(mail: Mail) -> None:
         cursor.execute("DROP TABLE realtime_file")
     with pytest.raises(CommandError, match="migrate realtime"):
         said(mail)
+
+
+@pytest.mark.parametrize("last", ["0014", "zero"])
+def test_status__migration_missing__every_form_judges_and_exits_with_one(
+    mail: Mail, tmp_path: Path, last: str
+) -> None:
+    call_command("migrate", "realtime", last, verbosity=0)
+    missing = "0015_receivers" if last == "0014" else "0001_initial"
+    sentence = f"The ledger's tables are older than this release: {missing} is missing"
+
+    def judged(*arguments: str) -> str:
+        out = io.StringIO()
+        with pytest.raises(CommandError, match="run `python manage") as error:
+            said(mail, *arguments, out=out)
+        assert error.value.returncode == 1 and sentence in str(error.value)
+        return out.getvalue()
+
+    assert judged().startswith(sentence)
+    found = json.loads(judged("--json", "--max-age", "30"))
+    [finding] = found["verdict"]["findings"]
+    assert (finding["kind"], len(found["behind"])) == ("migrations-missing", 1)
+    output = tmp_path / "openstates.prom"
+    judged("--prometheus", "--output", str(output))
+    assert 'openstates_realtime_verdict{kind="migrations-missing"} 2\n' in output.read_text()
+    assert 'openstates_realtime_verdict{kind="database-away"} 0\n' in output.read_text()
+
+
+def test_status__nothing_was_ever_migrated__first_migration_is_missing(mail: Mail) -> None:
+    call_command("migrate", "realtime", "zero", verbosity=0)
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE django_migrations")
+    with pytest.raises(CommandError, match="0001_initial is missing"):
+        said(mail)
+
+
+def test_status__verdict_first__on_screen_and_as_json(mail: Mail) -> None:
+    mail.publish(scrapes.jurisdiction())
+    found = figures(mail)["verdict"]
+    assert (found["level"], found["findings"][0]["kind"]) == ("bad", "nobody-imports")
+    screen = said(mail).splitlines()
+    assert screen[1].startswith("Nobody imports: 1 message waits, and no import run has ever begun")
+    assert screen[2].strip() == "python manage.py import_realtime --until-empty"
+    mail.run()
+    assert figures(mail)["verdict"]["sentence"] == "Importing normally"
+    assert "Importing normally. The last import run began" in said(mail)
+    file(before_now(minutes=9), Outcome.FAILED, reason="invalid")
+    elsewhere = figures(mail, "--jurisdiction", "oh")["verdict"]
+    assert (elsewhere["level"], elsewhere["findings"]) == ("ok", [])
+
+
+def test_runs__of_the_importer__as_a_table_and_as_json(mail: Mail) -> None:
+    assert "No import run has begun yet" in said(mail, "--runs")
+    mail.publish(scrapes.jurisdiction())
+    for _ in range(3):
+        mail.run()
+    idle, imported = json.loads(said(mail, "--runs", "--json"))["import_runs"]
+    assert (idle["result"], idle["runs"], idle["counts"]) == ("idle", 2, {})
+    assert (imported["result"], imported["counts"]["received"]) == ("done", 1)
+    assert "1 received: 1 unchanged" in said(mail, "--runs")
+    assert len(json.loads(said(mail, "--runs", "1", "--json"))["import_runs"]) == 1
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in idle if f"`{name}`" not in readme] == []
+
+
+def test_prometheus__of_the_state__has_every_series_and_replaces_a_file(
+    mail: Mail, tmp_path: Path
+) -> None:
+    mail.publish(scrapes.jurisdiction(), scrapes.bill())
+    mail.run()
+    bad = 'a "b"'
+    file(before_now(minutes=9), Outcome.FAILED, reason=bad, jurisdiction_id="made-up")
+    file(before_now(minutes=9), Outcome.DEFERRED)
+    pauses.pause(OHIO, "ada", "")
+    text = said(mail, "--prometheus")
+    prefix = "openstates_realtime_"
+    types = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+    assert types == [one.full_name for one in prometheus.SERIES]
+    for line in (
+        'verdict{kind="paused"} 1',
+        'verdict{kind="behind"} 0',
+        'failed_files{jurisdiction="unknown",reason="a \\"b\\""} 1',
+        'paused{jurisdiction="oh"} 1',
+        'parked_files{jurisdiction="wy"} 1',
+        'visible_files{jurisdiction="wy"} 1',
+        'queue_messages{state="visible"} 0',
+        "workers_slots 10",
+    ):
+        assert f"{prefix}{line}\n" in text
+    output = tmp_path / "openstates.prom"
+    output.write_text("old")
+    said(mail, "--prometheus", "--output", str(output))
+    assert f"{prefix}workers_slots 10" in output.read_text()
+    assert (output.stat().st_mode & 0o777, list(tmp_path.iterdir())) == (0o644, [output])
+    with pytest.raises(CommandError, match="--output /no/such/file: No such file"):
+        said(mail, "--prometheus", "--output", "/no/such/file")
+
+
+def test_prometheus__messages_of_unknown_age__no_age_rather_than_zero(mail: Mail) -> None:
+    mail.publish(scrapes.jurisdiction())
+    text = said(mail, "--prometheus")
+    assert 'openstates_realtime_queue_messages{state="visible"} 1\n' in text
+    assert "oldest_message_seconds" not in text
+    mail.run()
+    assert "openstates_realtime_oldest_message_seconds 0\n" in said(mail, "--prometheus")
+
+
+def test_prometheus__database_away__is_told_and_exits_with_one(mail: Mail, tmp_path: Path) -> None:
+    output, url = tmp_path / "openstates.prom", "postgres://nobody@127.0.0.1:9/none"
+    before = connection.settings_dict.copy()
+    connection.settings_dict.update(HOST="127.0.0.1", PORT="9")
+    try:
+        with pytest.raises(CommandError, match="the database cannot be reached"):
+            said(mail, "--prometheus", "--output", str(output), DATABASE_URL=url)
+    finally:
+        connection.settings_dict.update(before)
+    assert 'openstates_realtime_verdict{kind="database-away"} 2\n' in output.read_text()
+    assert "openstates_realtime_status_timestamp_seconds " in output.read_text()
+
+
+@pytest.mark.parametrize(
+    "options", [("--runs", "--watch"), ("--prometheus", "--max-age", "9"), ("--output", "x")]
+)
+def test_status__options_that_do_not_go_together__are_refused(
+    mail: Mail, options: tuple[str, ...]
+) -> None:
+    with pytest.raises(CommandError, match=r"--runs and --prometheus go alone|--output goes with"):
+        said(mail, *options)

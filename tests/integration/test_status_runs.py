@@ -11,7 +11,7 @@ from realtime.models import Closed, Outcome, ScrapeRun
 from realtime.monitoring.status.run_states import (
     RunState,
     State,
-    latest_states,
+    listed,
     open_states,
     recent_states,
 )
@@ -165,7 +165,7 @@ def test_latest__of_a_jurisdiction__in_whatever_state_newest_first() -> None:
     final = ended(1, started_at=ago(days=9), finalized_at=ago(days=8))
     going_on = run(ago(hours=1))
     run(ago(hours=1), jurisdiction_id=OHIO)
-    assert [(one.run, one.state) for one in latest_states(NOW, WYOMING)] == [
+    assert [(one.run, one.state) for one in listed(NOW, WYOMING)[0]] == [
         (going_on, State.OPEN),
         (final, State.FINAL),
     ]

@@ -120,9 +120,11 @@ def test_upgrade__all_in_flight__ends_as_core_and_deletes_only_what_core_does(
     assert scrapes.outcomes([waiting, failed]) == {waiting: "deferred", failed: "failed"}
     assert final.row.finalized_at and not whole.row.finalized_at
     merge(*(mail.key(one) for one in alike[:2]))
+    group = File.objects.get(key=failed).alike
     go_back()
 
     call_command("migrate", "realtime", verbosity=0)
+    assert group and File.objects.get(key=failed).alike == group
     mend()
     report = mail.run()
     assert (report.outcomes["failed"], report.resumed) == (0, 1)

@@ -10,17 +10,23 @@ import logging
 import random
 import secrets
 import sys
+import tempfile
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from realtime.backends.folder import FolderStore
+from realtime.backends.queues import RunEnds
 from realtime.backends.s3 import S3Store
 from realtime.backends.sqs import BATCH, SqsQueue
 from realtime.consumer import run as import_run
 from realtime.consumer import sources
+from realtime.consumer.sweep import Sweep, SweepInbox
 from realtime.devstack import DevStack
 from realtime.devstack.aws import LocalAws
 from realtime.devstack.database import (
@@ -33,10 +39,13 @@ from realtime.devstack.database import (
 from realtime.devstack.memory import MemoryQueue, MemoryStore
 from realtime.devstack.stack import BUCKET
 from realtime.domain import config
-from realtime.domain.config import BULK, CORE
+from realtime.domain.config import BULK, CORE, Config
+from realtime.domain.interfaces import Sends, Store
 from realtime.domain.scraped_object import RUN_ID_METADATA, SCRAPED_AT_METADATA, parse_key, time_of
+from realtime.files.root import folders
 from realtime.models import File, Outcome, ScrapeRun
 from tests import oracle, rows
+from tests.contracts import backends
 from tests.support import messages_in
 
 TEMPLATE = "template"
@@ -102,9 +111,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="running S3 and SQS, such as ministack, which is faster than the default",
     )
     parser.add_argument(
-        "--memory",
+        "--store",
+        choices=["s3", "memory", "file", "gs"],
+        default="s3",
+        help="where files are kept: S3, with SQS, or one of the others, with messages in memory;"
+        " S3 and SQS take most of the time",
+    )
+    parser.add_argument(
+        "--sweep",
         action="store_true",
-        help="keep files and messages in memory instead of S3 and SQS, which take most of the time",
+        help="without messages: files are put into the store instead, and imports sweep it",
     )
     options = parser.parse_args(arguments)
     options.run_size = options.run_size or [300]
@@ -172,13 +188,12 @@ class _Bench:
 
     def ours(self, rng: random.Random, run_size: int, name: str) -> tuple[list[str], list[str]]:
         """A dump of the database after our import, and problems other than differences."""
-        aws = self._stack.aws
-        place: _Place = _Memory() if self._options.memory else _Aws(aws, f"{name}-{self._token}")
+        place = self._place(name)
         url = self._stack.postgres.create_database(name, template=TEMPLATE)
         self._config = config.load(
             {
                 "DATABASE_URL": url,
-                "S3_REALTIME_BASE": f"s3://{place.store.bucket}",
+                "S3_REALTIME_BASE": config.Bucket(place.store.bucket).url,
                 "SQS_QUEUE_URL": "https://given.to.those.who.ask",
             }
         )
@@ -192,6 +207,16 @@ class _Bench:
         self._stack.postgres.drop_database(name)
         place.close()
         return dump, problems
+
+    def _place(self, name: str) -> "_Place":
+        kinds: dict[str, Callable[[], _Place]] = {
+            "s3": lambda: _Aws(self._stack.aws, f"{name}-{self._token}"),
+            "memory": _Memory,
+            "file": _Folder,
+            "gs": _Google,
+        }
+        place = kinds[self._options.store]()
+        return _Swept(place) if self._options.sweep else place
 
     def _deliver(
         self, bodies: list[str], run_size: int, delivery: "_Delivery", folder: Path
@@ -222,7 +247,7 @@ class _Bench:
         return problems
 
     def _import(self, run_size: int, place: "_Place") -> int:
-        messages = sources.QueueInbox(place.queue, self._config.visibility_timeout)
+        messages = place.inbox(self._config)
         limits = import_run.Limits(run_size, until_empty=False, must_stop=lambda: False)
         report = import_run.run(self._config, messages, place.store, limits, self._options.importer)
         assert report.received == sum(report.outcomes.values())
@@ -233,10 +258,15 @@ class _Place(Protocol):
     """The store and queue of one schedule."""
 
     @property
-    def store(self) -> S3Store | MemoryStore: ...
+    def store(self) -> Store: ...
 
     @property
-    def queue(self) -> SqsQueue | MemoryQueue: ...
+    def queue(self) -> Sends: ...
+
+    def stores(self, put: Callable[[], object], body: str) -> None:
+        """Store a file by `put` now, or when `body`, its message, is sent."""
+
+    def inbox(self, settings: Config) -> sources.Inbox: ...
 
     def waiting(self) -> int: ...
 
@@ -253,6 +283,12 @@ class _Aws:
         self.store = S3Store(bucket, aws.s3())
         self.queue = SqsQueue(self._url, self._sqs, wait=0)
 
+    def stores(self, put: Callable[[], object], body: str) -> None:
+        put()
+
+    def inbox(self, settings: Config) -> sources.Inbox:
+        return sources.QueueInbox(self.queue, settings.visibility_timeout)
+
     def waiting(self) -> int:
         return messages_in(self._sqs, self._url)
 
@@ -261,15 +297,68 @@ class _Aws:
 
 
 class _Memory:
-    def __init__(self) -> None:
-        self.store = MemoryStore()
+    def __init__(self, store: Store | None = None) -> None:
+        self.store = store or MemoryStore()
         self.queue = MemoryQueue()
+
+    def stores(self, put: Callable[[], object], body: str) -> None:
+        put()
+
+    def inbox(self, settings: Config) -> sources.Inbox:
+        return sources.QueueInbox(self.queue, settings.visibility_timeout)
 
     def waiting(self) -> int:
         return len(self.queue.receive(1, 0))
 
     def close(self) -> None:
         """Nothing to do."""
+
+
+class _Folder(_Memory):
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        super().__init__(FolderStore(self._folder.name))
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+
+class _Google(_Memory):
+    def __init__(self) -> None:
+        self._server = ExitStack()
+        endpoint = self._server.enter_context(backends.fake_google())
+        super().__init__(backends.google(endpoint).store(False))
+
+    def close(self) -> None:
+        self._server.close()
+
+
+class _Swept:
+    """A store without a queue: a file is there from the moment in which its message would be sent.
+    It can be sent twice, too: that is another upload."""
+
+    def __init__(self, place: _Place) -> None:
+        self.store = place.store
+        self.queue = self
+        self.close = place.close
+        self._bucket = config.Bucket(self.store.bucket)
+        self._ends = RunEnds(self.store, prefix="")
+        self._puts: dict[str, Callable[[], object]] = {}
+
+    def stores(self, put: Callable[[], object], body: str) -> None:
+        self._puts[body] = put
+
+    def send(self, bodies: Sequence[str]) -> list[int]:
+        for body in bodies:
+            self._puts.get(body, lambda: None)()
+        return self._ends.send(bodies)
+
+    def inbox(self, settings: Config) -> sources.Inbox:
+        return SweepInbox(Sweep(self.store, settings))
+
+    def waiting(self) -> int:
+        left = folders(self.store, self._bucket)
+        return sum(1 for folder in left for _ in self.store.list(folder))
 
 
 class _Delivery:
@@ -295,8 +384,9 @@ class _Delivery:
                 RUN_ID_METADATA: str(self.run_id),
                 SCRAPED_AT_METADATA: began.isoformat(),
             }
-            self.place.store.put(key, path.read_bytes(), metadata)
-            self._add_message(file_path=key, file_archiving_enabled=True)
+            body = self._add_message(file_path=key, file_archiving_enabled=True)
+            put = partial(self.place.store.put, key, path.read_bytes(), metadata)
+            self.place.stores(put, body)
         self._add_message(
             run_finished={
                 "started_at": began.isoformat(),
@@ -316,18 +406,18 @@ class _Delivery:
             refused = self.place.queue.send(bodies[at : at + BATCH])
             assert not refused
 
-    def _add_message(self, **fields: Any) -> None:
-        self._bodies.append(
-            json.dumps(
-                {
-                    "bucket": self.place.store.bucket,
-                    "jurisdiction_id": self._state.jurisdiction_id,
-                    "jurisdiction_name": self._state.name,
-                    "run_id": str(self.run_id),
-                    **fields,
-                }
-            )
+    def _add_message(self, **fields: Any) -> str:
+        body = json.dumps(
+            {
+                "bucket": self.place.store.bucket,
+                "jurisdiction_id": self._state.jurisdiction_id,
+                "jurisdiction_name": self._state.name,
+                "run_id": str(self.run_id),
+                **fields,
+            }
         )
+        self._bodies.append(body)
+        return body
 
 
 def _summary(lines: Iterable[str]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Max, Q
@@ -367,25 +368,27 @@ def match_actions(
 ) -> None:
     """Link the vote events of these bills to the actions that `files` name, in this order.
 
-    As in core, the first file to name an action gets it; before all of them, the vote events in
-    `kept` get theirs. All links are cleared before, because a stale vote event would keep its
-    action.
+    As in core, the first file to name an action gets it, and no other does, even if the vote event
+    of that file gets another one from a later file. Before all of them, the vote events in `kept`
+    get theirs. All links are cleared before, because a stale vote event would keep its action.
     """
     covered = set(bills)
     VoteEvent.objects.filter(bill_id__in=covered).update(bill_action=None)
+    seen: set[UUID] = set()
     for vote, action in (kept or {}).items():
         if action[0] in covered:
-            _tie(vote, action)
+            _tie(vote, action, seen)
     for name in files:
         named, row = votes.named[name], votes.json_to_db_id.get(name)
         if named.action and named.bill in covered and row is not None:
-            _tie(row, (named.bill, named.action, named.date, named.organization))
+            _tie(row, (named.bill, named.action, named.date, named.organization), seen)
 
 
-def _tie(vote: str, action: Action) -> None:
+def _tie(vote: str, action: Action, seen: set[UUID]) -> None:
     bill, description, date, organization = action
     actions = BillAction.objects.filter(
         bill_id=bill, description=description, date=date, organization_id=organization
-    ).values_list("id", "vote")[:2]
-    if len(actions) == 1 and actions[0][1] is None:
-        VoteEvent.objects.filter(id=vote).update(bill_action=actions[0][0])
+    ).values_list("id", flat=True)[:2]
+    if len(actions) == 1 and actions[0] not in seen:
+        seen.add(actions[0])
+        VoteEvent.objects.filter(id=vote).update(bill_action=actions[0])

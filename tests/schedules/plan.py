@@ -1,6 +1,7 @@
 """A schedule: what was scraped and how it is delivered. Small enough to print and replay."""
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -159,6 +160,24 @@ class Schedule:
         """The number of the first file with the key of this one."""
         key = self.files[number].key
         return number if key is None else key
+
+    def look_alikes(self, uploaded_again: bool = False) -> set[int]:
+        """The motions that several vote events of one run may share a row by; with
+        `uploaded_again`, those of which files were written over each other."""
+        motions = defaultdict[tuple[Any, ...], list[tuple[int, bool]]](list)
+        for file in self.files:
+            what = file.what
+            if what["type"] == "vote_event":
+                motion = what.get("like", what["n"])
+                one_key = what.get("dedupe") and what.get("shared")
+                key = (file.run, what.get("state"), "D" if one_key else motion)
+                motions[key].append((motion, file.key is not None))
+        return {
+            motion
+            for found in motions.values()
+            if len(found) > 1 and (not uploaded_again or any(again for _, again in found))
+            for motion, _ in found
+        }
 
     @property
     def states(self) -> list[str]:

@@ -25,10 +25,39 @@ def test_load__nothing_set__defaults() -> None:
         ("s3://bucket", Bucket("bucket")),
         ("s3://bucket/", Bucket("bucket")),
         ("s3://bucket/some/prefix", Bucket("bucket", "some/prefix/")),
+        ("gs://bucket/some/prefix", Bucket("gs://bucket", "some/prefix/")),
+        ("file:///srv/open%20states/", Bucket("/srv/open states")),
+        ("file://localhost/srv//realtime/./", Bucket("/srv/realtime")),
     ],
 )
 def test_parse_base__forms_in_use__understood(base: str, expected: Bucket) -> None:
     assert parse_base(base) == expected
+    assert parse_base(expected.url) == expected
+
+
+@pytest.mark.parametrize(
+    ("base", "url"),
+    [
+        ("s3://bucket/pre", "s3://bucket/pre/wy/1.json"),
+        ("gs://bucket/pre", "gs://bucket/pre/wy/1.json"),
+        ("file:///srv/a b", "file:///srv/a%20b/wy/1.json"),
+    ],
+)
+def test_bucket__url_of_a_key__names_the_object(base: str, url: str) -> None:
+    bucket = parse_base(base)
+    assert bucket.url_of(f"{bucket.prefix}wy/1.json") == url
+
+
+def test_bucket__same_name_at_two_providers__are_two_places() -> None:
+    names = {parse_base(f"{scheme}://bucket").name for scheme in ("s3", "gs")}
+    assert len(names) == 2
+
+
+def test_load__two_names_of_one_setting__either_but_not_two_values() -> None:
+    assert load({"REALTIME_BASE": "gs://bucket"}).bucket == Bucket("gs://bucket")
+    assert load({"S3_REALTIME_BASE": "s3://b", "REALTIME_BASE": "s3://b"}).bucket == Bucket("b")
+    with pytest.raises(ConfigurationError, match="'s3://a' and REALTIME_BASE 'gs://b'"):
+        load({"S3_REALTIME_BASE": "s3://a", "REALTIME_BASE": "gs://b"})
 
 
 @pytest.mark.parametrize(
@@ -72,7 +101,13 @@ def test_load__special_characters_escaped__are_the_password() -> None:
     assert config.database_url == "postgres://u:%2F%3F%23%40@host:5433/name?sslmode=disable"
 
 
-@pytest.mark.parametrize("base", ["", "s3://", "https://bucket"])
+@pytest.mark.parametrize(
+    "base",
+    [
+        *("", "s3://", "gs://", "https://bucket", "gs://s3://x", "file://", "file:///"),
+        *("file://srv/x", "file:///srv/../etc", "file:///srv/%2e%2e/etc", "file:///srv/a%00b"),
+    ],
+)
 def test_parse_base__no_bucket__named(base: str) -> None:
     with pytest.raises(ConfigurationError, match="S3_REALTIME_BASE"):
         parse_base(base)
@@ -81,6 +116,17 @@ def test_parse_base__no_bucket__named(base: str) -> None:
 @pytest.mark.parametrize("base", ["my-bucket/prefix", "my-bucket"])
 def test_parse_base__no_scheme__says_how_to_write_it(base: str) -> None:
     with pytest.raises(ConfigurationError, match=f"S3_REALTIME_BASE.*: write s3://{base}$"):
+        parse_base(base)
+
+
+def test_parse_base__path_without_scheme__says_how_to_write_it() -> None:
+    with pytest.raises(ConfigurationError, match=r"without file://: write file:///srv/x$"):
+        parse_base("/srv/x")
+
+
+@pytest.mark.parametrize("base", ["file:/srv/x", "file:srv/x"])
+def test_parse_base__folder_with_too_few_slashes__not_taken_for_a_bucket(base: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{base}': write file:///path/to/folder"):
         parse_base(base)
 
 

@@ -17,12 +17,14 @@ PACKAGE = Path(__file__).resolve().parents[2] / "realtime"
 LAYERS = (
     {"process"},
     {"domain"},
-    {"backends", "apps"},
+    {"backends", "apps", "roles"},
     {"models"},
     {"ledger"},
+    {"sources"},
     {"producer", "output_handler"},
     {"files", "importers"},
     {"finalization", "monitoring"},
+    {"delivery"},
     {"consumer"},
     # The page's own files first: Django finds the others by their names.
     {"page"},
@@ -32,7 +34,7 @@ LAYERS = (
 # What scrapers load, where neither our settings nor a database are.
 WITHOUT_DJANGO = (
     *("output_handler", "producer.scrape", "producer.producer", "producer.publish_files"),
-    *("backends.sqs", "backends.s3"),
+    *("backends.sqs", "backends.s3", "backends.stores", "backends.folder", "backends.gs"),
 )
 MAY_USE_BOTO3 = {"backends", "devstack"}
 MAY_READ_THE_ENVIRONMENT = {"output_handler", "lambda_handler", "devstack", "demo", "page"}
@@ -128,6 +130,21 @@ def test_import__what_scrapers_load__without_settings_or_models(name: str) -> No
         f"import realtime.{name}, sys; from django.conf import settings; "
         "assert not settings.configured; "
         "assert not any(m in sys.modules for m in ('realtime.models', 'openstates.data.models'))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "loaded"), [("/tmp", []), ("gs://x", ["google.cloud.storage"]), ("x", ["botocore"])]
+)
+def test_store__chosen_by_its_url__loads_no_other_provider_s_library(
+    bucket: str, loaded: list[str]
+) -> None:
+    code = (
+        "import sys; from realtime.backends.stores import store_of;"
+        f" from realtime.domain.config import Bucket; store_of(Bucket({bucket!r}));"
+        f" found = [m for m in ('botocore', 'google.cloud.storage') if m in sys.modules];"
+        f" assert found == {loaded}, found"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=PACKAGE.parent)
 

@@ -88,7 +88,11 @@ def test_publish__a_file__is_stored_and_announced_with_the_promised_fields(
     assert key == f"pre/wy/bill_{file.scrape_id}.json"
     assert store.objects == {key: file.body}
     assert store.metadata == {
-        key: {"run-id": str(RUN), "scraped-at": "2026-01-06T12:30:15.123456+00:00"}
+        key: {
+            "run-id": str(RUN),
+            "scraped-at": "2026-01-06T12:30:15.123456+00:00",
+            "file-archiving": "true",
+        }
     }
     assert [json.loads(body) for body in queue.bodies] == [
         {
@@ -109,7 +113,7 @@ def test_publish__without_a_run__names_none(
     producer = make(run_id=None)
     (key,) = publish(producer, bill())
     producer.close()
-    assert set(store.metadata[key]) == {"scraped-at"}
+    assert set(store.metadata[key]) == {"scraped-at", "file-archiving"}
     assert "run_id" not in json.loads(queue.bodies[0])
 
 

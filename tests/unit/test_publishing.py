@@ -74,9 +74,10 @@ def publish(
     )
     publish_files.publish(
         producer,
-        publish_files.select(paths, report).files,
-        whose,
+        publish_files.select(paths, report, whose),
+        [whose],
         report,
+        max_bytes=1_000_000,
         file_archiving_enabled=archive,
         shuffle=shuffle,
     )
@@ -220,7 +221,7 @@ def test_publish__people__become_what_core_loads_the_same(tmp_path: Path) -> Non
     assert loaded.roles[0].district == original.roles[0].district == "3"
     assert str(loaded.roles[0].start_date) == str(original.roles[0].start_date) == "2023-01-02"
     assert sent.stamp("person") >= before
-    assert sorted(path.name for path in sent.report.skipped) == ["committees", "municipalities.yml"]
+    assert sorted(sent.report.skipped) == ["committees", "municipalities.yml"]
     assert publish(state / "legislature").report.types == {"person": 1}
 
 

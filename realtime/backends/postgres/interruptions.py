@@ -7,10 +7,13 @@ from django.db import InterfaceError, OperationalError
 # PostgreSQL class 54, "program limit exceeded", which psycopg2 counts among the operational
 # errors: a value too large for an index is the file's fault and will be so tomorrow.
 _LIMIT_EXCEEDED = "54"
+# Class 08, "connection exception", and what of "operator intervention" ends or refuses one.
+_AWAY = ("08", "57P")
 # What only an operator can mend: undefined table, column or function, no privilege, read only.
 READ_ONLY = "25006"
 _CANCELLED = "57014"
-_NOT_THE_FILE = {"42P01", "42703", "42883", "42501", READ_ONLY}
+_NO_PRIVILEGE = "42501"
+_NOT_THE_FILE = {"42P01", "42703", "42883", _NO_PRIVILEGE, READ_ONLY}
 
 
 def interrupted(exc: BaseException) -> BaseException | None:
@@ -25,9 +28,23 @@ def interrupted(exc: BaseException) -> BaseException | None:
     return None
 
 
+def is_away(exc: BaseException) -> bool:
+    """Whether an error of Django's says that there is no connection: refused, or lost."""
+    if isinstance(exc, InterfaceError):
+        return True
+    # libpq's own errors have no code. The server says that it shuts down, crashes or starts.
+    code = error_code(exc)
+    return isinstance(exc, OperationalError) and (not code or code.startswith(_AWAY))
+
+
 def was_cancelled(exc: BaseException) -> bool:
     """Whether a statement was cancelled: by its timeout, by this process, or by somebody else."""
     return any(error_code(link) == _CANCELLED for link in chain(exc))
+
+
+def lacks_privilege(exc: BaseException) -> bool:
+    """Whether the database's user may not do what it was asked to."""
+    return any(error_code(link) == _NO_PRIVILEGE for link in chain(exc))
 
 
 def timed_out(exc: BaseException, seconds: float, limit: int) -> bool:

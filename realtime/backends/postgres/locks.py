@@ -1,6 +1,8 @@
-"""PostgreSQL advisory locks: worker slots, and locks on jurisdictions, people and archiving."""
+"""PostgreSQL advisory locks: worker slots, and locks on jurisdictions, people, archiving and
+receivers."""
 
 import random
+import threading
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +21,11 @@ JURISDICTIONS = 0x6F736A75  # "osju"
 PEOPLE = 0x6F737065  # "ospe"
 ARCHIVE = 0x6F736172  # "osar"
 PARKED = 0x6F737061  # "ospa"
+SWEEP = 0x6F737377  # "ossw"
+ACTIONS = 0x6F736163  # "osac"
+RECEIVERS = 0x6F737265  # "osre"
+# One thread at a time changes the name that connections are opened with, which all share.
+_NAMING = threading.Lock()
 
 # 30 seconds, or half of a short statement timeout: who waits for others has not timed out itself.
 _OTHER_LOCKS_TIMEOUT = """
@@ -107,16 +114,17 @@ class WorkerSlot:
 def connect_as(name: str) -> None:
     """Reopen the database connection with `name` as its application_name."""
     connection.close()
-    options = connection.settings_dict.setdefault("OPTIONS", {})
-    previous = options.get("application_name")
-    options["application_name"] = name
-    try:
-        connection.ensure_connection()
-    finally:
-        if previous is None:
-            del options["application_name"]
-        else:
-            options["application_name"] = previous
+    with _NAMING:
+        options = connection.settings_dict.setdefault("OPTIONS", {})
+        previous = options.get("application_name")
+        options["application_name"] = name
+        try:
+            connection.ensure_connection()
+        finally:
+            if previous is None:
+                del options["application_name"]
+            else:
+                options["application_name"] = previous
 
 
 def lock_jurisdiction(jurisdiction_id: str, wait_seconds: float) -> None:
@@ -157,6 +165,41 @@ def try_lock_parked_files(jurisdiction_id: str) -> Iterator[bool]:
             cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
 
 
+def try_lock_folder(folder: str) -> bool:
+    """Try to lock a folder of the store's root, so that no other sweep takes its files; False when
+    another worker has it.
+
+    A session lock: held until `unlock_folder`, or until the connection ends.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [SWEEP, number(folder)])
+        return bool(cursor.fetchone()[0])
+
+
+def unlock_folder(folder: str) -> None:
+    """Let other sweeps take the files of this folder."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [SWEEP, number(folder)])
+
+
+@contextmanager
+def try_lock_receiver(name: str) -> Iterator[bool]:
+    """Try to be the one who tells this receiver of changes; yields False when another is.
+
+    A session lock, released at the end of the block, or when the connection ends.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [RECEIVERS, number(name)])
+        locked = bool(cursor.fetchone()[0])
+    session = connection.connection
+    try:
+        yield locked
+    finally:
+        if locked and connection.connection is session and connection.is_usable():
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [RECEIVERS, number(name)])
+
+
 def lock_people(person_ids: Iterable[str]) -> None:
     """Lock these people until the transaction ends: imports of several jurisdictions may write the
     same person. The order of the locks is always the same, so that two calls cannot deadlock."""
@@ -169,6 +212,12 @@ def lock_archive() -> None:
     """Let one transaction at a time choose archive keys; held until it ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [ARCHIVE])
+
+
+def lock_actions() -> None:
+    """Let one transaction at a time take an operator's action in hand; held until it ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, 0)", [ACTIONS])
 
 
 def number(text: str) -> int:

@@ -111,6 +111,14 @@ class SetExecutor:
     def _import_set(self, items: Sequence[Item]) -> list[_Part]:
         """Import all or none; returns what is left to import, the last part first."""
         batch = Batch(self._spec.model, self._tree, keep_links=self._rules.keep_links)
+        try:
+            return self._import_batch(batch, items)
+        finally:
+            # Each refers to its batch: Python would not look for such circles for a while, and the
+            # contents of hundreds of large files stay in memory until it does.
+            batch.records.clear()
+
+    def _import_batch(self, batch: Batch, items: Sequence[Item]) -> list[_Part]:
         matching = Matching(self._spec, self._rules, batch)
         try:
             with transaction.atomic():

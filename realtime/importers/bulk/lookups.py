@@ -8,6 +8,7 @@ from openstates.importers import OrganizationImporter
 from openstates.importers.base import BaseImporter
 from openstates.utils import _make_pseudo_id
 
+from realtime.domain.bill_identifiers import as_stored
 from realtime.domain.text import is_storable
 from realtime.importers.bulk.described import Described
 from realtime.importers.bulk.event_locations import Locations
@@ -18,7 +19,6 @@ from realtime.importers.items import Item
 from realtime.importers.lookups import Committee
 from realtime.importers.persons import Persons
 from realtime.importers.pseudo_ids import spec_of
-from realtime.importers.specs.bill import as_stored
 from realtime.importers.specs.event import sessions_on
 from realtime.importers.specs.spec import Mentions, Spec
 

@@ -9,11 +9,12 @@ from openstates.data.models import LegislativeSession
 from openstates.exceptions import UnresolvedIdError
 from openstates.utils import _make_pseudo_id
 
+from realtime.domain.bill_identifiers import as_stored
 from realtime.domain.changes import NO_DIFFERENCE, Difference
 from realtime.domain.flags import Flag
 from realtime.importers.core.hooked import Hooked
 from realtime.importers.persons import CHAMBERS
-from realtime.importers.specs.bill import BillSpec, as_stored
+from realtime.importers.specs.bill import BillSpec
 from realtime.importers.specs.event import EventSpec, sessions_on
 from realtime.importers.specs.jurisdiction import JurisdictionSpec
 from realtime.importers.specs.vote_event import VoteEventSpec

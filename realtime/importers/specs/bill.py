@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from openstates import settings
 from openstates.data.models import Bill
 
 from realtime.domain.flags import Flag
@@ -24,14 +23,6 @@ from realtime.importers.specs.spec import (
     urls_of,
 )
 from realtime.importers.specs.suspicious import odd_identifier
-
-
-def as_stored(identifier: Any) -> Any:
-    """A bill's identifier as core stores it, by `IMPORT_TRANSFORMERS` of core's settings."""
-    transformers = settings.IMPORT_TRANSFORMERS.get("bill", {}).get("identifier") or []
-    for transform in transformers if isinstance(transformers, list) else [transformers]:
-        identifier = transform(identifier)
-    return identifier
 
 
 class BillSpec(Spec):

@@ -7,6 +7,7 @@ from openstates.data.models import LegislativeSession, VoteEvent
 from openstates.exceptions import InvalidVoteEventError
 from openstates.utils import _make_pseudo_id, get_pseudo_id
 
+from realtime.domain.bill_identifiers import as_stored
 from realtime.domain.errors import PoisonMessage, Superseded, Unresolved, WaitingFor
 from realtime.domain.flags import Flag
 from realtime.domain.results import Claim, LookupKeys
@@ -14,7 +15,6 @@ from realtime.domain.text import is_storable
 from realtime.importers.history import History
 from realtime.importers.items import FIRST, Item
 from realtime.importers.pseudo_ids import spec_of
-from realtime.importers.specs.bill import as_stored
 from realtime.importers.specs.lookup_keys import about_vote, counts_of, sources_of
 from realtime.importers.specs.spec import (
     Claims,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.demo.choose_view import choose
 from realtime.demo.story import Demo
@@ -27,18 +27,25 @@ class Command(BaseCommand):
 
     help = (
         "Scrape an invented legislature over HTTP and import it at the same time, on PostgreSQL,"
-        " S3 and SQS started for the demo. Needs no settings and ignores those that are set."
-        " Takes about a minute, then removes everything. Exit status: 0 when every object"
-        " became visible, 1 when not, 130 when interrupted."
+        " S3 and SQS started for the demo; with --local, on PostgreSQL and a folder. Needs no"
+        " settings and ignores those that are set. Takes about a minute, then removes everything."
+        " Exit status: 0 when every object became visible, 1 when not, 130 when interrupted."
     )
     requires_system_checks: list[str] = []
 
-    def handle(self, **options: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--local",
+            action="store_true",
+            help="without S3 and SQS: scrapers write to a folder, which import_realtime follows",
+        )
+
+    def handle(self, *, local: bool, **options: Any) -> None:
         before = {number: signal.signal(number, _interrupt) for number in _INTERRUPTIONS}
         view = choose(sys.stdout)
         try:
             with _log_aside():
-                Demo(view).run()
+                Demo(view, local).run()
         except RealtimeError as exc:
             raise CommandError(str(exc)) from exc
         except KeyboardInterrupt as exc:

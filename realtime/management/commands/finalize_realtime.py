@@ -1,25 +1,31 @@
 """`manage.py finalize_realtime`: finalizes complete scrape runs."""
 
 import json
-import sys
-import uuid
-from argparse import ArgumentTypeError
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from realtime.backends.request_counts import counted_into
-from realtime.backends.s3 import S3Store
+from realtime.backends.stores import store_of
+from realtime.consumer.context import logged_as_run
+from realtime.consumer.record import Record
 from realtime.domain.run_context import RunContext
-from realtime.finalization.finalize import Finalized, finalize_anyway, finalize_complete
+from realtime.finalization.finalize import (
+    Finalized,
+    finalize_anyway,
+    finalize_asked,
+    finalize_complete,
+)
 from realtime.finalization.state_machine import OutOfTime
 from realtime.ledger import complete_runs
 from realtime.management.ledger_command import EXIT_STATUS, LedgerCommand
 from realtime.management.limits import stopping
-from realtime.models import ScrapeRun
+from realtime.management.progress_line import Progress
+from realtime.models import Way
+from realtime.monitoring.report import Report
+from realtime.monitoring.search.run_search import the_run
 
 _COUNTS = ("replayed", "changed", "failed", "deleted", "marked")
 
@@ -37,15 +43,17 @@ class Command(LedgerCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--run",
-            type=_run_id,
             metavar="ID",
-            help="finalize only this run, or say what it waits for",
+            help="finalize only this run, or say what it waits for. One that was closed because"
+            " finalizing it broke is opened again. The first 8 or more characters of its id are"
+            " enough where no other run has them",
         )
         parser.add_argument(
             "--force",
             action="store_true",
             help="with --run: finalize it although files failed or are missing. Vote events that"
-            " the run did not bring are deleted, and events marked as deleted",
+            " the run did not bring are deleted, and events marked as deleted. Older runs of the"
+            " jurisdiction come first: complete ones are finalized, the other open ones closed",
         )
         parser.add_argument(
             "--full",
@@ -67,17 +75,18 @@ class Command(LedgerCommand):
             self.database() as config,
             stopping(options["time_limit"]) as must_stop,
             counted_into(requests),
+            Progress(self.stderr) as progress,
         ):
-            store, full = S3Store(config.bucket.name), options["full"]
+            store, full = store_of(config.bucket), options["full"]
             context = RunContext(config, store, must_stop=must_stop, replay_all=full)
-            finalize = partial(
-                finalize_complete, context, progress=self._progress, put_off=problems.append
-            )
-            try:
-                for one in self._runs(context, finalize, options["run"], options["force"]):
-                    done.append(one)
-            except OutOfTime as exc:
-                self.stderr.write(str(exc))
+            record = Record(config, Way.FINALIZE).of(Report(), lambda: _counted(done))
+            with logged_as_run(), record:
+                try:
+                    named, force = options["run"], options["force"]
+                    for one in self._runs(context, problems.append, named, force, progress):
+                        done.append(one)
+                except OutOfTime as exc:
+                    self.stderr.write(str(exc))
         self._print(done, requests, options["json"])
         for problem in problems:
             self.stderr.write(f"not finalized: {problem}")
@@ -87,26 +96,27 @@ class Command(LedgerCommand):
     def _runs(
         self,
         context: RunContext,
-        finalize: Callable[..., Iterable[Finalized]],
-        run_id: uuid.UUID | None,
+        put_off: Callable[[str], None],
+        named: str | None,
         force: bool,
+        progress: Progress,
     ) -> Iterable[Finalized]:
-        if run_id is None:
-            return finalize()
-        run = ScrapeRun.objects.filter(run_id=run_id).first()
-        if run is None:
-            raise CommandError(f"--run {run_id}: the ledger knows no such run")
+        if named is None:
+            return finalize_complete(context, progress=progress.counts, put_off=put_off)
+        run = the_run(named)
+        steps = complete_runs.steps_to(run, force=force)
         if force:
-            return finalize_anyway(run, context, progress=self._progress)
-        if run.finalized_at and not (run.closed and not complete_runs.failures(run)):
-            self.stderr.write(f"{run_id} was finalized at {run.finalized_at:%Y-%m-%d %H:%M} UTC")
+            return finalize_anyway(steps, context, progress=progress.counts)
+        if complete_runs.is_over(run):
+            closed = f", and closed ({run.closed})" if run.closed else ""
+            self.stderr.write(
+                f"{run.run_id} was finalized at {run.finalized_at:%Y-%m-%d %H:%M} UTC{closed}"
+            )
             return []
-        if waits := complete_runs.why_not(run):
-            raise CommandError(f"--run {run_id}: {waits}; --force finalizes it anyway")
-        if older := [str(one.run_id) for one in complete_runs.waited_for_by(run)]:
-            names = ", ".join(older)
-            raise CommandError(f"--run {run_id}: an older run must be finalized first: {names}")
-        return finalize(only=run)
+        if obstacle := complete_runs.obstacle(run):
+            forced = "; --force finalizes it anyway" if obstacle.yields_to_force else ""
+            raise CommandError(f"--run {run.run_id}: {obstacle.why}{forced}")
+        return finalize_asked(steps, context, progress=progress.counts, put_off=put_off)
 
     def _print(self, done: list[Finalized], requests: Counter[str], as_json: bool) -> None:
         for one in done:
@@ -114,16 +124,26 @@ class Command(LedgerCommand):
                 told = ", ".join(f"{count} {name}" for name, count in one.counts.items())
                 state = f"closed ({one.closed}), nothing deleted" if one.closed else "final"
                 self.stdout.write(f"{one.run.run_id} {state}: {told or 'nothing to do'}")
+            if one.closed and not as_json:
+                self.next("retry_realtime", "once the cause is mended; the run is then finalized")
+                self.next(
+                    f"finalize_realtime --run {one.run.run_id} --force",
+                    "deletes or marks what its imported files do not hold",
+                )
         if as_json:
             report = {"runs": [_as_dict(one) for one in done], "requests": requests}
             self.stdout.write(json.dumps(report))
         elif not done:
             self.stdout.write("no run to finalize")
+            self.next("status_realtime", "which scrape runs are open or blocked, and why")
 
-    def _progress(self, step: str, counts: Mapping[str, int]) -> None:
-        if sys.stderr.isatty():
-            done = ", ".join(f"{count} {name}" for name, count in counts.items())
-            self.stderr.write(f"\r\033[K{step}: {done}", ending="")
+
+def _counted(done: Iterable[Finalized]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for one in done:
+        counts.update(one.counts)
+        counts["finalized"] += 1
+    return counts
 
 
 def _as_dict(one: Finalized) -> dict[str, Any]:
@@ -133,10 +153,3 @@ def _as_dict(one: Finalized) -> dict[str, Any]:
         "closed": one.closed,
         **{name: one.counts.get(name, 0) for name in _COUNTS},
     }
-
-
-def _run_id(text: str) -> uuid.UUID:
-    try:
-        return uuid.UUID(text)
-    except ValueError as exc:
-        raise ArgumentTypeError(f"{text!r} is not the id of a run") from exc

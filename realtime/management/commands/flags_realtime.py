@@ -2,6 +2,8 @@
 
 import json
 from argparse import ArgumentTypeError
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -12,6 +14,10 @@ from realtime.ledger import flags
 from realtime.management.acting import operator
 from realtime.management.ledger_command import EXIT_STATUS, LedgerCommand
 from realtime.models import RaisedFlag
+from realtime.monitoring.labels import row_labels
+
+# Flags whose rows are looked up together.
+_PAGE = 500
 
 
 class Command(LedgerCommand):
@@ -44,14 +50,23 @@ class Command(LedgerCommand):
                 ids = jurisdictions(options["jurisdiction"]).values()
                 found = found.filter(jurisdiction_id__in=ids)
             if options["json"]:
-                listed = [_as_dict(flag) for flag in found]
+                rows = list(found)
+                called = row_labels({flag.core_id for flag in rows})
+                listed = [_as_dict(flag, called.get(flag.core_id, "")) for flag in rows]
                 self.stdout.write(json.dumps({"open": len(listed), "list": listed}))
                 return
-            for flag in found.iterator():
-                self.stdout.write(_line(flag))
+            for some in _in_pages(found.iterator()):
+                called = row_labels({flag.core_id for flag in some})
+                for flag in some:
+                    self.stdout.write(_line(flag, called))
 
 
-def _as_dict(flag: RaisedFlag) -> dict[str, Any]:
+def _in_pages(flags: Iterator[RaisedFlag]) -> Iterator[list[RaisedFlag]]:
+    while page := list(islice(flags, _PAGE)):
+        yield page
+
+
+def _as_dict(flag: RaisedFlag, label: str) -> dict[str, Any]:
     return {
         "id": flag.id,
         "kind": flag.kind,
@@ -59,6 +74,7 @@ def _as_dict(flag: RaisedFlag) -> dict[str, Any]:
         "subject": flag.subject,
         "object_type": flag.object_type,
         "core_id": flag.core_id,
+        "label": label,
         "bill_identifier": flag.bill_identifier,
         "session": flag.session,
         "key": flag.key,
@@ -70,8 +86,11 @@ def _as_dict(flag: RaisedFlag) -> dict[str, Any]:
     }
 
 
-def _line(flag: RaisedFlag) -> str:
+def _line(flag: RaisedFlag, called: Mapping[str, str]) -> str:
     bill = f" {flag.bill_identifier} of {flag.session}" if flag.bill_identifier else ""
+    if flag.core_id == flag.subject and flag.core_id in called:
+        session = f" of {flag.session}" if flag.session else ""
+        bill = f" {called[flag.core_id]}{session}"
     return (
         f"{flag.id} {flag.last_seen:%Y-%m-%d %H:%M} {abbreviation_of(flag.jurisdiction_id)}"
         f" {flag.kind}{bill} {flag.subject} (x{flag.count}): {json.dumps(flag.detail)}"

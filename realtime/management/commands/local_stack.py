@@ -11,7 +11,15 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from realtime.devstack import DevStack, StackError, database
-from realtime.devstack.page import OPERATOR, LocalPage
+from realtime.devstack.page import OPERATOR, LocalPage, check_port
+
+_NEXT = """\
+next, in another terminal: paste the lines that begin with export, then try
+  .venv/bin/python manage.py publish_realtime {source} --jurisdiction {abbr} --run
+  .venv/bin/python manage.py import_realtime --until-empty
+  .venv/bin/python manage.py status_realtime"""
+# Those that the clone has a scrape of.
+_SAMPLES = {"wy": "examples/wy"}
 
 
 class Command(BaseCommand):
@@ -68,6 +76,8 @@ class Command(BaseCommand):
             database.lookup(abbr)
         if people is not None and not people.is_dir():
             raise StackError(f"--people: {str(people)!r} is not a folder")
+        if page is not None:
+            check_port(page)
         self._progress("starting PostgreSQL, S3 and SQS")
         with DevStack() as stack:
             try:
@@ -77,7 +87,7 @@ class Command(BaseCommand):
                     with database.using_database(environment["DATABASE_URL"]):
                         self._load(jurisdictions, people)
                     with self._page(environment, page):
-                        self._serve(environment)
+                        self._serve(environment, jurisdictions)
             except KeyboardInterrupt:
                 self._progress("stopping")
             finally:
@@ -93,11 +103,17 @@ class Command(BaseCommand):
             self._progress(f"the page: {page.url} (log in as {OPERATOR}, {page.password})")
             yield
 
-    def _serve(self, environment: dict[str, str]) -> None:
+    def _serve(self, environment: dict[str, str], jurisdictions: list[str]) -> None:
         for name, value in environment.items():
             self.stdout.write(f"export {name}={shlex.quote(value)}")
         self.stdout.write("ready")
         self.stdout.flush()
+        abbr = next(
+            (one for one in jurisdictions if one in _SAMPLES), (jurisdictions or ["ABBR"])[0]
+        )
+        self._progress(_NEXT.format(source=_SAMPLES.get(abbr, "FOLDER"), abbr=abbr))
+        if not jurisdictions:
+            self._progress("no jurisdiction is loaded: local_stack --jurisdiction wy loads one")
         self._progress("running; press Ctrl-C to stop")
         # The flag also covers a KeyboardInterrupt that was swallowed, as in a finalizer.
         while not self._interrupted:

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from realtime.ledger import pauses
-from realtime.management.acting import add_whose, operator, whose
+from realtime.management.acting import add_whose, operator, option, whose
 from realtime.management.ledger_command import EXIT_STATUS, LedgerCommand
 
 
@@ -26,3 +26,4 @@ class Command(LedgerCommand):
             for abbr, jurisdiction_id in whose(options).items():
                 new = pauses.pause(jurisdiction_id, operator(), reason)
                 self.stdout.write(f"{abbr} {'is' if new else 'was already'} paused")
+                self.next(f"resume_realtime {option(abbr)}", "ends the pause")

@@ -36,3 +36,5 @@ class Command(LedgerCommand):
                 if still:
                     told += f"; all jurisdictions are still paused, see --{ALL}"
                 self.stdout.write(f"{abbr} {told}")
+                if parked and not still:
+                    self.next("import_realtime --until-empty", "imports them, where no timer does")

@@ -3,21 +3,18 @@
 from collections.abc import Iterator
 from typing import Any
 
-from django.apps import apps
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
-from django.db import DatabaseError, connection, models
+from django.db import DatabaseError, ProgrammingError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from realtime.backends.postgres import pooler_check
+from realtime.backends.postgres import pooler_check, rights
+from realtime.backends.postgres.interruptions import lacks_privilege
 from realtime.backends.postgres.url import is_local
 from realtime.domain.config import Config
 from realtime.domain.errors import ConfigurationError, RealtimeError
 
 SETTING = "DATABASE_URL"
-_CHANGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
-# Core's reference data, which imports only read.
-_READ_ONLY = {"Division"}
 _SHOWN = 5
 
 
@@ -63,7 +60,13 @@ def _encryption() -> Iterator[CheckMessage]:
 
 
 def _migrations() -> Iterator[CheckMessage]:
-    executor = MigrationExecutor(connection)
+    try:
+        executor = MigrationExecutor(connection)
+    except ProgrammingError as exc:
+        if not lacks_privilege(exc):
+            raise
+        # `_privileges` says that the list of migrations cannot be read.
+        return
     nodes = executor.loader.graph.leaf_nodes()
     behind = {
         migration.app_label: migration.name for migration, _ in executor.migration_plan(nodes)
@@ -83,41 +86,12 @@ def _migrations() -> Iterator[CheckMessage]:
 
 
 def _privileges() -> Iterator[CheckMessage]:
-    lacking: dict[str, list[str]] = {}
-    existing = set(connection.introspection.table_names())
-    tables = [model for label in ("data", "realtime") for model in _tables(label)]
-    with connection.cursor() as cursor:
-        for model in tables:
-            table = model._meta.db_table
-            if table not in existing:
-                continue
-            wanted = ("SELECT",) if model.__name__ in _READ_ONLY else _CHANGES
-            cursor.execute(
-                "SELECT p FROM unnest(%s) p WHERE NOT has_table_privilege(%s, p)",
-                [list(wanted), connection.ops.quote_name(table)],
-            )
-            for (privilege,) in cursor.fetchall():
-                lacking.setdefault(privilege, []).append(table)
-            key = model._meta.pk
-            assert key is not None
-            cursor.execute(
-                "SELECT s FROM pg_get_serial_sequence(%s, %s) s"
-                " WHERE s IS NOT NULL AND NOT has_sequence_privilege(s, 'USAGE')",
-                [connection.ops.quote_name(table), key.column],
-            )
-            for (sequence,) in cursor.fetchall():
-                lacking.setdefault("USE", []).append(sequence.rpartition(".")[2])
-    for privilege, names in lacking.items():
-        shown = ", ".join(sorted(names)[:_SHOWN])
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    wanted = {**rights.of_imports(), **rights.of_the_page()}
+    for lack in rights.lacking(connection, wanted):
+        shown = ", ".join(lack.names[:_SHOWN])
+        more = f" and {len(lack.names) - _SHOWN} more" if len(lack.names) > _SHOWN else ""
         yield Error(
-            f"the database's user may not {privilege} {shown}{more}",
-            hint=f"GRANT {', '.join(_CHANGES)} ON those tables, and USAGE ON their sequences.",
+            f"the database's user lacks {lack.what} {shown}{more}",
+            hint=rights.told([lack]),
             id="realtime.E027",
         )
-
-
-def _tables(app_label: str) -> Iterator[type[models.Model]]:
-    for model in apps.get_app_config(app_label).get_models(include_auto_created=True):
-        if model._meta.managed and not model._meta.proxy:
-            yield model

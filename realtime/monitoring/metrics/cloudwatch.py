@@ -8,12 +8,12 @@ agent that Lambda does not have.
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import IO, Any
 
 from realtime.models import Outcome
-from realtime.monitoring.metrics.declared import imported, shares
+from realtime.monitoring.metrics.declared import Told, imported, shares
 from realtime.monitoring.report import Report, Share
 
 logger = logging.getLogger(__name__)
@@ -25,8 +25,12 @@ _MAX_VALUES = 100
 
 def write(report: Report, now: datetime, output: IO[str]) -> None:
     """Write `lines` to `output`: on Lambda standard output. An OSError becomes a warning."""
+    _write(lines(report, now), output)
+
+
+def _write(lines: Iterable[str], output: IO[str]) -> None:
     try:
-        output.writelines(f"{line}\n" for line in lines(report, now))
+        output.writelines(f"{line}\n" for line in lines)
         output.flush()
     except OSError as exc:
         logger.warning("metrics not written", extra={"action": "metrics", "cause": exc})
@@ -45,6 +49,7 @@ def lines(report: Report, now: datetime) -> Iterator[str]:
         "resumed": (report.resumed, "Count"),
         "flags": (sum(report.flags.values()), "Count"),
         "paused": (sum(report.paused.values()), "Count"),
+        "paused_jurisdictions": (report.pauses, "Count"),
         **_lag(report.lags),
         "seconds": (round(report.seconds["total"], 3), "Seconds"),
     }
@@ -54,6 +59,16 @@ def lines(report: Report, now: datetime) -> Iterator[str]:
     yield _document(now, figures, {}, types=types)
     for name, share in shares(report).items():
         yield _document(now, _figures_of(share), {"jurisdiction": name})
+
+
+def write_receivers(told: Iterable[Told], now: datetime, output: IO[str]) -> None:
+    """Write a line for each receiver. An OSError becomes a warning."""
+    units = {"behind_seconds": "Seconds"}
+    figures = {
+        one.receiver: {name: (n, units.get(name, "Count")) for name, n in one.values.items()}
+        for one in told
+    }
+    _write((_document(now, one, {"receiver": name}) for name, one in figures.items()), output)
 
 
 def _figures_of(share: Share) -> dict[str, tuple[Any, str]]:

@@ -1,7 +1,7 @@
 """The declared metrics, and their values for one import run."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from openstates import metadata
@@ -55,7 +55,13 @@ PAUSED = Metric(
     ("jurisdiction",),
     "files that a run parked because their jurisdiction is paused",
 )
-METRICS = (OBJECTS, LAG, FILES, QUEUE, FLAGS, PAUSED)
+RECEIVERS = Metric(
+    "realtime_receivers",
+    ("delivered", "behind", "behind_seconds"),
+    ("receiver",),
+    "changes that a receiver was told of, and those that it was not",
+)
+METRICS = (OBJECTS, LAG, FILES, QUEUE, FLAGS, PAUSED, RECEIVERS)
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,31 @@ class Point:
         undeclared = set(self.values) - set(self.metric.fields)
         if undeclared or set(self.tags) != set(self.metric.tags):
             raise ValueError(f"{self.metric.name} is not declared so: {self}")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a delivery did: a receiver, the changes that it was told of, those that it was not, and
+    the age of the oldest of these, in seconds."""
+
+    receiver: str
+    delivered: int
+    behind: int
+    behind_seconds: float
+
+    @property
+    def values(self) -> dict[str, int | float]:
+        """The values of RECEIVERS."""
+        return {
+            "delivered": self.delivered,
+            "behind": self.behind,
+            "behind_seconds": round(float(self.behind_seconds), 3),
+        }
+
+
+def points_of_receivers(told: Iterable[Told]) -> list[Point]:
+    """The metrics of a delivery."""
+    return [Point(RECEIVERS, one.values, {"receiver": one.receiver}) for one in told]
 
 
 def points(report: Report) -> list[Point]:

@@ -1,9 +1,11 @@
 """Emits the metrics of a finished run to CloudWatch and InfluxDB, as the settings say."""
 
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from realtime.domain.config import Config
+from realtime.monitoring.metrics.declared import Told
 from realtime.monitoring.report import Report
 
 
@@ -24,3 +26,19 @@ def emit(report: Report, config: Config) -> None:
         from realtime.monitoring.metrics import declared, influx
 
         influx.send(declared.points(report))
+
+
+def emit_receivers(told: Iterable[Told], config: Config) -> None:
+    """Emit what a delivery did, as `emit` does for a run. `told`, which may be costly, is read only
+    where that is enabled."""
+    if not (config.in_lambda or config.stats_enabled):
+        return
+    told = list(told)
+    if config.in_lambda:
+        from realtime.monitoring.metrics import cloudwatch
+
+        cloudwatch.write_receivers(told, datetime.now(UTC), sys.stdout)
+    if config.stats_enabled:
+        from realtime.monitoring.metrics import declared, influx
+
+        influx.send(declared.points_of_receivers(told))

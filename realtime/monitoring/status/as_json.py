@@ -4,27 +4,44 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from realtime.monitoring.status import told
 from realtime.monitoring.status.file_lists import AT_MOST
 from realtime.monitoring.status.lag import Lag, Spread
 from realtime.monitoring.status.lead_time import LeadTime
 from realtime.monitoring.status.run_states import RunState, State
 from realtime.monitoring.status.snapshot import Status
+from realtime.monitoring.verdict.finding import Verdict
 
 _PARTS = ("total", "to_queue", "to_receive", "to_commit")
 
 
-def as_dict(status: Status, behind: Sequence[str] | None = None) -> dict[str, Any]:
+def as_dict(
+    status: Status | None, verdict: Verdict, behind: Sequence[str] | None = None
+) -> dict[str, Any]:
     """The status as JSON values: times as ISO 8601 in UTC, durations in seconds, null for unknown.
+    Without a status (the ledger cannot be read) `verdict` and `behind` alone.
 
     `behind` holds the findings of `--max-age`; None when it was not given.
     """
+    judged = {
+        "verdict": verdict.as_dict(),
+        "behind": None if behind is None else list(behind),
+    }
+    if status is None:
+        return judged
     counts = status.run_counts
     return {
         "at": _time(status.at),
         "window_hours": status.window.total_seconds() / 3600,
         "jurisdiction_id": status.jurisdiction_id or None,
-        "behind": None if behind is None else list(behind),
+        **judged,
         "queue": _queue(status),
+        "unannounced": {
+            "files": status.unannounced.files,
+            "oldest_seconds": status.unannounced.oldest_seconds,
+            "complete": status.unannounced.is_complete,
+            "problem": status.unannounced.problem or None,
+        },
         "workers": {
             "slots": status.slots,
             "busy": len(status.workers),
@@ -94,6 +111,7 @@ def as_dict(status: Status, behind: Sequence[str] | None = None) -> dict[str, An
                 for one in status.pauses
             ],
         },
+        "receivers": {"list": [told.as_dict(one) for one in status.receivers]},
         "lag": {
             **(_lag(status.lag) if status.lag else _lag(_NOTHING)),
             "by_jurisdiction": [

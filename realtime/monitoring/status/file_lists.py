@@ -1,12 +1,14 @@
-"""Lists and counts of files: parked, failed, not yet archived, newest."""
+"""Lists and counts of files: parked, failed, not yet archived, or of any outcome."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.db import connection
-from django.db.models.functions import Left
+from django.db.models.functions import Coalesce, Left
 
 from realtime.models import File, Outcome
+from realtime.monitoring.status.paging import Cursor, Page, beyond, page
 
 # Unarchived files are counted up to this number, to bound the query's cost.
 AT_MOST = 10_000
@@ -102,25 +104,71 @@ def unarchived(jurisdiction_id: str = "") -> list[Unarchived]:
         return [Unarchived(*row) for row in cursor.fetchall()]
 
 
-def newest(jurisdiction_id: str, limit: int = 50) -> list[File]:
-    """A jurisdiction's files by the time of their final outcome, newest first.
+UNARCHIVED = "unarchived"
+_MOMENT = Coalesce("imported_at", "received_at")
 
-    Tracebacks, details and messages are deferred.
+
+@dataclass(frozen=True)
+class Which:
+    """Which files of a jurisdiction to list; the empty id stands for files without one.
+
+    Empty values do not limit. `outcome` is an Outcome, or UNARCHIVED: a final outcome, and not yet
+    moved. `run_id` is a scrape run. Discarded failures are left out of the failed files, but for
+    those of a run.
     """
-    files = File.objects.filter(jurisdiction_id=jurisdiction_id, imported_at__isnull=False)
-    return list(files.order_by("-imported_at").defer(*_LARGE)[:limit])
+
+    jurisdiction_id: str
+    outcome: str = ""
+    object_type: str = ""
+    reason: str = ""
+    run_id: UUID | None = None
 
 
-def failed(jurisdiction_id: str, reason: str = "", start: int = 0, limit: int = 50) -> list[File]:
-    """A jurisdiction's failed files that are not discarded, newest first, from offset `start` on.
+def listed(which: Which, at: Cursor | None = None, limit: int = 50) -> Page[File]:
+    """A page of files, by when they got their outcome; parked ones, by when they were received.
 
-    An empty id means files of no jurisdiction; an empty reason means every reason. Each has the
-    beginning of its detail as `told`; tracebacks, details and messages are deferred.
+    Newest first. Each has the beginning of its detail as `told`; tracebacks, details and messages
+    are deferred.
     """
-    found = File.objects.filter(
-        jurisdiction_id=jurisdiction_id, outcome=Outcome.FAILED, discarded_at=None
+    files = File.objects.filter(jurisdiction_id=which.jurisdiction_id)
+    time_field = "imported_at"
+    if which.outcome == UNARCHIVED:
+        files = files.filter(archived_at=None, imported_at__isnull=False)
+    elif which.outcome:
+        files = files.filter(outcome=which.outcome)
+    if which.run_id:
+        # Sorted by what no index has, so that those of the run are read, and no others: a list of
+        # all by their time may begin long after it.
+        files = files.filter(run_id=which.run_id).annotate(moment=_MOMENT)
+        time_field = "moment"
+    elif which.outcome == Outcome.DEFERRED:
+        time_field = "received_at"
+    else:
+        files = files.filter(imported_at__isnull=False)
+    if which.outcome == Outcome.FAILED and not which.run_id:
+        files = files.filter(discarded_at=None)
+    if which.object_type:
+        files = files.filter(object_type=which.object_type)
+    if which.reason:
+        files = files.filter(reason=which.reason)
+    files = files.annotate(told=Left("detail", _TOLD)).defer(*_LARGE)
+    return page(files, time_field, at, limit)
+
+
+def beside(file: File) -> tuple[int | None, int | None]:
+    """The ids of the failed files of the same jurisdiction and reason that failed next after this
+    one, and next before it, without discarded ones; None: there is none."""
+    if file.imported_at is None:
+        return None, None
+    alike = File.objects.filter(
+        jurisdiction_id=file.jurisdiction_id,
+        reason=file.reason,
+        outcome=Outcome.FAILED,
+        discarded_at=None,
     )
-    if reason:
-        found = found.filter(reason=reason)
-    found = found.annotate(told=Left("detail", _TOLD)).order_by("-imported_at", "-id")
-    return list(found.defer(*_LARGE)[start : start + limit])
+    newer, older = (
+        beyond(alike, "imported_at", "id", Cursor(file.imported_at, file.id, side))
+        for side in (True, False)
+    )
+    newer_id = newer.values_list("id", flat=True).first()
+    return newer_id, older.values_list("id", flat=True).first()

@@ -1,15 +1,14 @@
 """Lag: how long files take from scraped to visible, in total and by stage."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
 
-# A file published later than this after it was scraped belongs to an old scrape. It is counted as
-# `late`, not measured.
-LATE = timedelta(hours=24)
+from realtime.domain.in_flight import LATE_AFTER
+
 # Differences between clocks up to this are not called skewed.
 _SKEW = timedelta(seconds=2)
 
@@ -19,12 +18,12 @@ _KEYS = {
     TYPE: "object_type",
     HOUR: "date_trunc('hour', imported_at)",
 }
-_EMPTY = {JURISDICTION: "''", TYPE: "''", HOUR: "NULL::timestamptz"}
 
-# The WHERE clause repeats the condition of the index realtime_file_visible: an index-only scan.
+# The WHERE clause repeats the condition of the index realtime_file_visible: an index-only scan, and
+# one for all groupings. In a row the keys are null that it was not grouped by.
 _LAGS = """
     WITH file AS (
-      SELECT {keys}, scraped_at > queued_at + %(skew)s AS skewed,
+      SELECT {keys} scraped_at > queued_at + %(skew)s AS skewed,
              queued_at > scraped_at + %(late)s AS late,
              retried_at IS NOT NULL AS retried,
              {seconds}
@@ -33,14 +32,16 @@ _LAGS = """
         AND imported_at >= %(since)s AND imported_at < %(until)s
         AND outcome IN ('inserted', 'updated') AND scraped_at IS NOT NULL AND bucket > ''
     )
-    SELECT jurisdiction, type, hour, count(*),
+    SELECT {shown}, count(*),
            count(*) FILTER (WHERE late),
            count(*) FILTER (WHERE NOT late AND retried),
            count(*) FILTER (WHERE NOT late AND NOT retried AND skewed),
            count(*) FILTER (WHERE NOT late AND NOT retried),
            {spreads}
-    FROM file GROUP BY jurisdiction, type, hour ORDER BY jurisdiction, type, hour
+    FROM file GROUP BY GROUPING SETS ({groupings}) HAVING count(*) > 0 ORDER BY 1, 2, 3
 """
+# The hours that tell how things are now: this one and so many before.
+_BEFORE = timedelta(hours=2)
 _COUNTS = 8  # columns before the spreads
 # date_part is faster than extract, which returns numeric.
 _SECONDS = "greatest(date_part('epoch', {until} - {since}), 0) AS {name}"
@@ -163,9 +164,44 @@ def lags(
     The window is `since` inclusive, `until` exclusive (aware, database time). `by` takes any of
     JURISDICTION, TYPE and HOUR. Without `parts` only `total` is measured, at half the cost.
     """
+    return lags_by(since, until, jurisdiction_ids, [by], parts)[0]
+
+
+def newest_lag(hours: Iterable[Lag], now: datetime) -> Lag | None:
+    """Of the lags of a jurisdiction by hour, the newest in which something was measured; None when
+    that is neither this hour nor one of the two before."""
+    since = _recent(now)
+    measured = [one for one in hours if one.hour and one.hour >= since and one.measured]
+    return max(measured, key=lambda one: one.hour or since, default=None)
+
+
+def newest_lags(now: datetime, jurisdiction_ids: Collection[str]) -> list[Lag]:
+    """`newest_lag` of each jurisdiction that has one. One statement; only `total` is measured."""
+    found: dict[str, list[Lag]] = {}
+    for one in lags(_recent(now), now, jurisdiction_ids, (JURISDICTION, HOUR), parts=False):
+        found.setdefault(one.jurisdiction_id, []).append(one)
+    newest = (newest_lag(hours, now) for hours in found.values())
+    return [one for one in newest if one]
+
+
+def _recent(now: datetime) -> datetime:
+    return now.replace(minute=0, second=0, microsecond=0) - _BEFORE
+
+
+def lags_by(
+    since: datetime,
+    until: datetime,
+    jurisdiction_ids: Collection[str],
+    groupings: Sequence[Sequence[str]],
+    parts: bool = True,
+) -> list[list[Lag]]:
+    """What `lags` returns for each `by` of `groupings`, in one statement. No two may be alike."""
+    used = [key for key in _KEYS if any(key in by for by in groupings)]
     names = list(_PARTS) if parts else ["total"]
     statement = _LAGS.format(
-        keys=", ".join(f"{(_KEYS if key in by else _EMPTY)[key]} AS {key}" for key in _KEYS),
+        keys="".join(f"{_KEYS[key]} AS {key}, " for key in used),
+        shown=", ".join(key if key in used else "NULL" for key in _KEYS),
+        groupings=", ".join(f"({', '.join(by)})" for by in groupings),
         seconds=", ".join(
             _SECONDS.format(name=name, since=_PARTS[name][0], until=_PARTS[name][1])
             for name in names
@@ -176,14 +212,21 @@ def lags(
         "jurisdictions": list(jurisdiction_ids),
         "since": since,
         "until": until,
-        "late": LATE,
+        "late": LATE_AFTER,
         "skew": _SKEW,
     }
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
-        return [_lag(row) for row in cursor.fetchall()]
+        rows = cursor.fetchall()
+    return [[_lag(row) for row in rows if _keys(row) == set(by)] for by in groupings]
+
+
+def _keys(row: Sequence[Any]) -> set[str]:
+    return {key for key, value in zip(_KEYS, row, strict=False) if value is not None}
 
 
 def _lag(row: Sequence[Any]) -> Lag:
+    jurisdiction, object_type, hour, *counts = row[:_COUNTS]
     figures = row[_COUNTS:]
-    return Lag(*row[:_COUNTS], *(Spread(*figures[at : at + 3]) for at in range(0, len(figures), 3)))
+    spreads = (Spread(*figures[at : at + 3]) for at in range(0, len(figures), 3))
+    return Lag(jurisdiction or "", object_type or "", hour, *counts, *spreads)

@@ -19,13 +19,16 @@ _LEAD_TIMES = """
              date_part('epoch', run.finished_at - file.imported_at) AS lead,
              date_part('epoch', run.finished_at - file.scraped_at) AS batch_lag,
              greatest(date_part('epoch', file.imported_at - file.scraped_at), 0) AS lag
-      FROM realtime_run AS run
+      FROM (
+        SELECT run_id, jurisdiction_id, started_at, finished_at FROM realtime_run
+        WHERE finished_at >= %(since)s AND finished_at < %(until)s
+          AND jurisdiction_id = ANY(%(jurisdictions)s)
+        ORDER BY finished_at DESC LIMIT %(newest)s
+      ) AS run
       JOIN realtime_file AS file
         ON file.run_id = run.run_id AND file.jurisdiction_id = run.jurisdiction_id
         AND file.imported_at >= run.started_at
-      WHERE run.finished_at >= %(since)s AND run.finished_at < %(until)s
-        AND run.jurisdiction_id = ANY(%(jurisdictions)s)
-        AND file.outcome IN ('inserted', 'updated') AND file.scraped_at IS NOT NULL
+      WHERE file.outcome IN ('inserted', 'updated') AND file.scraped_at IS NOT NULL
         AND file.bucket > '' AND file.scraped_at <= run.finished_at
         AND file.queued_at <= file.scraped_at + interval '24 hours'
         AND file.retried_at IS NULL
@@ -54,10 +57,15 @@ class LeadTime:
 
 
 def lead_times(
-    since: datetime, until: datetime, jurisdiction_ids: Collection[str], by_run: bool = False
+    since: datetime,
+    until: datetime,
+    jurisdiction_ids: Collection[str],
+    by_run: bool = False,
+    newest: int | None = None,
 ) -> list[LeadTime]:
     """Lead times by type, with `by_run` also by run and jurisdiction, of the runs that ended in a
-    window: `since` inclusive, `until` exclusive (aware UTC).
+    window: `since` inclusive, `until` exclusive (aware UTC); of those that ended last, if only
+    `newest` are wanted.
 
     Covers inserted and updated files, without retried ones and those published more than 24 hours
     after they were scraped.
@@ -66,6 +74,11 @@ def lead_times(
     with connection.cursor() as cursor:
         cursor.execute(
             _LEAD_TIMES.format(keys=f"{keys}, object_type"),
-            {"since": since, "until": until, "jurisdictions": list(jurisdiction_ids)},
+            {
+                "since": since,
+                "until": until,
+                "jurisdictions": list(jurisdiction_ids),
+                "newest": newest,
+            },
         )
         return [LeadTime(*row) for row in cursor.fetchall()]

@@ -1,4 +1,5 @@
-"""The depth of the queue and the age of its oldest message, from AWS."""
+"""The depth of the queue and the age of its oldest message, from AWS; without a queue, what waits
+in the store's root."""
 
 import threading
 from dataclasses import dataclass
@@ -11,12 +12,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from realtime.backends import clients
 from realtime.backends.sqs import Depth, SqsQueue
 from realtime.domain.errors import RealtimeError
+from realtime.monitoring.status.unannounced import Unannounced
 
 # Seconds for all requests together. Requests have shorter timeouts, but name lookups have none.
 LIMIT = 8.0
 _CONNECTING, _SILENCE = 2.0, 4.0
 # CloudWatch has one value a minute, some minutes late; older values are out of date.
 _RECENT = timedelta(minutes=5)
+# Where the age of the oldest message, or file, comes from.
+CLOUDWATCH, STORE = "cloudwatch", "store"
 _AWS = ("amazonaws.com", "amazonaws.com.cn")
 
 
@@ -25,18 +29,24 @@ class QueueStatus:
     """The state of the queue. `depth` is None when it is unknown; `problem` then says why.
 
     `oldest_seconds` is the age of the oldest message; None when CloudWatch does not give it, or
-    the queue has no message.
+    the queue has no message. `source` is CLOUDWATCH, or STORE without a queue.
     """
 
     depth: Depth | None = None
     oldest_seconds: float | None = None
     problem: str = ""
+    source: str = CLOUDWATCH
+
+
+def of_root(waiting: Unannounced) -> QueueStatus:
+    """The files in the store's root as the queue that they are where there is none."""
+    if waiting.files is None:
+        return QueueStatus(problem=waiting.problem, source=STORE)
+    return QueueStatus(Depth(waiting.files, 0, 0), waiting.oldest_seconds, source=STORE)
 
 
 def ask(url: str, limit: float = LIMIT) -> QueueStatus:
     """The state of the queue at `url`, within `limit` seconds. Never raises."""
-    if not url:
-        return QueueStatus(problem="SQS_QUEUE_URL is not set")
     answers = [QueueStatus(problem=f"SQS did not answer within {limit:g} seconds")]
     # A daemon thread: a hanging name lookup must not keep the process from exiting.
     asking = threading.Thread(

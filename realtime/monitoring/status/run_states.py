@@ -14,6 +14,7 @@ from django.db.models import Q
 from realtime.ledger import complete_runs
 from realtime.ledger.complete_runs import Arrival
 from realtime.models import Outcome, ScrapeRun
+from realtime.monitoring.status.paging import Cursor, Page, page
 
 # Uses the index realtime_file_run_types. Counts rows, not keys, which suits our producer: it never
 # uses a key twice. `complete_runs.arrivals` decides whether a run is complete, not these figures.
@@ -118,11 +119,23 @@ def recent_states(
     return [_over(run) for run in over.order_by("-started_at")[:limit]]
 
 
-def latest_states(now: datetime, jurisdiction_id: str, limit: int = 20) -> list[RunState]:
-    """A jurisdiction's newest runs in any state, newest first."""
+def listed(
+    now: datetime, jurisdiction_id: str, at: Cursor | None = None, limit: int = 20
+) -> tuple[list[RunState], Page[ScrapeRun]]:
+    """A page of a jurisdiction's runs in any state, by their start, newest first; and their
+    states."""
+    runs = ScrapeRun.objects.filter(jurisdiction_id=jurisdiction_id)
+    found = page(runs, "started_at", at, limit, "run_id")
     open_ones = {one.run.run_id: one for one in open_states(now, jurisdiction_id)}
-    found = ScrapeRun.objects.filter(jurisdiction_id=jurisdiction_id).order_by("-started_at")
-    return [open_ones.get(run.run_id) or _over(run) for run in found[:limit]]
+    return [open_ones.get(run.run_id) or _over(run) for run in found.rows], found
+
+
+def state_of(now: datetime, run: ScrapeRun) -> RunState:
+    """The state of one run."""
+    if run.finalized_at:
+        return _over(run)
+    found = {one.run.run_id: one for one in open_states(now, run.jurisdiction_id)}
+    return found.get(run.run_id) or _over(run)
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Status as one screen on a terminal, as plain text elsewhere."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Self, TextIO
 
@@ -11,17 +12,31 @@ from rich.table import Table
 from rich.text import Text
 
 from realtime.domain.jurisdictions import abbreviation_of
+from realtime.monitoring.status import told
 from realtime.monitoring.status.durations import short_duration
 from realtime.monitoring.status.file_lists import AT_MOST, Failures, Parked
+from realtime.monitoring.status.imports import KeptRun, RunResult
 from realtime.monitoring.status.lag import Lag
+from realtime.monitoring.status.queue_depth import CLOUDWATCH, STORE
 from realtime.monitoring.status.run_states import RunState, State
 from realtime.monitoring.status.snapshot import Status
+from realtime.monitoring.verdict.finding import Level, Verdict
 
 _PLAIN_WIDTH = 120
 # Rows of each list in plain text.
 _PLAIN_ROWS = 20
 # Lines that are always shown: the heading, the figures and three table headings.
 _FIXED_LINES = 20
+# Findings of the verdict that are shown, two lines each.
+_FINDINGS = 5
+_LEVELS = {Level.OK: "bold green", Level.LOOK: "bold yellow", Level.BAD: "bold red"}
+_RESULTS = {
+    RunResult.WORKING: "cyan",
+    RunResult.DONE: "green",
+    RunResult.IDLE: "dim",
+    RunResult.ERROR: "red",
+    RunResult.KILLED: "red",
+}
 _COLOURS = {
     State.OPEN: "cyan",
     State.BLOCKED: "yellow",
@@ -53,22 +68,71 @@ class Live:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, status: Status | None, problem: str = "") -> None:
-        """Show `status`. `problem` says why it is out of date, or None."""
+    def show(self, status: Status | None, verdict: Verdict | None, problem: str = "") -> None:
+        """Show `status` and `verdict`. `problem` says why they are out of date, or None."""
         if self._live is None:
-            self._console.print(_screen(status, _PLAIN_ROWS, problem))
+            self._console.print(_screen(status, verdict, _PLAIN_ROWS, problem))
         else:
-            rows = max((self._console.height - _FIXED_LINES) // 3, 1)
-            self._live.update(_screen(status, rows, problem), refresh=True)
+            findings = min(len(verdict.findings), _FINDINGS) if verdict else 0
+            rows = max((self._console.height - _FIXED_LINES - 2 * findings) // 3, 1)
+            self._live.update(_screen(status, verdict, rows, problem), refresh=True)
+
+    def show_runs(self, now: datetime, runs: Sequence[KeptRun]) -> None:
+        """Show import runs."""
+        self._console.print(_import_runs(now, runs))
 
 
-def _screen(status: Status | None, rows: int, problem: str) -> RenderableType:
+def _import_runs(now: datetime, runs: Sequence[KeptRun]) -> RenderableType:
+    if not runs:
+        return Text("No import run has begun yet.")
+    table = _table("began", "way", "where", "took", "result", "what")
+    for one in runs:
+        run = one.run
+        idle = one.result == RunResult.IDLE
+        _add(
+            table,
+            _ago(now, run.began_at) + (f" ({run.runs} runs)" if run.runs > 1 else ""),
+            run.way,
+            _clean(f"{run.host} {run.process_id}"),
+            _time(one.total_seconds),
+            Text(one.result.value, style=_RESULTS[one.result]),
+            _clean(run.error or (f"since {_ago(now, run.started_at)}" if idle else one.told)),
+        )
+    return table
+
+
+def _verdict(verdict: Verdict) -> RenderableType:
+    """The findings, the worst first: what is wrong, since when, and what mends it."""
+    if not verdict.findings:
+        return Text(f"{_clean(verdict.fine)}{_last_run(verdict)}", style="bold green")
+    lines = []
+    for one in verdict.findings[:_FINDINGS]:
+        since = f" (since {_ago(verdict.at, one.since)})" if one.since else ""
+        lines.append(Text(f"{_clean(one.sentence)}{since}", style=_LEVELS[one.level]))
+        if one.command:
+            lines.append(Text(f"  {one.command}", style="dim"))
+    if len(verdict.findings) > _FINDINGS:
+        lines.append(Text(f"and {len(verdict.findings) - _FINDINGS} more", style="dim"))
+    return Group(*lines)
+
+
+def _last_run(verdict: Verdict) -> str:
+    if verdict.last_run is None:
+        return ""
+    return f". The last import run began {_ago(verdict.at, verdict.last_run)}"
+
+
+def _screen(
+    status: Status | None, verdict: Verdict | None, rows: int, problem: str
+) -> RenderableType:
     notice = [Text(_clean(problem), style="bold red")] if problem else []
+    judged = [_verdict(verdict)] if verdict else []
     if status is None:
-        return Group(*notice)
+        return Group(*notice, *judged)
     return Group(
         _heading(status),
         *notice,
+        *judged,
         _figures(status),
         _runs(status, rows),
         _waiting(status, rows),
@@ -90,6 +154,8 @@ def _figures(status: Status) -> RenderableType:
     grid.add_column(style="bold", no_wrap=True)
     grid.add_column()
     grid.add_row("queue", _queue(status))
+    if status.queue.source != STORE and (status.unannounced.files or status.unannounced.problem):
+        grid.add_row("root", _root(status))
     grid.add_row("workers", _workers(status))
     grid.add_row("lag", _lag_text(status.lag))
     grid.add_row("lead time", _lead_time(status))
@@ -99,6 +165,8 @@ def _figures(status: Status) -> RenderableType:
         grid.add_row("flags", _flags(status))
     if status.pauses:
         grid.add_row("paused", _pauses(status))
+    if status.receivers:
+        grid.add_row("receivers", _receivers(status))
     return grid
 
 
@@ -118,19 +186,45 @@ def _pauses(status: Status) -> Text:
     return Text(_clean("; ".join(told)), "red")
 
 
+def _receivers(status: Status) -> Text:
+    text = Text()
+    for one in status.receivers:
+        well = not (one.row.paused_at or one.row.failing_since)
+        line = f"{chr(10) if text else ''}{_clean(one.row.name)} {_clean(told.state(one))}"
+        text.append(line, "" if well else "red")
+    return text
+
+
 def _queue(status: Status) -> Text:
     depth = status.queue.depth
     if depth is None:
         return Text(f"unknown: {_clean(status.queue.problem)}", style="red")
-    text = f"{depth.visible} visible, {depth.in_flight} in flight, {depth.delayed} delayed"
     seconds, source = status.oldest_message
-    if source == "cloudwatch":
+    if status.queue.source == STORE:
+        oldest = f", the oldest for {short_duration(seconds)}" if seconds is not None else ""
+        return Text(f"none: {_at_least(status)} files wait in the store's root{oldest}")
+    text = f"{depth.visible} visible, {depth.in_flight} in flight, {depth.delayed} delayed"
+    if source == CLOUDWATCH:
         text += f"; the oldest has waited for {short_duration(seconds or 0)}"
     elif source == "ledger":
         text += f"; longest wait in the last 10 min: {short_duration(seconds or 0)}"
     elif depth.visible or depth.in_flight:
         text += "; age unknown"
     return Text(text)
+
+
+def _root(status: Status) -> Text:
+    found = status.unannounced
+    if found.problem:
+        return Text(f"unknown: {_clean(found.problem)}", style="red")
+    oldest = short_duration(found.oldest_seconds or 0)
+    text = f"{_at_least(status)} files without an outcome, whose message may be lost; the oldest"
+    return Text(f"{text} is there for {oldest}", style="yellow")
+
+
+def _at_least(status: Status) -> str:
+    more = "" if status.unannounced.is_complete else "at least "
+    return f"{more}{status.unannounced.files or 0:,}"
 
 
 def _workers(status: Status) -> Text:

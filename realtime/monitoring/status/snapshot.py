@@ -6,13 +6,15 @@ from datetime import datetime, timedelta
 
 from realtime.ledger import files as ledger_files
 from realtime.ledger.pauses import ALL, open_pauses
+from realtime.ledger.receivers import Progress, progress
 from realtime.models import Pause
 from realtime.monitoring.status import file_lists, flag_counts, run_states, workers
-from realtime.monitoring.status.lag import HOUR, JURISDICTION, TYPE, Lag, jurisdictions, lags
+from realtime.monitoring.status.lag import HOUR, JURISDICTION, TYPE, Lag, jurisdictions, lags_by
 from realtime.monitoring.status.lead_time import LeadTime, lead_times
 from realtime.monitoring.status.queue_depth import QueueStatus
-from realtime.monitoring.status.received import Received, received
+from realtime.monitoring.status.received import Received, oldest_message, received
 from realtime.monitoring.status.run_states import RunState, State
+from realtime.monitoring.status.unannounced import UNKNOWN, Unannounced
 
 WINDOW = timedelta(hours=24)
 
@@ -22,13 +24,15 @@ class Status:
     """The state of imports at `at`. Times are the database's, aware UTC.
 
     Lags, lead times and finished runs cover the `window` before `at`; everything else is current.
-    An empty `jurisdiction_id` means all; the queue and the worker slots always cover all.
+    An empty `jurisdiction_id` means all; queue, root, worker slots and receivers always cover
+    all.
     """
 
     at: datetime
     window: timedelta
     jurisdiction_id: str
     queue: QueueStatus
+    unannounced: Unannounced
     received: Received
     slots: int
     workers: list[workers.Worker]
@@ -45,6 +49,7 @@ class Status:
     lead_times_by_run: list[LeadTime]
     flags: list[flag_counts.OpenFlags]
     pauses: list[Pause]
+    receivers: list[Progress]
 
     @property
     def runs(self) -> list[RunState]:
@@ -58,38 +63,33 @@ class Status:
 
     @property
     def oldest_message(self) -> tuple[float | None, str]:
-        """The age of the oldest message in seconds, and its source.
-
-        `cloudwatch`: the age of the oldest message in the queue. `ledger`: the longest time in the
-        queue of a file received in the last 10 minutes. Empty: unknown, or the queue is empty.
-        """
-        depth = self.queue.depth
-        if depth is not None and not (depth.visible or depth.in_flight or depth.delayed):
-            return None, ""
-        if self.queue.oldest_seconds is not None:
-            return self.queue.oldest_seconds, "cloudwatch"
-        if self.received.waited_seconds is not None:
-            return self.received.waited_seconds, "ledger"
-        return None, ""
+        """The age of the oldest message in seconds, and its source: see `received`."""
+        return oldest_message(self.queue, self.received)
 
 
 def status(
-    queue: QueueStatus, slots: int, jurisdiction_id: str = "", window: timedelta = WINDOW
+    queue: QueueStatus,
+    slots: int,
+    jurisdiction_id: str = "",
+    window: timedelta = WINDOW,
+    waiting: Unannounced = UNKNOWN,
 ) -> Status:
     """The status of all jurisdictions, or of one. Call it within `read_only_transaction`.
 
-    `queue` is the answer of `queue_depth.ask`, `slots` the maximum number of workers. Raises
-    Django's database errors.
+    `queue` is the answer of `queue_depth.ask` or `of_root`, `waiting` that of `unannounced`,
+    `slots` the maximum number of workers. Raises Django's database errors.
     """
     now = ledger_files.database_now()
     since = now - window
     known = [one for one in jurisdictions() if jurisdiction_id in ("", one)]
-    overall = lags(since, now, known)
+    groupings = [(), (JURISDICTION,), (TYPE,), (HOUR,)]
+    overall, by_jurisdiction, by_type, by_hour = lags_by(since, now, known, groupings)
     return Status(
         at=now,
         window=window,
         jurisdiction_id=jurisdiction_id,
         queue=queue,
+        unannounced=waiting,
         received=received(now),
         slots=slots,
         workers=workers.busy(known),
@@ -99,9 +99,9 @@ def status(
         failures=file_lists.failures(jurisdiction_id),
         unarchived=file_lists.unarchived(jurisdiction_id),
         lag=overall[0] if overall else None,
-        lag_by_jurisdiction=lags(since, now, known, [JURISDICTION]),
-        lag_by_type=lags(since, now, known, [TYPE]),
-        lag_by_hour=lags(since, now, known, [HOUR]),
+        lag_by_jurisdiction=by_jurisdiction,
+        lag_by_type=by_type,
+        lag_by_hour=by_hour,
         lead_times=lead_times(since, now, known),
         lead_times_by_run=lead_times(since, now, known, by_run=True),
         flags=flag_counts.open_flags(jurisdiction_id),
@@ -110,4 +110,5 @@ def status(
             for one in open_pauses()
             if not jurisdiction_id or one.jurisdiction_id in (ALL, jurisdiction_id)
         ],
+        receivers=progress(),
     )

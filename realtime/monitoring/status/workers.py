@@ -14,7 +14,10 @@ _BUSY = """
            array(SELECT held.objid::bigint FROM pg_locks AS held
                  WHERE held.pid = slot.pid AND held.locktype = 'advisory' AND held.granted
                    AND held.database = slot.database
-                   AND held.classid = %(jurisdictions)s AND held.objsubid = 2)
+                   AND held.classid = %(jurisdictions)s AND held.objsubid = 2),
+           slot.pid,
+           CASE WHEN activity.state = 'active' THEN activity.query_start
+                ELSE activity.state_change END
     FROM pg_locks AS slot
     LEFT JOIN pg_stat_activity AS activity ON activity.pid = slot.pid
     WHERE slot.locktype = 'advisory' AND slot.granted AND slot.classid = %(slots)s
@@ -27,11 +30,17 @@ _BUSY = """
 @dataclass(frozen=True)
 class Worker:
     """A taken worker slot, since when (None when PostgreSQL hides it), and the jurisdictions whose
-    locks it holds: those it is importing now."""
+    locks it holds: those it is importing now.
+
+    `backend_pid` is the process id of its connection in PostgreSQL, and `active_at` when that last
+    began a statement that still runs, or ended one (None when PostgreSQL hides it).
+    """
 
     slot: int
     since: datetime | None
     jurisdiction_ids: tuple[str, ...]
+    backend_pid: int = 0
+    active_at: datetime | None = None
 
 
 def busy(jurisdiction_ids: Collection[str]) -> list[Worker]:
@@ -41,6 +50,12 @@ def busy(jurisdiction_ids: Collection[str]) -> list[Worker]:
     with connection.cursor() as cursor:
         cursor.execute(_BUSY, {"slots": locks.SLOTS, "jurisdictions": locks.JURISDICTIONS})
         return [
-            Worker(slot, since, tuple(names[held] for held in sorted(hold) if held in names))
-            for slot, since, hold in cursor.fetchall()
+            Worker(
+                slot,
+                since,
+                tuple(names[held] for held in sorted(hold) if held in names),
+                pid,
+                active,
+            )
+            for slot, since, hold, pid, active in cursor.fetchall()
         ]
