@@ -53,7 +53,13 @@ class Fragile:
             response = method(**arguments)
             if name == "receive_message":
                 self._handles += [m["ReceiptHandle"] for m in response.get("Messages", ())]
-            self._fuse.check()
+            try:
+                self._fuse.check()
+            except Killed:
+                # The connection of a process that died is closed; nobody else would close it.
+                if "Body" in response:
+                    response["Body"].close()
+                raise
             return response
 
         return call
