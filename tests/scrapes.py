@@ -157,10 +157,10 @@ class Mail:
             self.send(self.message(key, **fields))
         return keys
 
-    def run(self, max_messages: int = 300) -> Report:
+    def run(self, max_messages: int = 300, until_empty: bool = False) -> Report:
         """One import run. Asserts that the outcomes add up to the files received."""
         inbox = QueueInbox(self.queue, self.config.visibility_timeout)
-        limits = Limits(max_messages, False, lambda: False)
+        limits = Limits(max_messages, until_empty, lambda: False)
         report = run(self.config, inbox, self.store, limits, self.importer)
         figures = report.as_dict()
         assert figures["received"] == sum(figures[name] for name in OUTCOMES)

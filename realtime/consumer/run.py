@@ -50,8 +50,9 @@ from realtime.ledger.pauses import open_pauses
 from realtime.ledger.suspects import Suspicion
 from realtime.monitoring.metrics.emitting import emit
 from realtime.monitoring.report import Report
+from realtime.process.threads import Background
 
-# The share of REALTIME_MAX_BATCH_BYTES that parked files may take up.
+# The share of REALTIME_MAX_BATCH_BYTES that files may take up which are parked or being archived.
 _KEPT = 4
 
 logger = logging.getLogger(__name__)
@@ -116,6 +117,7 @@ def _run(
             progress("importing", outcomes)
 
     report, slot = Report(), WorkerSlot(config.max_workers, config.statement_timeout)
+    archiving = Background("archive")
     context = RunContext(
         config,
         store,
@@ -129,6 +131,7 @@ def _run(
         expired=report.expire,
         kept=Kept(config.max_batch_bytes // _KEPT),
         finished=finished,
+        beside=archiving.begin,
     )
     # Lambda hands its messages over with the inbox: those of a run without a slot must come again.
     with request_counts.counted_into(report.requests), inbox, context.timed("total"):
@@ -137,18 +140,25 @@ def _run(
                 if not slot.take():
                     report.note = f"all {config.max_workers} workers are busy; nothing was received"
                     return report
-                with record.of(report), connection.execute_wrapper(report.count_statement):
-                    _work(context, inbox, limits, report, progress)
+                counted = connection.execute_wrapper(report.count_statement)
+                with record.of(report), counted, archiving:
+                    _work(context, inbox, limits, report, progress, archiving.settle)
         finally:
             slot.release()
     return report
 
 
 def _work(
-    context: RunContext, inbox: Inbox, limits: Limits, report: Report, progress: Progress
+    context: RunContext,
+    inbox: Inbox,
+    limits: Limits,
+    report: Report,
+    progress: Progress,
+    settle: Callable[[], None],
 ) -> None:
-    """In each pass, import messages and then parked files. After the last, finalize complete scrape
-    runs and move failed files to failed/; `archive_realtime` moves what is left."""
+    """In each pass, import messages and then parked files. After the last, `settle` what is being
+    archived, finalize complete scrape runs and move failed files to failed/; `archive_realtime`
+    moves what is left."""
     failed: list[int] = []
     while not context.must_stop():
         with context.timed("receive"):
@@ -164,6 +174,8 @@ def _work(
                 failed += _failed(files)
         if not messages or not limits.until_empty:
             break
+    with context.timed("archive"):
+        settle()
     with stopped_in_time(context):
         if report.received or report.resumed:
             report.pauses = len(open_pauses())
@@ -206,10 +218,10 @@ def _import_together(
     messages: Sequence[ReceivedMessage],
     known: Mapping[str, Suspicion],
 ) -> Unavailable | None:
-    """Parse, fetch, import and acknowledge the messages, and archive their files.
+    """Parse, fetch, import and acknowledge the messages, and begin to archive their files.
 
-    Acknowledges after each commit, and archives when all that was read is imported. Returns the
-    error that keeps all files from being read, if any.
+    Acknowledges after each commit, and archives, beside what comes next, when all that was read is
+    imported. Returns the error that keeps all files from being read, if any.
     """
     files = parse(messages, context.config.bucket)
     opened.expect(files)

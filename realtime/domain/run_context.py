@@ -28,6 +28,10 @@ def _uncounted(count: Any) -> None:
     """Nobody counts."""
 
 
+def _at_once(work: Callable[[], Any], settle: Callable[[Any], object]) -> None:
+    settle(work())
+
+
 def no_progress(step: str, counts: Mapping[str, int]) -> None:
     """Report no progress."""
 
@@ -45,7 +49,8 @@ class RunContext:
     it may pause one; a folder imported by hand has none. `expired` is told, after each commit of a
     finalization, how many files fail that had been imported before. With `replay_all`, a
     finalization imports every file again, not only those that could end otherwise now. `finished`
-    is told of the files that have got their outcome.
+    is told of the files that have got their outcome. `beside(work, settle)` does `work`, which uses
+    the store only, at once or while the run goes on, and then `settle` with its result.
     """
 
     config: Config
@@ -60,4 +65,5 @@ class RunContext:
     expired: Callable[[int], None] = _uncounted
     replay_all: bool = False
     finished: Callable[[Any], None] = _uncounted
+    beside: Callable[[Callable[[], Any], Callable[[Any], object]], None] = _at_once
     kept: Kept = field(default_factory=lambda: Kept(0))

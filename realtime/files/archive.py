@@ -3,8 +3,11 @@
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from realtime.domain.config import INLINE, Config
 from realtime.domain.errors import ConfigurationError, RealtimeError, RetryLater, Unavailable
@@ -73,17 +76,15 @@ def archive_files(
     left, with a warning, to the next call of `archive`."""
     if must_stop():
         return Counter()
-    try:
+    with _else_later(ledger_ids):
         files = _plan(config, ledger_ids, _acknowledged_before(config))
         return _archive_files(store, files, must_stop, in_memory or {})
-    except RealtimeError as exc:
-        fields = {"action": LATER, "files": len(ledger_ids), "cause": exc}
-        logger.warning("files not archived yet", extra=fields)
-        return Counter()
+    return Counter()
 
 
 def archive_read(context: RunContext, files: Sequence[InFlightFile]) -> None:
-    """Archive files that this run has read and finished, from memory.
+    """Archive files that this run has read and finished, from memory, while it goes on: their
+    objects are moved beside it, as far as there is room to keep them, and recorded when it settles.
 
     As with `archive_files`, those whose acknowledgement is not known are left, and so are those
     that cannot be archived now. Does nothing where REALTIME_ARCHIVE says `later`.
@@ -94,11 +95,32 @@ def archive_read(context: RunContext, files: Sequence[InFlightFile]) -> None:
     for file in files:
         if file.ledger_id is not None and file.stored is not None:
             in_memory[file.ledger_id] = file.stored
-    if in_memory:
-        with context.timed("archive"):
-            archive_files(
-                context.store, context.config, list(in_memory), context.must_stop, in_memory
-            )
+    if not in_memory or context.must_stop():
+        return
+    with context.timed("archive"), _else_later(in_memory):
+        planned = _plan(context.config, list(in_memory), _acknowledged_before(context.config))
+        held = sum(file.object.size for file in in_memory.values())
+        move = partial(_move_files, context.store, planned, context.must_stop, in_memory)
+
+        def settle(moved: _Moved) -> None:
+            context.kept.let_go(held)
+            with _else_later(in_memory):
+                _record(moved, context.must_stop)
+
+        if context.kept.hold(held):
+            context.beside(move, settle)
+        else:
+            _record(move(), context.must_stop)
+
+
+@contextmanager
+def _else_later(ledger_ids: Collection[int]) -> Iterator[None]:
+    """What keeps these files from being archived is logged: the next call of `archive` goes on."""
+    try:
+        yield
+    except RealtimeError as exc:
+        fields = {"action": LATER, "files": len(ledger_ids), "cause": exc}
+        logger.warning("files not archived yet", extra=fields)
 
 
 def archive_run_ends(store: Store, config: Config, ends: Sequence[StoredFile]) -> None:
@@ -131,8 +153,20 @@ def _archive_files(
     in_memory: Mapping[int, StoredFile],
     progress: Callable[[], object] = lambda: None,
 ) -> Counter[str]:
-    """Copy files that are planned, delete the originals of those whose copies are proven, and
-    record what was moved. A store that renames takes one step for both."""
+    """Move files that are planned, and record what was moved."""
+    return _record(_move_files(store, files, must_stop, in_memory, progress), must_stop)
+
+
+def _move_files(
+    store: Store,
+    files: Sequence[File],
+    must_stop: Callable[[], bool],
+    in_memory: Mapping[int, StoredFile],
+    progress: Callable[[], object] = lambda: None,
+) -> "_Moved":
+    """Copy files that are planned, and delete the originals of those whose copies are proven; a
+    store that renames takes one step for both. Asks the database nothing: it may run in a thread
+    that has no connection."""
     stored = [file for file in files if file.bucket == store.bucket and file.version]
     outages: list[RealtimeError] = []
     causes: dict[str, str] = {}
@@ -171,17 +205,33 @@ def _archive_files(
     results |= {file: LATER for file, original in originals.items() if original not in deleted}
     # Rows without an object: bad messages, those that name another bucket, files that were never
     # read. What was imported from another store is left to a call with that store.
-    archived = {file: "" for file in files if not file.version}
-    for file, result in results.items():
+    return _Moved(results, [file for file in files if not file.version], outages, causes)
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """What has become of files, and what kept others from being moved: `outages` all of them,
+    `causes` some. `without_object` never had one."""
+
+    results: Mapping[File, str]
+    without_object: Sequence[File]
+    outages: Sequence[RealtimeError]
+    causes: Mapping[str, str]
+
+
+def _record(moved: _Moved, must_stop: Callable[[], bool]) -> Counter[str]:
+    """Record what was moved; returns what `archive` does. Raises the first outage."""
+    archived = dict.fromkeys(moved.without_object, "")
+    for file, result in moved.results.items():
         if result != LATER:
             archived[file] = "" if result == GONE else file.archived_key
     locations.archived(archived)
-    counts = Counter(results.values())
-    if outages:
-        raise outages[0]
-    if causes and counts[LATER] == len(stored) and not must_stop():
-        raise Unavailable(f"no file can be moved: {next(iter(causes.values()))}")
-    for cause in causes.values():
+    counts = Counter(moved.results.values())
+    if moved.outages:
+        raise moved.outages[0]
+    if moved.causes and counts[LATER] == len(moved.results) and not must_stop():
+        raise Unavailable(f"no file can be moved: {next(iter(moved.causes.values()))}")
+    for cause in moved.causes.values():
         logger.warning("files not archived yet", extra={"action": LATER, "cause": cause})
     return counts
 

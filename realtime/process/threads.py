@@ -1,13 +1,17 @@
-"""A thread pool that keeps the log context of its caller."""
+"""Threads that keep the log context of their caller."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
-from typing import ParamSpec, TypeVar
+from types import TracebackType
+from typing import ParamSpec, Self, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 class Threads(ThreadPoolExecutor):
@@ -16,3 +20,52 @@ class Threads(ThreadPoolExecutor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         return super().submit(copy_context().run, partial(fn, *args, **kwargs))
+
+
+class Background:
+    """One task at a time in a thread, while its owner goes on. Use as a context manager: on
+    leaving, the last task is waited for and settled."""
+
+    def __init__(self, name: str) -> None:
+        self._threads = Threads(1, name)
+        self._settle: Callable[[], None] = _nothing
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._threads:
+            try:
+                self.settle()
+            except Exception as failed:
+                if exc is None:
+                    raise
+                # The owner ends with its own error, which may be the cause of this one.
+                logger.warning(
+                    "not settled", extra={"action": "unsettled", "cause": failed}, exc_info=True
+                )
+
+    def begin(self, work: Callable[[], T], settle: Callable[[T], object]) -> None:
+        """Start `work` in the thread. Its owner calls `settle` with what it returns: when it
+        settles, begins the next task, or leaves. Raises as `settle` of the task before."""
+        self.settle()
+        task = self._threads.submit(work)
+
+        def ended() -> None:
+            settle(task.result())
+
+        self._settle = ended
+
+    def settle(self) -> None:
+        """Wait for the task that was begun, and settle it. Raises what either raises."""
+        settle, self._settle = self._settle, _nothing
+        settle()
+
+
+def _nothing() -> None:
+    """No task was begun."""

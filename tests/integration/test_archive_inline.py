@@ -3,6 +3,7 @@
 import copy
 import json
 import logging
+import threading
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -13,7 +14,18 @@ from realtime.files import archive
 from realtime.ledger import locations
 from realtime.models import File
 from tests import scrapes
-from tests.fault_proxy import AwsProxy, Fault, after, after_each, lost_answer, on, refusal
+from tests.fault_proxy import (
+    AwsProxy,
+    Fault,
+    Forward,
+    Request,
+    Response,
+    after,
+    after_each,
+    lost_answer,
+    on,
+    refusal,
+)
 from tests.scrapes import Mail
 from tests.support import Aws, through
 
@@ -68,6 +80,34 @@ def test_run__imported_files__archived_with_one_request_each(mail: Mail, proxy: 
     assert mail.keys("wy/bill") == []
     assert not File.objects.filter(archived_at=None).exists()
     assert set(File.objects.values_list("archived_key", flat=True)) >= set(moved)
+
+
+def test_run__files_are_archived__the_next_are_read_beside_that(
+    mail: Mail, proxy: AwsProxy
+) -> None:
+    keys = [mail.put(scrapes.bill(f"HB {number}")) for number in range(2)]
+    next_is_read = threading.Event()
+
+    def wait(request: Request, forward: Forward) -> Response:
+        # Else the test fails, after a while: the run reads no more before this is answered.
+        beside.append(next_is_read.wait(20))
+        return forward(request)
+
+    def rule(request: Request) -> Fault | None:
+        read[request.operation] += 1
+        if read["GetObject"] == 2:
+            next_is_read.set()
+        return wait if request.operation == "PutObject" else None
+
+    beside, read = list[bool](), Counter[str]()
+    for key in keys:
+        mail.send(mail.message(key))
+    proxy.rule = rule
+    report = mail.run(max_messages=1, until_empty=True)
+    assert beside == [True, True]
+    assert report.outcomes["inserted"] == 2
+    assert mail.keys("wy/bill") == []
+    assert not File.objects.filter(archived_at=None).exists()
 
 
 @pytest.mark.parametrize("is_versioned", [True, False], ids=["versioned", "unversioned"])
