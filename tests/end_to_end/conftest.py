@@ -21,7 +21,6 @@ QUICK = (
     "test_concurrency",
     "test_import_realtime",
     "test_logs",
-    "test_page",
     "test_publish_realtime",
     "test_scrape_realtime",
     "test_status_realtime",

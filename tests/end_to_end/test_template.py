@@ -168,6 +168,7 @@ REFUSED = {
     "CreateEndpoints needs VpcCidr.": {**SUBNETS, **VPC, "CreateEndpoints": "true"},
     "DeadLetterQueueName needs QueueName.": {"DeadLetterQueueName": "dead"},
     "ChangesSecret needs ChangesUrl.": SIGNED,
+    "ChangesFilter needs ChangesUrl, ChangesQueueName or ChangesTopicArn.": {"ChangesFilter": "wy"},
     "Set only one of AlarmEmail and AlarmTopicArn.": {**EMAIL, **TOPIC},
     "NoticeOfFailures is set up in the bucket of this stack, not in BucketName.": {
         **EMAIL,

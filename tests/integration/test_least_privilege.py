@@ -37,6 +37,9 @@ NOT_OURS = {"kms:Decrypt"}
 # A monitor does without, where its role has only what imports need.
 NOT_NEEDED = {("cloudwatch:GetMetricStatistics", "*")}
 
+# Each command in each of three buckets is a process.
+pytestmark = pytest.mark.thorough
+
 Permission = tuple[str, str]
 
 

@@ -202,7 +202,8 @@ def _queue(status: Status) -> Text:
     seconds, source = status.oldest_message
     if status.queue.source == STORE:
         oldest = f", the oldest for {short_duration(seconds)}" if seconds is not None else ""
-        return Text(f"none: {_at_least(status)} files wait in the store's root{oldest}")
+        verb = "file waits" if status.unannounced.files == 1 else "files wait"
+        return Text(f"none: {_at_least(status)} {verb} in the store's root{oldest}")
     text = f"{depth.visible} visible, {depth.in_flight} in flight, {depth.delayed} delayed"
     if source == CLOUDWATCH:
         text += f"; the oldest has waited for {short_duration(seconds or 0)}"
