@@ -122,7 +122,8 @@ def fill(site: Site) -> dict[str, str]:
 def take(page: Page, path: Path) -> None:
     """Save the whole page in few colours: a picture of a tenth of the bytes."""
     page.screenshot(path=path, full_page=True, animations="disabled")
-    Image.open(path).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture = Image.open(path).convert("RGB")
+    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def main() -> int:
