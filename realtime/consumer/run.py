@@ -52,7 +52,7 @@ from realtime.monitoring.metrics.emitting import emit
 from realtime.monitoring.report import Report
 from realtime.process.threads import Background
 
-# The share of REALTIME_MAX_BATCH_BYTES that files may take up which are parked or being archived.
+# The share of REALTIME_MAX_BATCH_BYTES that parked files may take up, and those being archived.
 _KEPT = 4
 
 logger = logging.getLogger(__name__)

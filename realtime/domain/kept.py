@@ -4,33 +4,40 @@ from realtime.domain.interfaces import StoredFile
 
 
 class Kept:
-    """At most `most` bytes of files: those that the run has parked, as it has read them, for when
-    they are woken (the others are read again then), and those that are being archived."""
+    """Files that the run has parked, as it has read them, for when they are woken: at most `most`
+    bytes. The others are read again then. As many bytes may be held of what is being archived."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._files: dict[int, StoredFile] = {}
-        self.bytes = 0
+        self._parked = self._archiving = 0
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of all."""
+        return self._parked + self._archiving
 
     def hold(self, bytes: int) -> bool:
-        """Take room for `bytes` of files that others keep; False, and nothing taken, without."""
-        fits = self.bytes + bytes <= self._most
+        """Count `bytes` of files that are being archived; False, and not counted, if there are too
+        many."""
+        fits = self._archiving + bytes <= self._most
         if fits:
-            self.bytes += bytes
+            self._archiving += bytes
         return fits
 
     def let_go(self, bytes: int) -> None:
-        """Give back the room that `hold` took."""
-        self.bytes -= bytes
+        """These bytes, counted by `hold`, are archived."""
+        self._archiving -= bytes
 
     def keep(self, ledger_id: int, file: StoredFile) -> None:
         """Keep the file of this row of the ledger, if there is room."""
-        if ledger_id not in self._files and self.hold(file.object.size):
+        if ledger_id not in self._files and self._parked + file.object.size <= self._most:
             self._files[ledger_id] = file
+            self._parked += file.object.size
 
     def take(self, ledger_id: int) -> StoredFile | None:
         """The file of this row, if it was kept. It is kept no longer."""
         file = self._files.pop(ledger_id, None)
         if file is not None:
-            self.let_go(file.object.size)
+            self._parked -= file.object.size
         return file

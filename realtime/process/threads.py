@@ -1,6 +1,5 @@
 """Threads that keep the log context of their caller."""
 
-import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -10,8 +9,6 @@ from typing import ParamSpec, Self, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-logger = logging.getLogger(__name__)
 
 
 class Threads(ThreadPoolExecutor):
@@ -24,7 +21,8 @@ class Threads(ThreadPoolExecutor):
 
 class Background:
     """One task at a time in a thread, while its owner goes on. Use as a context manager: on
-    leaving, the last task is waited for and settled."""
+    leaving, the last task is waited for and settled; after an error of its owner it is only waited
+    for, as if the process had died before it was settled."""
 
     def __init__(self, name: str) -> None:
         self._threads = Threads(1, name)
@@ -40,15 +38,8 @@ class Background:
         traceback: TracebackType | None,
     ) -> None:
         with self._threads:
-            try:
+            if exc is None:
                 self.settle()
-            except Exception as failed:
-                if exc is None:
-                    raise
-                # The owner ends with its own error, which may be the cause of this one.
-                logger.warning(
-                    "not settled", extra={"action": "unsettled", "cause": failed}, exc_info=True
-                )
 
     def begin(self, work: Callable[[], T], settle: Callable[[T], object]) -> None:
         """Start `work` in the thread. Its owner calls `settle` with what it returns: when it
