@@ -1,13 +1,13 @@
 """The expected result of scrape runs that overlap in time, in whatever order they arrived."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from django.db import transaction
 from openstates.data.models import Event, Jurisdiction, VoteEvent
 
 from tests.oracle.files import Refused, Run, ScrapedFile, in_order
-from tests.oracle.importers import Action, match_actions, tied_actions
+from tests.oracle.importers import Action, Votes, match_actions, tied_actions
 from tests.oracle.people import import_people
 from tests.oracle.truth import Importers, import_with
 
@@ -63,13 +63,21 @@ def _import_group(
     match_actions(importers.votes, named, {action[0] for action in kept.values()}, kept)
     refused = importers.refused()
     failed = {file.id for file in refused if not file.unresolved}
+    finals = [run for run in (*past, *runs) if run.final]
+    decided = {bill for run in finals for bill in _voted(importers.votes, run)}
     for run in sorted(past, key=lambda run: run.started):
         # What was decided about its vote events also holds where a bill has new actions.
-        _Finalization(importers, files, run, False, kept).link_votes()
+        _Finalization(importers, files, run, False, kept, decided).link_votes()
     for run in sorted(runs, key=lambda run: run.started):
         deletes = run.deletes and failed.isdisjoint(file.id for file in run.files)
-        _Finalization(importers, files, run, deletes, kept).apply()
+        _Finalization(importers, files, run, deletes, kept, decided).apply()
     return refused
+
+
+def _voted(votes: Votes, run: Run) -> set[str]:
+    """The bills of the run's vote events."""
+    ours = in_order(run.files, "vote_event")
+    return {votes.named[file.id].bill for file in ours if file.id in votes.named} - {None}
 
 
 class _Finalization:
@@ -80,6 +88,7 @@ class _Finalization:
         run: Run,
         deletes: bool,
         kept: Mapping[str, Action],
+        decided: Collection[str],
     ) -> None:
         self._importers = importers
         self._files = files
@@ -87,6 +96,9 @@ class _Finalization:
         self._deletes = deletes
         # A final run decides about all vote events of its bills.
         self._kept = {} if run.final else kept
+        # One that does not end decides about none that a final run has scraped: its files count
+        # as scraped since.
+        self._decided: Collection[str] = () if run.final else decided
         self._ids = {file.id for file in run.files}
 
     def apply(self) -> None:
@@ -98,7 +110,7 @@ class _Finalization:
     def link_votes(self) -> None:
         votes = self._importers.votes
         ours = in_order(self._run.files, "vote_event")
-        bills = {votes.named[file.id].bill for file in ours if file.id in votes.named} - {None}
+        bills = _voted(votes, self._run) - {*self._decided}
         if self._deletes:
             newest = _newest(in_order(self._files, "vote_event"), votes.json_to_db_id)
             seen = _rows(ours, votes.json_to_db_id)
