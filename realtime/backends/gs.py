@@ -31,6 +31,7 @@ from realtime.backends import request_counts
 from realtime.domain.config import GS
 from realtime.domain.errors import ConfigurationError, RealtimeError, RetryLater, Unavailable
 from realtime.domain.interfaces import (
+    CONNECTIONS,
     THREADS,
     Exists,
     Gone,
@@ -349,7 +350,7 @@ def _client() -> Any:
         raise ConfigurationError(f"{SETTING}: Google is not set up: {exc}") from exc
     for scheme in ("https://", "http://"):
         # By default ten connections are kept.
-        client._http.mount(scheme, HTTPAdapter(pool_maxsize=THREADS + 2))
+        client._http.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS + 2))
     return client
 
 

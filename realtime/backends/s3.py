@@ -15,7 +15,15 @@ from urllib3.exceptions import HTTPError
 
 from realtime.backends import clients
 from realtime.domain.errors import ConfigurationError, RetryLater, Unavailable
-from realtime.domain.interfaces import THREADS, Exists, Gone, Listed, ObjectVersion, StoredFile
+from realtime.domain.interfaces import (
+    CONNECTIONS,
+    THREADS,
+    Exists,
+    Gone,
+    Listed,
+    ObjectVersion,
+    StoredFile,
+)
 from realtime.process.threads import Threads
 
 if TYPE_CHECKING:
@@ -67,7 +75,7 @@ class S3Store:
         bucket: str,
         client: Any = None,
         obstore: bool = True,
-        make_client: Callable[[], Any] = lambda: clients.client("s3", THREADS),
+        make_client: Callable[[], Any] = lambda: clients.client("s3", CONNECTIONS),
     ) -> None:
         self.bucket = bucket
         self._lazy_client: Any = client
@@ -301,15 +309,17 @@ class S3Store:
         fails.
         """
         listed = dict[str, tuple[str, datetime | None]]()
-        if not self._objects or len(uploads) == 1:
+        # Read once: another thread may give obstore up meanwhile.
+        objects = self._objects
+        if not objects or len(uploads) == 1:
             return listed
         try:
             # Begins before the first of them.
-            for key, etag, at in self._objects.uploads(folder, uploads[0].key[:-1]):
+            for key, etag, at in objects.uploads(folder, uploads[0].key[:-1]):
                 if key > uploads[-1].key or len(listed) == WORTH_LISTING * len(uploads):
                     break
                 listed[key] = (etag, at.replace(microsecond=0))
-        except self._objects.failures as exc:
+        except objects.failures as exc:
             logger.debug("not listed", extra={"action": "list", "cause": exc})
         return listed
 

@@ -4,7 +4,7 @@ A store's module, and the client library that it needs, is loaded only where it 
 """
 
 from realtime.domain.config import FILE, GS, Bucket
-from realtime.domain.interfaces import THREADS, Store
+from realtime.domain.interfaces import CONNECTIONS, Store
 
 
 def store_of(
@@ -37,5 +37,7 @@ def store_of(
 
     return S3Store(
         bucket.name,
-        make_client=lambda: clients.client("s3", THREADS, attempts, connect_timeout, read_timeout),
+        make_client=lambda: clients.client(
+            "s3", CONNECTIONS, attempts, connect_timeout, read_timeout
+        ),
     )

@@ -117,7 +117,7 @@ def _run(
             progress("importing", outcomes)
 
     report, slot = Report(), WorkerSlot(config.max_workers, config.statement_timeout)
-    archiving = Background("archive")
+    archiving = Background("archive", lambda: not slot.lost())
     context = RunContext(
         config,
         store,
@@ -132,6 +132,7 @@ def _run(
         kept=Kept(config.max_batch_bytes // _KEPT),
         finished=finished,
         beside=archiving.begin,
+        settled=archiving.settle,
     )
     # Lambda hands its messages over with the inbox: those of a run without a slot must come again.
     with request_counts.counted_into(report.requests), inbox, context.timed("total"):
@@ -142,22 +143,17 @@ def _run(
                     return report
                 counted = connection.execute_wrapper(report.count_statement)
                 with record.of(report), counted, archiving:
-                    _work(context, inbox, limits, report, progress, archiving.settle)
+                    _work(context, inbox, limits, report, progress)
         finally:
             slot.release()
     return report
 
 
 def _work(
-    context: RunContext,
-    inbox: Inbox,
-    limits: Limits,
-    report: Report,
-    progress: Progress,
-    settle: Callable[[], None],
+    context: RunContext, inbox: Inbox, limits: Limits, report: Report, progress: Progress
 ) -> None:
-    """In each pass, import messages and then parked files. After the last, `settle` what is being
-    archived, finalize complete scrape runs and move failed files to failed/; `archive_realtime`
+    """In each pass, import messages and then parked files. After the last, record what was archived
+    meanwhile, finalize complete scrape runs and move failed files to failed/; `archive_realtime`
     moves what is left."""
     failed: list[int] = []
     while not context.must_stop():
@@ -174,8 +170,8 @@ def _work(
                 failed += _failed(files)
         if not messages or not limits.until_empty:
             break
-    with context.timed("archive"):
-        settle()
+    with stopped_in_time(context), context.timed("archive"):
+        context.settled()
     with stopped_in_time(context):
         if report.received or report.resumed:
             report.pauses = len(open_pauses())

@@ -15,6 +15,8 @@ from realtime.domain.messages import ReceivedMessage
 
 # Calls that a store is asked at once.
 THREADS = 16
+# Of a store: a run reads files while it archives others.
+CONNECTIONS = 2 * THREADS
 
 
 class Gone(RealtimeError):

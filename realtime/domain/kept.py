@@ -17,17 +17,17 @@ class Kept:
         """The bytes of all."""
         return self._parked + self._archiving
 
-    def hold(self, bytes: int) -> bool:
-        """Count `bytes` of files that are being archived; False, and not counted, if there are too
-        many."""
-        fits = self._archiving + bytes <= self._most
+    def begin_archiving(self, size: int) -> bool:
+        """Count `size` bytes of files that are held to be archived; False, and not counted, if
+        they are too many."""
+        fits = self._archiving + size <= self._most
         if fits:
-            self._archiving += bytes
+            self._archiving += size
         return fits
 
-    def let_go(self, bytes: int) -> None:
-        """These bytes, counted by `hold`, are archived."""
-        self._archiving -= bytes
+    def end_archiving(self, size: int) -> None:
+        """Count these bytes no more."""
+        self._archiving -= size
 
     def keep(self, ledger_id: int, file: StoredFile) -> None:
         """Keep the file of this row of the ledger, if there is room."""

@@ -13,7 +13,7 @@ from realtime.domain.kept import Kept
 
 
 def _always() -> None:
-    """No veto."""
+    """No veto, and nothing to wait for."""
 
 
 def _never() -> bool:
@@ -49,8 +49,9 @@ class RunContext:
     it may pause one; a folder imported by hand has none. `expired` is told, after each commit of a
     finalization, how many files fail that had been imported before. With `replay_all`, a
     finalization imports every file again, not only those that could end otherwise now. `finished`
-    is told of the files that have got their outcome. `beside(work, settle)` does `work`, which uses
-    the store only, at once or while the run goes on, and then `settle` with its result.
+    is told of the files that have got their outcome. `beside(work, settle)` does `work`, which must
+    not use the database, while the run goes on; `settled` waits for it and calls `settle` with its
+    result, in the run's own thread, which has the connection.
     """
 
     config: Config
@@ -66,4 +67,5 @@ class RunContext:
     replay_all: bool = False
     finished: Callable[[Any], None] = _uncounted
     beside: Callable[[Callable[[], Any], Callable[[Any], object]], None] = _at_once
+    settled: Callable[[], None] = _always
     kept: Kept = field(default_factory=lambda: Kept(0))

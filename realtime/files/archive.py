@@ -83,8 +83,9 @@ def archive_files(
 
 
 def archive_read(context: RunContext, files: Sequence[InFlightFile]) -> None:
-    """Archive files that this run has read and finished, from memory, while it goes on: their
-    objects are moved beside it, as far as there is room to keep them, and recorded when it settles.
+    """Archive files that this run has read and finished, from memory. Their objects are moved
+    while the run goes on, if there is room to hold them, and recorded before it archives the next,
+    or ends.
 
     As with `archive_files`, those whose acknowledgement is not known are left, and so are those
     that cannot be archived now. Does nothing where REALTIME_ARCHIVE says `later`.
@@ -98,28 +99,32 @@ def archive_read(context: RunContext, files: Sequence[InFlightFile]) -> None:
     if not in_memory or context.must_stop():
         return
     with context.timed("archive"), _else_later(in_memory):
+        context.settled()
         planned = _plan(context.config, list(in_memory), _acknowledged_before(context.config))
-        held = sum(file.object.size for file in in_memory.values())
-        move = partial(_move_files, context.store, planned, context.must_stop, in_memory)
+        if not planned:
+            return
+        held = {file.id: in_memory[file.id] for file in planned if file.archived_key}
+        size = sum(file.object.size for file in held.values())
+        move = partial(_move_files, context.store, planned, context.must_stop, held)
 
         def settle(moved: _Moved) -> None:
-            context.kept.let_go(held)
-            with _else_later(in_memory):
+            context.kept.end_archiving(size)
+            with _else_later(planned):
                 _record(moved, context.must_stop)
 
-        if context.kept.hold(held):
+        if context.kept.begin_archiving(size):
             context.beside(move, settle)
         else:
             _record(move(), context.must_stop)
 
 
 @contextmanager
-def _else_later(ledger_ids: Collection[int]) -> Iterator[None]:
+def _else_later(files: Collection[object]) -> Iterator[None]:
     """What keeps these files from being archived is logged: the next call of `archive` goes on."""
     try:
         yield
     except RealtimeError as exc:
-        fields = {"action": LATER, "files": len(ledger_ids), "cause": exc}
+        fields = {"action": LATER, "files": len(files), "cause": exc}
         logger.warning("files not archived yet", extra=fields)
 
 

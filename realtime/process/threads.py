@@ -1,5 +1,6 @@
 """Threads that keep the log context of their caller."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
@@ -9,6 +10,8 @@ from typing import ParamSpec, Self, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 
 class Threads(ThreadPoolExecutor):
@@ -20,12 +23,16 @@ class Threads(ThreadPoolExecutor):
 
 
 class Background:
-    """One task at a time in a thread, while its owner goes on. Use as a context manager: on
-    leaving, the last task is waited for and settled; after an error of its owner it is only waited
-    for, as if the process had died before it was settled."""
+    """One task at a time in a thread, while its owner goes on.
 
-    def __init__(self, name: str) -> None:
+    Use as a context manager: on leaving, the last task is waited for and settled. After an error of
+    its owner it is settled if `may_settle` says so, and what that raises is logged; else it is only
+    waited for, as if the process had died before it was settled.
+    """
+
+    def __init__(self, name: str, may_settle: Callable[[], bool]) -> None:
         self._threads = Threads(1, name)
+        self._may_settle = may_settle
         self._settle: Callable[[], None] = _nothing
 
     def __enter__(self) -> Self:
@@ -40,10 +47,18 @@ class Background:
         with self._threads:
             if exc is None:
                 self.settle()
+            elif isinstance(exc, Exception) and self._may_settle():
+                try:
+                    self.settle()
+                except Exception as failed:
+                    # The owner ends with its own error.
+                    about = {"action": "unsettled", "cause": failed}
+                    logger.warning("not settled", extra=about, exc_info=True)
 
     def begin(self, work: Callable[[], T], settle: Callable[[T], object]) -> None:
-        """Start `work` in the thread. Its owner calls `settle` with what it returns: when it
-        settles, begins the next task, or leaves. Raises as `settle` of the task before."""
+        """Start `work` in the thread. `settle` gets what it returns, in the owner's thread: when
+        the owner settles, begins the next task, or leaves. Raises as `settle` of the task
+        before."""
         self.settle()
         task = self._threads.submit(work)
 

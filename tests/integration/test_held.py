@@ -20,9 +20,10 @@ from realtime.importers.bulk.batch import Record
 from realtime.models import File
 from realtime.sources.open_source import open_source
 from tests import scrapes
+from tests.fault_proxy import AwsProxy, Forward, Request, Response, on
 from tests.scrape_runs import Run, context_of, import_only
 from tests.scrapes import Mail
-from tests.support import Aws
+from tests.support import Aws, through, wait_until
 
 SIZE, FILES = 10_000, 12
 # Room for three files, and a bit.
@@ -56,8 +57,8 @@ def held(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def large(data: dict[str, Any]) -> dict[str, Any]:
-    return {**data, "extras": {"much": "x" * (SIZE - len(json.dumps(data)))}}
+def large(data: dict[str, Any], size: int = SIZE) -> dict[str, Any]:
+    return {**data, "extras": {"much": "x" * (size - len(json.dumps(data)))}}
 
 
 def bills() -> list[dict[str, Any]]:
@@ -103,6 +104,27 @@ def test_run__many_large_files__at_most_max_batch_bytes_held(
     of_this = held[-FILES:]
     assert max(of_this) <= MOST, of_this
     assert max(of_this) > SIZE, "several at a time, where there is room"
+
+
+def test_run__files_are_being_archived__they_count_as_held(
+    mail: Mail, aws: Aws, proxy: AwsProxy, held: list[int]
+) -> None:
+    # Four fit into the quarter that may be archived beside the next; then two large ones fit.
+    few, small = 4, MOST // 4 // 4 - 50
+    slow = Mail(through(proxy.endpoint, aws), mail.config.database_url)
+    slow.publish(*(large(scrapes.bill(f"HB {n}"), small) for n in range(few)), *bills()[few:])
+    tighten(slow)
+
+    def wait(request: Request, forward: Forward) -> Response:
+        # Until the next two are read, and for a third that must not be.
+        wait_until(lambda: len(held) >= few + 2, seconds=30)
+        wait_until(lambda: len(held) > few + 2, seconds=2)
+        return forward(request)
+
+    proxy.rule = on("PutObject", fault=wait, times=few)
+    slow.run(max_messages=few, until_empty=True)
+    assert Bill.objects.count() == FILES
+    assert 2 * SIZE + small < max(held) <= MOST, held
 
 
 def test_directory__many_large_files__at_most_max_batch_bytes_held(

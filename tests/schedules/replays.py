@@ -8,6 +8,7 @@ from typing import Any
 from unittest import mock
 
 from django.db import transaction
+from django.db.models import Count
 
 from realtime.domain.interfaces import Store
 from realtime.domain.run_context import RunContext
@@ -54,9 +55,20 @@ def _check(run: ScrapeRun, context: RunContext, done: Finalized) -> None:
         again = Finalization(run, context, lambda: done.closed).finish()
         after = _state()
         transaction.set_rollback(True)
-    assert not _changes(again), f"run {run.run_id} replayed in full: {again}, after {done.counts}"
+    changes = _changes(again)
+    if _share_a_row(run):
+        # Each of them is imported, and the last one leaves the row as it was.
+        changes.pop("changed", None)
+    assert not changes, f"run {run.run_id} replayed in full: {again}, after {done.counts}"
     assert list(rows.differences(before[0], after[0])) == [], "replayed in full, after a run"
     assert before[1] == after[1], "replayed in full: the ledger says something else"
+
+
+def _share_a_row(run: ScrapeRun) -> bool:
+    """Whether several vote events of the run are one to core."""
+    votes = File.objects.filter(run_id=run.run_id, object_type="vote_event").exclude(core_id="")
+    counted = votes.order_by().values("core_id").annotate(files=Count("id"))
+    return counted.filter(files__gt=1).exists()
 
 
 def _changes(counts: Mapping[str, int]) -> dict[str, int]:
