@@ -14,7 +14,6 @@ from bench import capacity_report, life_report
 Results = dict[str, Any]
 
 STEPS = ("insert", "unchanged", "update")
-_DAY = 86_400.0
 _TITLES = {
     "loopback": "the database on this machine",
     "away": "the database 1 ms away",
@@ -164,7 +163,7 @@ def _run(results: Results) -> Iterator[str]:
         seconds = " | ".join(f"{one['seconds'][stage]:.2f}" for stage in stages)
         lags = one["lag_seconds"]["p50"], one["lag_seconds"]["p95"]
         # Meaningless for files that were scraped long ago.
-        lag = ", ".join(f"{lag:,.1f}" if lag < _DAY else "-" for lag in lags)
+        lag = ", ".join("-" if lag is None else f"{lag:,.1f}" for lag in lags)
         yield (
             f"| {name} | {seconds} | {one['process seconds']:.2f} | {one['process ÷ import']:.2f}"
             f" | {one['total ÷ import']:.2f} | {one['statements']:,.0f} | {one['peak_mib']:.0f}"

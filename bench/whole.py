@@ -134,6 +134,12 @@ def _check(run: Finished, files: int) -> None:
         raise RuntimeError(f"the run did not import its {files} files: {report}")
 
 
+def _median_if_measured(lags: Sequence[float | None]) -> float | None:
+    """None for files of an old scrape, whose lag is not measured."""
+    known = [lag for lag in lags if lag is not None]
+    return statistics.median(known) if known else None
+
+
 def _figures(runs: Sequence[Finished], idle_mib: float) -> dict[str, Any]:
     reports = [run.report for run in runs]
     return {
@@ -149,7 +155,7 @@ def _figures(runs: Sequence[Finished], idle_mib: float) -> dict[str, Any]:
             report["seconds"]["total"] / report["seconds"]["import"] for report in reports
         ),
         "lag_seconds": {
-            name: statistics.median(report["lag_seconds"][name] for report in reports)
+            name: _median_if_measured([report["lag_seconds"][name] for report in reports])
             for name in ("p50", "p95")
         },
         "statements": statistics.median(report["statements"] for report in reports),
