@@ -319,7 +319,9 @@ def link_references(jurisdiction_id: str, results: Sequence[Result], now: dateti
     new = {one.core_id for one in bills if one.change == "inserted"}
     changed = new | {one.core_id for one in bills if one.change == "updated"}
     votes = [one for result, one in applied if result.object_type == "vote_event"]
-    voted = {one.lookup.bill_id for one in votes if one.lookup.action}
+    # A file older than its row's names the action all the same, if the newer one names none.
+    naming: list[Imported | Superseded] = [*votes, *_superseded_votes(results)]
+    voted = {one.lookup.bill_id for one in naming if one.core_id and one.lookup.action}
     # A scrape that names no action any more gives up the one that an earlier scrape named.
     voted |= bills_of_tied_votes([one.core_id for one in votes if not one.lookup.action])
     if changed or voted:
@@ -328,6 +330,11 @@ def link_references(jurisdiction_id: str, results: Sequence[Result], now: dateti
         link_related_bills(jurisdiction_id, changed, new)
     if applied:
         Jurisdiction.objects.filter(id=jurisdiction_id).update(latest_bill_update=now)
+
+
+def _superseded_votes(results: Sequence[Result]) -> list[Superseded]:
+    votes = (result.outcome for result in results if result.object_type == "vote_event")
+    return [outcome for outcome in votes if isinstance(outcome, Superseded)]
 
 
 def relink(bill_ids: Collection[str], finalizing: UUID | None = None) -> None:

@@ -212,6 +212,18 @@ def test_import__votes_that_name_one_action__first_scraped_has_it_in_any_order(
     assert list(linked.all()) == ["1st"]
 
 
+def test_import__older_vote_that_comes_late__its_action_holds_where_the_newer_names_none(
+    session: Mail,
+) -> None:
+    bill = scrapes.bill()
+    older, newer = scrapes.vote_event(bill, action="reading 1"), scrapes.vote_event(bill)
+    session.publish(bill, newer)
+    session.run()
+    session.publish(older)
+    assert session.run().outcomes["superseded"] == 1
+    assert VoteEvent.objects.get().bill_action == BillAction.objects.get()
+
+
 def test_import__companion_arrives_later__linked_both_ways(session: Mail) -> None:
     first, second = scrapes.bill("HB 1"), scrapes.bill("SF 2")
     for one, other in ((first, "SF 2"), (second, "HB 1")):

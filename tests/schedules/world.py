@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -74,6 +74,8 @@ class World:
         self._handles: list[str] = []
         # When each object was last uploaded by a scraper whose clock is ahead, in seconds.
         self._seconds: dict[tuple[Any, ...], int] = {}
+        # And the `_id` it had.
+        self._ids = defaultdict[tuple[Any, ...], str](str)
         self._reports: list[Report] = []
         self._final: set[uuid.UUID] = set()
         self._stamps = stamps
@@ -169,9 +171,9 @@ class World:
         file, key = self._schedule.scraped[number], self._key(number)
         planned = self._schedule.files[number]
         one = (planned.what["type"], planned.what.get("state"), planned.what.get("who"))
-        ahead = self._schedule.is_ahead(planned.run)
-        if ahead and planned.what["type"] in ("jurisdiction", "person"):
-            # Their ids have no time, and the store's has no fractions of a second.
+        ahead, id = self._schedule.is_ahead(planned.run), content.uuid1_at(file.ticks)
+        if ahead and (planned.what["type"] in ("jurisdiction", "person") or id < self._ids[one]):
+            # Their ids have no time, or begin anew, and the store's has no fractions of a second.
             wait_until(lambda: time.time() >= self._seconds.get(one, 0) + 1, seconds=5)
         stored = self._aws.s3.put_object(
             Bucket=self._aws.bucket,
@@ -185,6 +187,7 @@ class World:
             head = self._aws.s3.head_object(Bucket=self._aws.bucket, Key=key)
             self.places[number] = ticks_of(head["LastModified"])
             self._seconds[one] = int(head["LastModified"].timestamp())
+            self._ids[one] = id
 
     def _end(self, run: int) -> None:
         self._ended.add(run)
