@@ -47,7 +47,9 @@ _THEIR_BILLS = f"""
     WHERE id IN ({_OLD}) AND bill_id <> '' AND bill_action <> ''
 """
 # The action that a vote event's newest file names is remembered: a later import of the bill makes
-# its actions anew. Only of files that still say which action it has (see history.named_actions).
+# its actions anew. Only of files that still say which action it has (see history.named_actions),
+# and not where the action is there and the vote is not tied to it: a file that named it first keeps
+# it from others, and is forgotten, too.
 _OLD_FILES = f"""
     WITH forgotten AS (DELETE FROM realtime_file WHERE id IN ({_OLD}) RETURNING *),
     named AS (
@@ -59,6 +61,11 @@ _OLD_FILES = f"""
         AND file.identity IS NOT NULL AND file.outcome = ANY(%(outcomes)s)
         AND (authoritative.bill_id IS NULL OR file.run_id = authoritative.run_id
              OR file.order_ticks >= authoritative.began)
+        AND (vote.bill_action_id IS NOT NULL OR 1 <> (
+          SELECT count(*) FROM opencivicdata_billaction AS action
+          WHERE action.bill_id = file.bill_id AND action.description = file.bill_action
+            AND action.date = file.identity->>'date'
+            AND action.organization_id = file.identity->>'organization_id'))
       ORDER BY file.row_id, file.order_ticks DESC, file.scrape_id DESC, file.order_stamp DESC
     ), remembered AS (
       INSERT INTO realtime_remembered_action AS known
