@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
 from typing import Any
 
@@ -176,7 +176,9 @@ class Part:
     def __init__(self, mail: Mail, *files: dict[str, Any]) -> None:
         self.run = Run(mail)
         self.mail = mail
-        self.files = [(data, datetime.now(UTC)) for data in files]
+        # The clock may give the same microsecond twice, and the time is in the key.
+        now = datetime.now(UTC)
+        self.files = [(data, now + timedelta(microseconds=at)) for at, data in enumerate(files)]
 
     def send(self) -> None:
         for data, time in self.files:
