@@ -53,7 +53,8 @@ class Background:
                 except Exception as failed:
                     # The owner ends with its own error.
                     about = {"action": "unsettled", "cause": failed}
-                    logger.warning("not settled", extra=about, exc_info=True)
+                    said = "what was done meanwhile could not be recorded"
+                    logger.warning(said, extra=about, exc_info=True)
 
     def begin(self, work: Callable[[], T], settle: Callable[[T], object]) -> None:
         """Start `work` in the thread. `settle` gets what it returns, in the owner's thread: when
