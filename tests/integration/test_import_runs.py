@@ -28,7 +28,7 @@ from tests.fault_proxy import AwsProxy, on, refusal
 from tests.ledger_rows import before_now
 from tests.scrape_runs import command
 from tests.scrapes import Mail
-from tests.support import Aws, through
+from tests.support import Aws, through, wait_until
 
 
 @pytest.fixture
@@ -139,9 +139,13 @@ def test_import_run__killed__did_not_end_and_its_connection_is_gone(mail: Mail) 
             )
         working = import_runs.newest().get(pk=row)
         assert kept(working).result == "working"
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_stat_clear_snapshot()")
-    assert kept(the_run()).result == "did not end"
+
+    def did_not_end() -> bool:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+        return kept(the_run()).result == "did not end"
+
+    assert wait_until(did_not_end), "PostgreSQL ends a backend after its client has gone"
     Mail(mail.aws, mail.config.database_url).run()
     assert import_runs.newest().count() == 2, "no quiet run counts as the one that did not end"
 
