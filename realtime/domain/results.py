@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import ClassVar, Literal, NamedTuple, Self
 
 from realtime.domain.changes import NO_DIFFERENCE, Difference
@@ -90,20 +91,24 @@ NO_LOOKUP = LookupKeys()
 
 
 class Claim(NamedTuple):
-    """What files of one run say of a row that they are: their contents, and the place of the last
-    in the scrape order. A content that is empty, for a vote event with neither counts nor roll, is
-    left out."""
+    """What files of one run say of a row that they are: the place of the last in the scrape order
+    and the key by which it was looked up, and the contents and keys of all. A content that is
+    empty, for a vote event with neither counts nor roll, is left out; a bill has no keys."""
 
-    contents: frozenset[str]
     last: ScrapeOrder
+    lookup: str
+    contents: frozenset[str]
+    keys: frozenset[str]
 
     @classmethod
-    def of(cls, content: str, order: ScrapeOrder) -> Self:
-        """The claim of one file."""
-        return cls(frozenset(filter(None, [content])), order)
+    def of(cls, content: str, keys: Sequence[str], order: ScrapeOrder) -> Self:
+        """The claim of one file, which is looked up by the first of its keys."""
+        contents = frozenset(filter(None, [content]))
+        return cls(order, keys[0] if keys else "", contents, frozenset(keys))
 
     def __or__(self, other: "Claim") -> "Claim":
-        return Claim(self.contents | other.contents, max(self.last, other.last))
+        last, lookup, *_ = max(self, other, key=attrgetter("last"))
+        return Claim(last, lookup, self.contents | other.contents, self.keys | other.keys)
 
 
 class NamedAction(NamedTuple):

@@ -81,7 +81,7 @@ def in_order(files: Iterable[MatchedFile], competes: bool) -> list[int | None]:
     """For each file the number of the row that it would find or make, importing in this order.
 
     Where several rows match, core raises, which is None; but files that may compete (`competes`)
-    are told apart by their content.
+    are told apart by their keys and contents.
     """
     keys_of: list[tuple[str, ...]] = []
     claims: dict[int, Claim] = {}
@@ -89,15 +89,15 @@ def in_order(files: Iterable[MatchedFile], competes: bool) -> list[int | None]:
     rows: list[int | None] = []
     for place, file in enumerate(files):
         matches = found_by[file.keys[0]]
+        claim = Claim.of(file.content, file.keys, ScrapeOrder(place, "", 0))
         if competes:
-            found = alike(file.content, {row: claims[row] for row in matches})
+            found = alike(claim, {row: claims[row] for row in matches})
         elif len(matches) > 1:
             rows.append(None)
             continue
         else:
             found = next(iter(matches), None)
         row = len(keys_of) if found is None else found
-        claim = Claim.of(file.content, ScrapeOrder(place, "", 0))
         claims[row] = claims[row] | claim if row in claims else claim
         if row == len(keys_of):
             keys_of.append(())

@@ -131,6 +131,6 @@ class InPieces(Rules):
 
     def _claim(self, item: Item, core_id: str, *, new: bool = False) -> None:
         if item.run_id is not None and self._spec.competes:
-            claim = Claim.of(item.about.content, item.order)
+            claim = Claim.of(item.about.content, item.about.keys, item.order)
             before = None if new else self.claim(core_id, item.run_id)
             self._claims[core_id, item.run_id] = claim | before if before else claim

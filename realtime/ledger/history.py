@@ -22,7 +22,9 @@ _NEWEST = """
     ORDER BY row_id, order_ticks DESC, scrape_id DESC, order_stamp DESC
 """
 _CLAIMS = """
-    SELECT row_id, run_id, COALESCE(identity->>'content', ''), order_ticks, scrape_id, order_stamp
+    SELECT row_id, run_id, COALESCE(identity->>'content', ''),
+           ARRAY(SELECT jsonb_array_elements_text(identity->'keys')),
+           order_ticks, scrape_id, order_stamp
     FROM realtime_file
     WHERE row_id = ANY(%s) AND row_id <> '' AND run_id = ANY(%s) AND outcome = ANY(%s)
       AND identity IS NOT NULL
@@ -145,8 +147,9 @@ class LedgerHistory:
         outcomes = [outcome.value for outcome in (*APPLIED, Outcome.SUPERSEDED)]
         with connection.cursor() as cursor:
             cursor.execute(_CLAIMS, [list(core_ids), list(run_ids), outcomes])
-            for core_id, run_id, content, *order in cursor.fetchall():
-                claim, before = Claim.of(content, ScrapeOrder(*order)), found[core_id, run_id]
+            for core_id, run_id, content, keys, *order in cursor.fetchall():
+                claim = Claim.of(content, keys, ScrapeOrder(*order))
+                before = found[core_id, run_id]
                 found[core_id, run_id] = claim | before if before else claim
         found.update((one, self._claimed[one]) for one in found.keys() & self._claimed.keys())
         return found

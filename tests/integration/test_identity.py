@@ -226,6 +226,33 @@ def test_identity__scrape_repeats_a_vote_with_and_without_its_roll__as_in_scrape
     assert list(rows.differences(told, rows.dump())) == []
 
 
+@pytest.mark.parametrize("scraped_before", [False, True], ids=["new", "scraped before"])
+@in_any_order(2)
+def test_identity__votes_alike_of_which_one_has_a_dedupe_key__each_has_its_row(
+    mail: Mail, tmp_path: Path, order: tuple[int, ...], *, scraped_before: bool
+) -> None:
+    bill = scrapes.bill()
+    before = [vote(bill, dedupe_key="K")] if scraped_before else []
+    scrape(mail, [scrapes.jurisdiction(), bill, *before])
+    again = scrapes.bill()
+    calls = [vote(again, result="fail"), vote(again, dedupe_key="K")]
+    for data in calls:
+        data["_id"] = scrapes.fresh_id()
+    told = expected(tmp_path, [again, *calls])
+    run = Run(mail)
+    for data in (again, *(calls[n] for n in order)):
+        run.publish(data)
+        mail.run()
+    results = VoteEvent.objects.order_by("result").values_list("result", flat=True)
+    assert list(results) == ["fail", "pass"], "before the run is final"
+    run.end()
+    mail.run()
+    assert_final(run)
+    # Core leaves a row its key, so that the vote without one has it if it has that row.
+    assert list(rows.differences(told, rows.dump())) == [] or scraped_before
+    assert list(results.all()) == ["fail", "pass"]
+
+
 def test_identity__vote_corrected_by_the_next_scrape__one_row(mail: Mail) -> None:
     bill = scrapes.bill()
     scrape(mail, [scrapes.jurisdiction(), bill, vote(bill, yes=20)])

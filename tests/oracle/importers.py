@@ -215,8 +215,9 @@ class Votes(OwnBill, OwnCommittee, _Repaired, core.VoteEventImporter):  # type: 
     """Also records, in `named`, the bill and action that each file names.
 
     Files of one run (`run_of` their id) that core takes for one vote event are two where their
-    sources, counts or rolls differ. `orders` is the place in the scrape order of each row's last
-    file. `unresolved` are the bills of files that name another thing that is not there.
+    sources, counts or rolls differ, or the newer is looked up by a key that the older had not.
+    `orders` is the place in the scrape order of each row's last file. `unresolved` are the bills of
+    files that name another thing that is not there.
     """
 
     def __init__(self, *args: Any) -> None:
@@ -228,11 +229,17 @@ class Votes(OwnBill, OwnCommittee, _Repaired, core.VoteEventImporter):  # type: 
         self.unresolved: dict[str, Any] = {}
         self._held: dict[tuple[str, Any], Any] = {}
         self._last: dict[tuple[str, Any], Any] = {}
+        self._keys: dict[tuple[str, Any], set[str]] = defaultdict(set)
 
     def pick(self, data: dict[str, Any], found: Any) -> Any:
         content, run = _content_of(data), self.run_of.get(self.current)
         ours = {row: self._held[row.id, run] for row in found if (row.id, run) in self._held}
-        same = [row for row, held in ours.items() if None in (content, held) or held == content]
+        same = [
+            row
+            for row, held in ours.items()
+            if (None in (content, held) or held == content)
+            and self._found_by[0] in self._keys[row.id, run]
+        ]
         if same:
             return max(same, key=lambda row: (ours[row] == content, self._last[row.id, run]))
         others = [row for row in found if row not in ours]
@@ -263,6 +270,7 @@ class Votes(OwnBill, OwnCommittee, _Repaired, core.VoteEventImporter):  # type: 
         if row:
             held = row, self.run_of.get(self.current)
             self._held[held] = self._held.get(held) or self._content
+            self._keys[held].update(self._found_by)
             self._last[held] = self.order_of.get(self.current, ())
             self.orders[row] = self.order_of.get(self.current, ())
         return row, what
@@ -276,6 +284,7 @@ class Votes(OwnBill, OwnCommittee, _Repaired, core.VoteEventImporter):  # type: 
         except UnresolvedIdError:
             self.unresolved[self.current] = self.bill_importer.resolve_json_id(bill, True)
             raise
+        self._found_by = _keys_of(data)
         self.named[self.current] = NamedAction(
             self.current, data["bill_id"], action, data["start_date"], data["organization_id"]
         )
@@ -288,6 +297,14 @@ def _content_of(data: dict[str, Any]) -> Any:
         return None
     roll = sorted((str(vote["option"]), str(vote["voter_name"])) for vote in data["votes"])
     return _sources(data["sources"]), _counts(data["counts"]), roll
+
+
+def _keys_of(data: dict[str, Any]) -> list[str]:
+    """The keys by which a file's row is found; the first is the one it is looked up by."""
+    motion = [data["motion_text"], data["start_date"], data["organization_id"]]
+    named = [data.get("dedupe_key"), data.get("identifier")]
+    kinds = zip(("dedupe", "identifier", "motion"), [*named, json.dumps(motion)], strict=True)
+    return [f"{kind} {value}" for kind, value in kinds if value]
 
 
 def _unlike(row: VoteEvent, data: dict[str, Any]) -> tuple[bool, bool]:

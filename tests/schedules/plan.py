@@ -179,6 +179,12 @@ class Schedule:
             for motion, _ in found
         }
 
+    def key_keepers(self) -> set[int]:
+        """The motions of which some files have a dedupe key and others have none."""
+        files = [file.what for file in self.files if file.what["type"] == "vote_event"]
+        kinds = {(what.get("like", what["n"]), bool(what.get("dedupe"))) for what in files}
+        return {motion for motion, dedupe in kinds if (motion, not dedupe) in kinds}
+
     @property
     def states(self) -> list[str]:
         """The states of the schedule, Wyoming first."""

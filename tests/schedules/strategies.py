@@ -118,8 +118,6 @@ class _Writer:
         self.reuses_keys = reuses_keys
         self._plans = plans
         self._found: list[tuple[int, int, str, bool, dict[str, Any]]] = []
-        # Whether the first vote on each motion has an identifier, and a dedupe key.
-        self.kinds: dict[int, tuple[Any, Any]] = {}
 
     def scrape(self, part: _Part, name: str, what: dict[str, Any]) -> None:
         plan = self._plans[part.run] if part.run != BEFORE else None
@@ -330,11 +328,6 @@ def _vote(
     nobody = not mixed and draw(st.integers(0, 6)) == 0
     if nobody:
         base |= {"nobody": True, "identifier": True}
-    # Votes of one content that are looked up by different kinds of keys are one or two, as they
-    # come: those on one motion have pages of their own then.
-    kind = (base["identifier"], base["dedupe"])
-    motion = number if like is None else like
-    apart_by_page = writer.kinds.setdefault(motion, kind) != kind
     # A bill of another run may come too late for it.
     where = [
         part
@@ -368,8 +361,6 @@ def _vote(
                 "action": draw(st.sampled_from([None, 1, 1, 2])) if part.final else None,
                 "voters": draw(_VOTERS) if compete else voters,
             }
-            if apart_by_page:
-                what |= {"page": 2 + number, "bare": None}
             if mixed:
                 what |= {"identifier": draw(st.booleans()), "dedupe": draw(st.booleans())}
             if what["by"] == "id" and part.final and not nobody and draw(st.integers(0, 5)) == 0:

@@ -1,6 +1,7 @@
 """Vote events: whose they are, what they wait for, and which row is theirs."""
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from openstates.data.models import LegislativeSession, VoteEvent
@@ -114,7 +115,8 @@ class VoteEventSpec(Spec):
     def _choose(self, item: Item, rows: Sequence[StoredRow], claims: Claims) -> StoredRow | None:
         claimed = {row.id: claims.claim(row.id, item.run_id) for row in rows}
         taken = {core_id: claim for core_id, claim in claimed.items() if claim is not None}
-        if (core_id := alike(item.about.content, taken)) is not None:
+        own = Claim.of(item.about.content, item.about.keys, item.order)
+        if (core_id := alike(own, taken)) is not None:
             return next(row for row in rows if row.id == core_id)
         free = [row for row in rows if row.id not in taken]
         if len(free) < 2:
@@ -178,16 +180,24 @@ def _shared_key(item: Item, other: StoredRow, claims: Claims) -> Flag:
     )
 
 
-def alike(content: str, taken: Mapping[_Row, Claim]) -> _Row | None:
-    """Which of the rows that files of the same run have taken holds the same vote as a file of
-    this content.
+def alike(own: Claim, taken: Mapping[_Row, Claim]) -> _Row | None:
+    """Which of the rows that files of the same run have taken holds the same vote as a file whose
+    claim is its `own`.
 
-    The same vote: sources, counts and roll are the same, or one has neither counts nor roll. Of
-    several rows, one of just that content; of those, the last in scrape order.
+    The same vote: the newer would have found the row that the older made, and sources, counts and
+    roll are the same, or one has neither counts nor roll. Of several rows, one of just that
+    content; of those, the last in scrape order.
     """
-    same = [row for row, claim in taken.items() if not content or claim.contents <= {content}]
+
+    def same(claim: Claim) -> bool:
+        older, newer = sorted([own, claim], key=attrgetter("last"))
+        told_apart = own.contents and not claim.contents <= own.contents
+        return not told_apart and newer.lookup in older.keys
+
     return max(
-        same, key=lambda row: (content in taken[row].contents, taken[row].last), default=None
+        (row for row, claim in taken.items() if same(claim)),
+        key=lambda row: (own.contents <= taken[row].contents, taken[row].last),
+        default=None,
     )
 
 
