@@ -109,7 +109,7 @@ VARIABLES = (
     ),
     Variable(
         "REALTIME_BREAKER_SHRUNK",
-        "0.333",
+        str(1 / 3),
         "share of a jurisdiction's updated bills that may shrink before it is paused; 0: any",
     ),
     Variable(

@@ -70,7 +70,8 @@ class FetchedFile:
 class LookupKeys:
     """The keys with which core would match the row of a vote event or event.
 
-    `keys` are these, the one that core tries first at the front. `bill_id` is the row of a vote
+    `keys` are these, the one that core tries first at the front; at the end, it may be said that
+    there is no dedupe key. `bill_id` is the row of a vote
     event's bill; `action`, `date` and `organization_id` name a vote event's action. `content` is a
     digest of its sources, counts and roll, empty when it has neither counts nor roll; for a bill
     one of its title and sources. For an event, `date` is its start, and `agenda` has core's ids of
@@ -91,9 +92,12 @@ NO_LOOKUP = LookupKeys()
 
 
 class Claim(NamedTuple):
-    """What files of one run say of a row that they are: the place of the last in the scrape order
-    and the key by which it was looked up, and the contents and keys of all. A content that is
-    empty, for a vote event with neither counts nor roll, is left out; a bill has no keys."""
+    """What files of one run say of the row that they are.
+
+    `last` is the place of the last of them in the scrape order, `lookup` the key by which that one
+    is looked up. `contents` and `keys` are those of all. A vote event with neither counts nor roll
+    has no content, a bill no keys.
+    """
 
     last: ScrapeOrder
     lookup: str

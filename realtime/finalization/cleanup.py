@@ -11,7 +11,7 @@ from realtime.domain.changes import Difference, RowChange
 from realtime.domain.flags import Flag
 from realtime.domain.scraped_object import ticks_of
 from realtime.finalization.deletion import delete_rows
-from realtime.importers.batch_transaction import relink
+from realtime.importers.batch_transaction import relink, tie_changes
 from realtime.importers.linking import link_all_related_bills
 from realtime.ledger import changes, flags
 from realtime.ledger.files import database_now
@@ -104,12 +104,14 @@ def missing_events(run: ScrapeRun) -> list[str]:
 
 
 def link_votes(run: ScrapeRun, bill_ids: Sequence[str], final: bool) -> None:
-    """Link the vote events of these bills to the actions that their files name.
+    """Link the vote events of these bills to the actions that their files name; logs which change.
 
     With `final`, this run overrides older ones. A run that is closed without all of its files must
     not: the links would change again when a late file arrives.
     """
-    relink(bill_ids, finalizing=run.run_id if final else None)
+    retied = relink(bill_ids, finalizing=run.run_id if final else None)
+    log = tie_changes(dict.fromkeys(retied, run.run_id))
+    changes.log(run.jurisdiction_id, log, database_now())
 
 
 def mark_missing_events(run: ScrapeRun) -> int:

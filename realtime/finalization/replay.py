@@ -69,7 +69,7 @@ def apply_again(
     found = [file for file in files if file is not None]
     history = LedgerHistory(jurisdiction_id)
     history.preload("bill", bills_named(found))
-    remember_actions_of(jurisdiction_id, found)
+    tied = remember_actions_of(jurisdiction_id, found)
     again = applier(importer, jurisdiction_id, history)
     referents: int | None = referents_digest(jurisdiction_id)
     results = [
@@ -81,9 +81,9 @@ def apply_again(
         referents = None
     failed = _correct(pairs, referents)
     now = ledger_files.database_now()
-    link_references(jurisdiction_id, results, now)
+    retied = link_references(jurisdiction_id, results, tied, now)
     recorded = [(result, row.id) for row, result in pairs]
-    note_outcomes(jurisdiction_id, recorded, again.names_found(), now, again=True)
+    note_outcomes(jurisdiction_id, recorded, retied, again.names_found(), now, again=True)
     applied = [r.outcome for r in results if isinstance(r.outcome, Imported)]
     return sum(outcome.change != "unchanged" for outcome in applied), failed
 

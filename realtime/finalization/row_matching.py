@@ -16,6 +16,7 @@ from django.db import connection
 from realtime.domain.results import Claim
 from realtime.domain.scraped_object import ScrapeOrder
 from realtime.importers.specs.event import EventSpec
+from realtime.importers.specs.lookup_keys import keys_after
 from realtime.importers.specs.vote_event import VoteEventSpec, alike
 from realtime.models import File, Outcome, ScrapeRun
 
@@ -83,7 +84,7 @@ def in_order(files: Iterable[MatchedFile], competes: bool) -> list[int | None]:
     Where several rows match, core raises, which is None; but files that may compete (`competes`)
     are told apart by their keys and contents.
     """
-    keys_of: list[tuple[str, ...]] = []
+    keys_of: list[list[str]] = []
     claims: dict[int, Claim] = {}
     found_by: dict[str, set[int]] = defaultdict(set)
     rows: list[int | None] = []
@@ -100,11 +101,11 @@ def in_order(files: Iterable[MatchedFile], competes: bool) -> list[int | None]:
         row = len(keys_of) if found is None else found
         claims[row] = claims[row] | claim if row in claims else claim
         if row == len(keys_of):
-            keys_of.append(())
+            keys_of.append([])
         for key in keys_of[row]:
             found_by[key].discard(row)
-        keys_of[row] = file.keys
-        for key in file.keys:
+        keys_of[row] = keys_after(file.keys, keys_of[row])
+        for key in keys_of[row]:
             found_by[key].add(row)
         rows.append(row)
     return rows
@@ -122,7 +123,7 @@ def _sharing(files: Iterable[MatchedFile]) -> Iterator[list[MatchedFile]]:
 
     all_files = list(files)
     for file in all_files:
-        for key in (*file.keys[1:], *filter(None, [file.core_id])):
+        for key in (*keys_after(file.keys[1:], ()), *filter(None, [file.core_id])):
             leader[find(key)] = find(file.keys[0])
     groups: dict[str, list[MatchedFile]] = defaultdict(list)
     for file in all_files:

@@ -23,6 +23,7 @@ from realtime.domain.results import (
     FileOutcome,
     Ignored,
     Imported,
+    NamedAction,
     Paused,
     Result,
     Superseded,
@@ -32,7 +33,12 @@ from realtime.domain.scraped_object import IGNORED_TYPES
 from realtime.domain.text import is_storable
 from realtime.importers.attempts import Attempt
 from realtime.importers.choose_importer import applier
-from realtime.importers.linking import bills_of_tied_votes, link_related_bills, link_votes
+from realtime.importers.linking import (
+    bills_of_tied_votes,
+    link_related_bills,
+    link_votes,
+    related_counts,
+)
 from realtime.importers.name_matches import NamesFound
 from realtime.importers.outcomes import failure, outcome_of
 from realtime.importers.referents import referents_digest
@@ -161,17 +167,17 @@ class _Batch:
         """Import and record; returns the outcome of each file that was tried."""
         known = ledger_files.known([file.identity for file in self._files])
         new, done = self._sort(known)
-        remember_actions_of(self._jurisdiction_id, [file.ready() for file in new.values()])
+        tied = remember_actions_of(self._jurisdiction_id, [file.ready() for file in new.values()])
         for attempt in self._apply([file.ready() for file in new.values()], must_stop):
             done.append((new[attempt.file.identity], outcome_of(attempt)))
         self.ledger_ids = self._record(done, known)
         # The repeat of a file that there was no time for must come again as well.
         done = [(file, outcome) for file, outcome in done if file.identity in self.ledger_ids]
         results = [file.result(outcome) for file, outcome in done]
-        link_references(self._jurisdiction_id, results, self._now)
+        retied = link_references(self._jurisdiction_id, results, tied, self._now)
         recorded = [(result, self.ledger_ids[result.identity]) for result in results]
         names = self._applier.names_found()
-        self.raised = note_outcomes(self._jurisdiction_id, recorded, names, self._now)
+        self.raised = note_outcomes(self._jurisdiction_id, recorded, retied, names, self._now)
         return done
 
     def _apply(
@@ -229,9 +235,9 @@ class _Batch:
         return ledger_ids
 
 
-def remember_actions_of(jurisdiction_id: str, files: Sequence[FetchedFile]) -> None:
-    """Remember the actions of the bills among `files`, before these are imported: a changed bill
-    gets new action rows."""
+def remember_actions_of(jurisdiction_id: str, files: Sequence[FetchedFile]) -> list[NamedAction]:
+    """The actions to which votes of the bills among `files` are tied before these are imported: a
+    changed bill gets new action rows. Those that no file names are remembered."""
     sessions, bills = set[str](), set[str]()
     for file in files:
         if file.content.object_type != "bill":
@@ -244,12 +250,13 @@ def remember_actions_of(jurisdiction_id: str, files: Sequence[FetchedFile]) -> N
         if is_storable(session) and is_storable(bill):
             sessions.add(str(session))
             bills.add(str(bill))
-    remember_actions(jurisdiction_id, sessions, bills)
+    return remember_actions(jurisdiction_id, sessions, bills)
 
 
 def note_outcomes(
     jurisdiction_id: str,
     results: Sequence[tuple[Result, int]],
+    retied: Mapping[str, UUID | None],
     names: NamesFound,
     now: datetime,
     *,
@@ -257,8 +264,8 @@ def note_outcomes(
 ) -> Counter[str]:
     """Log what files changed and raise and resolve flags; returns how many were raised, by kind.
 
-    Each file comes with its id in the ledger; the rows must be written. `again`: the files were
-    imported before.
+    Each file comes with its id in the ledger; the rows must be written. `retied` is what
+    link_references returned. `again`: the files were imported before.
     """
     log, merged = [], set[str]()
     for result, file_id in results:
@@ -279,6 +286,8 @@ def note_outcomes(
                 file_id,
             )
         )
+    new = {change.core_id for change in log if change.verb == "inserted"}
+    log += tie_changes({vote: run for vote, run in retied.items() if vote not in new})
     changes.log(jurisdiction_id, log, now)
     titles.note([change.core_id for change in log if _has_new_title(change)])
     flags.resolve_deleted(merged, now)
@@ -312,8 +321,15 @@ def _verb(outcome: Imported | Superseded) -> Verb:
     return "inserted" if inserted else "updated"
 
 
-def link_references(jurisdiction_id: str, results: Sequence[Result], now: datetime) -> None:
-    """Tie what `results`, which must be recorded, brought to what was there, and the other way."""
+def link_references(
+    jurisdiction_id: str, results: Sequence[Result], tied: Sequence[NamedAction], now: datetime
+) -> dict[str, UUID | None]:
+    """Tie what `results`, which must be recorded, brought to what was there, and the other way.
+
+    `tied` is what remember_actions_of returned. Returns the vote events that have another action
+    now, or none any more, each with the run of its file or of its bill's.
+    """
+    retied: dict[str, str] = {}
     applied = [(r, r.outcome) for r in results if isinstance(r.outcome, Imported)]
     bills = [one for result, one in applied if result.object_type == "bill"]
     new = {one.core_id for one in bills if one.change == "inserted"}
@@ -325,11 +341,13 @@ def link_references(jurisdiction_id: str, results: Sequence[Result], now: dateti
     # A scrape that names no action any more gives up the one that an earlier scrape named.
     voted |= bills_of_tied_votes([one.core_id for one in votes if not one.lookup.action])
     if changed or voted:
-        relink((changed | voted) - {""})
+        retied = relink((changed | voted) - {""}, tied)
     if changed:
         link_related_bills(jurisdiction_id, changed, new)
     if applied:
         Jurisdiction.objects.filter(id=jurisdiction_id).update(latest_bill_update=now)
+    runs = {one.core_id: result.delivery.run_id for result, one in applied}
+    return {vote: runs.get(vote) or runs.get(bill) for vote, bill in retied.items()}
 
 
 def _superseded_votes(results: Sequence[Result]) -> list[Superseded]:
@@ -337,14 +355,34 @@ def _superseded_votes(results: Sequence[Result]) -> list[Superseded]:
     return [outcome for outcome in votes if isinstance(outcome, Superseded)]
 
 
-def relink(bill_ids: Collection[str], finalizing: UUID | None = None) -> None:
-    """Tie the vote events of these bills to their actions, as the ledger says they are named.
+def relink(
+    bill_ids: Collection[str],
+    tied: Sequence[NamedAction] = (),
+    finalizing: UUID | None = None,
+) -> dict[str, str]:
+    """Tie the vote events of these bills to their actions, as the ledger says they are named;
+    returns what link_votes does.
 
     A bill whose votes a finalized run has scraped (or the run `finalizing`) is as that run and
     what was scraped since says.
     """
     authoritative = authoritative_runs(bill_ids, finalizing)
-    link_votes(bill_ids, named_actions(bill_ids, authoritative), authoritative)
+    named = named_actions(bill_ids, authoritative)
+    return link_votes(bill_ids, named, authoritative, tied)
+
+
+def tie_changes(retied: Mapping[str, UUID | None]) -> list[RowChange]:
+    """What the change log says of vote events that have another action, or none any more."""
+    return [
+        RowChange(
+            "vote_event",
+            "updated",
+            vote,
+            Difference.of({"bill_action"}, counts, counts),
+            retied[vote],
+        )
+        for vote, counts in related_counts(retied).items()
+    ]
 
 
 def bills_named(files: Sequence[FetchedFile]) -> set[str]:

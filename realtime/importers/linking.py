@@ -23,21 +23,29 @@ def bills_of_tied_votes(vote_event_ids: Sequence[str]) -> set[str]:
 
 
 def link_votes(
-    bill_ids: Collection[str], named: Sequence[NamedAction], authoritative: Collection[str]
-) -> None:
+    bill_ids: Collection[str],
+    named: Sequence[NamedAction],
+    authoritative: Collection[str],
+    tied: Sequence[NamedAction] = (),
+) -> dict[str, str]:
     """Tie the vote events of these bills to the actions that `named`, in scrape order, says.
 
     Core's rule: the one action of that bill, description, date and organization, first come first
     served. Vote events that `named` knows nothing of keep the action they have and bar others from
     it, but not those of the bills in `authoritative`. Only rows whose link changes are written.
+
+    Returns the bill of each vote event that has another action than before, or none any more;
+    `tied` are those of before the transaction whose bills it has changed.
     """
     votes = VoteEvent.objects.filter(bill_id__in=bill_ids)
     rows = {vote: (bill, action) for vote, bill, action in votes.values_list(*_VOTE)}
     if not rows:
-        return
+        return {}
     candidates: dict[tuple[str, ...], list[UUID]] = defaultdict(list)
+    described: dict[UUID | None, tuple[str, ...]] = {}
     actions = BillAction.objects.filter(bill_id__in=bill_ids)
     for action_id, *words in actions.values_list("id", *_ACTION):
+        described[action_id] = tuple(words)
         candidates[tuple(words)].append(action_id)
     known = {one.vote_event_id for one in named}
     links: dict[str, UUID | None] = {
@@ -53,6 +61,26 @@ def link_votes(
             links[one.vote_event_id] = fitting[0]
     changed = {vote: action for vote, action in links.items() if action != rows[vote][1]}
     _relink(changed, [vote for vote in changed if rows[vote][1]])
+    # An action that was replaced by an equal one is the same to readers.
+    before = {vote: described.get(action) for vote, (_, action) in rows.items()}
+    before |= {one.vote_event_id: tuple(one[1:]) for one in tied}
+    return {
+        vote: bill
+        for vote, (bill, _) in rows.items()
+        if described.get(links[vote]) != before.get(vote)
+    }
+
+
+def related_counts(vote_event_ids: Collection[str]) -> dict[str, dict[str, int]]:
+    """How many related rows of each kind these vote events have."""
+    if not vote_event_ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_RELATED_COUNTS, [list(vote_event_ids)])
+        return {
+            vote: {"counts": counts, "sources": sources, "votes": votes}
+            for vote, counts, sources, votes in cursor.fetchall()
+        }
 
 
 def _relink(changed: Mapping[str, UUID | None], tied: Sequence[str]) -> None:
@@ -70,6 +98,14 @@ _TIE = """
     UPDATE opencivicdata_voteevent AS vote SET bill_action_id = tie.action, updated_at = tie.now
     FROM (SELECT unnest(%s::text[]) AS id, unnest(%s::uuid[]) AS action, %s AS now) AS tie
     WHERE vote.id = tie.id
+"""
+
+_RELATED_COUNTS = """
+    SELECT vote.id,
+           (SELECT count(*) FROM opencivicdata_votecount WHERE vote_event_id = vote.id),
+           (SELECT count(*) FROM opencivicdata_votesource WHERE vote_event_id = vote.id),
+           (SELECT count(*) FROM opencivicdata_personvote WHERE vote_event_id = vote.id)
+    FROM opencivicdata_voteevent AS vote WHERE vote.id = ANY(%s) ORDER BY vote.id
 """
 
 _RESOLVE_RELATED_BILLS = """

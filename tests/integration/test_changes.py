@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -105,6 +106,47 @@ def test_changes__run_that_deletes_and_marks__each_row_and_the_run(mail: Mail) -
     for one in logged():
         valid(cloud_event(one))
     assert not RaisedFlag.objects.filter(subject=gone, resolved_at=None).exists()
+
+
+def test_changes__vote_tied_to_an_action_and_untied__each_is_a_change_of_the_vote(
+    mail: Mail,
+) -> None:
+    bill = scrapes.bill(actions=0)
+    mail.publish(bill, scrapes.vote_event(bill, action="reading 1"))
+    mail.run()
+    with_action = scrapes.bill(actions=1)
+    [action] = with_action["actions"]
+    moved = scrapes.bill(actions=0)
+    moved["actions"] = [{**action, "description": "filed"}, {**action}]
+    ties = []
+    for data in (with_action, moved, scrapes.bill(actions=0)):
+        before = len(logged())
+        mail.publish(data)
+        mail.run()
+        new = logged()[before:]
+        assert new[0].object_type == "bill"
+        ties.append([(one.object_type, one.verb, one.fields) for one in new[1:]])
+        for one in new[1:]:
+            assert one.before == one.after == {"counts": 2, "sources": 1, "votes": 2}
+            assert (one.bill_identifier, one.file_id) == ("HB 1", None)
+            valid(cloud_event(one))
+    changed = [("vote_event", "updated", ["bill_action"])]
+    assert ties == [changed, [], changed], "an equal action in the place of another is the same"
+
+
+def test_changes__run_whose_votes_name_no_action_any_more__each_is_a_change_by_the_run(
+    mail: Mail,
+) -> None:
+    for action in ("reading 1", None):
+        run, bill = Run(mail), scrapes.bill()
+        run.publish(bill, scrapes.vote_event(bill, action=action))
+        run.end()
+        mail.run()
+    assert VoteEvent.objects.get().bill_action is None
+    *_, untied, final = logged(run_id=uuid.UUID(run.id))
+    assert (untied.object_type, untied.verb, untied.fields, final.verb) == (
+        "vote_event", "updated", ["bill_action"], "finalized",
+    )  # fmt: skip
 
 
 def test_changes__transaction_still_open__not_passed_by(mail: Mail) -> None:

@@ -97,12 +97,13 @@ def test_finalize__file_retried_within_a_transaction__starts_again_once_it_is_in
     retrying, events, came_to = threading.Thread(target=retry), count(1), list[bool]()
     link = batch_transaction.link_references
 
-    def retry_meanwhile(jurisdiction_id: str, results: Any, now: Any) -> None:
-        link(jurisdiction_id, results, now)
+    def retry_meanwhile(jurisdiction_id: str, results: Any, *rest: Any) -> Any:
+        retied = link(jurisdiction_id, results, *rest)
         # The last time that events are imported.
         if results[0].object_type == "event" and next(events) == 2:
             retrying.start()
             came_to.append(wait_until(lambda: is_locked_out() or not retrying.is_alive()))
+        return retied
 
     def is_locked_out() -> bool:
         other.execute("SELECT 1 FROM pg_locks WHERE NOT granted")
@@ -140,11 +141,11 @@ def test_finalize__file_breaks_its_batch__left_as_imported_and_the_others_replay
     run.end()
     link = batch_transaction.link_references
 
-    def choke(jurisdiction_id: str, results: Any, now: Any) -> None:
+    def choke(jurisdiction_id: str, results: Any, *rest: Any) -> Any:
         for content in (result.file.content.data for result in results):
             if content.get("name") == "Hearing 3" or content.get("motion_text") == "odd":
                 raise TypeError("it cannot be settled")
-        link(jurisdiction_id, results, now)
+        return link(jurisdiction_id, results, *rest)
 
     monkeypatch.setattr(replay, "link_references", choke)
     assert mail.run().finalized == [run.id]

@@ -169,10 +169,12 @@ def _without_links(line: str, motions: Collection[int]) -> str:
 
 
 def _without_key(line: str, motions: Collection[int]) -> str:
-    """The line without the dedupe key of a vote event on one of these motions. A file that has
-    none leaves that of the row: which has it depends on which vote has which row of before."""
-    if any(f'"motion_text": "motion {motion}"' in line for motion in motions):
-        return re.sub(r'"dedupe_key": (null|"[^"]*")', '"dedupe_key": null', line)
+    """The line without the dedupe keys of vote events on these motions. A file that has none leaves
+    that of the row: which has it depends on which vote has which row of before."""
+    for motion in motions:
+        if f'"motion_text": "motion {motion}"' in line:
+            line = re.sub(r'"dedupe_key": (null|"[^"]*")', '"dedupe_key": null', line)
+        line = re.sub(rf" motion {motion} (\S+) (None|D\d*)", rf" motion {motion} \1", line)
     return line
 
 

@@ -212,6 +212,9 @@ def _vote(what: dict[str, Any]) -> dict[str, Any]:
         vote.organization = _BY_COMMITTEE
     if what.get("dedupe"):
         vote.dedupe_key = "D" if what.get("shared") else f"D{motion}"
+    elif what.get("says_none"):
+        # Core takes the key that the row has away then.
+        vote.dedupe_key = None
     if not what.get("bare"):
         for voter in what.get("voters", ()):
             vote.yes(PEOPLE[voter][1])

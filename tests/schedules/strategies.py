@@ -359,6 +359,7 @@ def _vote(
                 "bare": draw(st.integers(0, 5)) == 0 or None if compete and not nobody else None,
                 "choice": draw(st.integers(0, 2)),
                 "action": draw(st.sampled_from([None, 1, 1, 2])) if part.final else None,
+                "says_none": draw(st.integers(0, 3)) == 0 or None,
                 "voters": draw(_VOTERS) if compete else voters,
             }
             if mixed:

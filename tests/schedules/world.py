@@ -4,7 +4,6 @@ import json
 import sys
 import threading
 import time
-import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +14,6 @@ from typing import Any
 from unittest import mock
 
 from django.db import connection
-from django.db.models import Count
 from openstates.data.models import Bill, Event, LegislativeSession, Organization, Person, VoteEvent
 
 from realtime.backends.s3 import S3Store
@@ -28,7 +26,7 @@ from realtime.domain.scraped_object import SCRAPED_AT_METADATA, ticks_of, time_o
 from realtime.files import archive
 from realtime.ledger import pauses, retention
 from realtime.ledger.files import database_now
-from realtime.models import APPLIED, File, Outcome, ScrapeRun, Suspect
+from realtime.models import APPLIED, File, LoggedChange, Outcome, ScrapeRun, Suspect
 from realtime.monitoring.report import Report
 from tests.schedules import content
 from tests.schedules.crashes import Fragile, Fuse, burning, guarded_commits
@@ -77,7 +75,8 @@ class World:
         # And the `_id` it had.
         self._ids = defaultdict[tuple[Any, ...], str](str)
         self._reports: list[Report] = []
-        self._final: set[uuid.UUID] = set()
+        # The last row of the change log at the last look.
+        self._last_change = 0
         self._stamps = stamps
         self.tried: Counter[str] = Counter()
 
@@ -330,22 +329,20 @@ class World:
         motions = [f"motion {number}" for number in self._schedule.look_alikes()]
         found = VoteEvent.objects.filter(motion_text__in=motions)
         look_alikes = set(found.values_list("id", flat=True))
-        self._stamps.check(look_alikes | self._finalized_twice())
+        self._stamps.check(look_alikes | self._changed_twice())
         for name, version in _versions():
             before = 0 if name[1] in look_alikes else self._versions.get(name, 0)
             assert version >= before, f"{name} shows version {version} after {before}"
             self._versions[name] = version
 
-    def _finalized_twice(self) -> set[str]:
-        """The vote events of which several runs have files, that were finalized since the last
-        look: one may have tied them to the action that its file names, the next have untied
-        them."""
-        final = ScrapeRun.objects.filter(finalized_at__isnull=False)
-        before, self._final = self._final, set(final.values_list("run_id", flat=True))
-        named = File.objects.filter(run_id__in=self._final - before, object_type="vote_event")
-        runs = named.exclude(core_id="").order_by().values("core_id")
-        runs = runs.annotate(runs=Count("run_id", distinct=True)).filter(runs__gt=1)
-        return set(runs.values_list("core_id", flat=True))
+    def _changed_twice(self) -> set[str]:
+        """The rows that were changed more than once since the last look, as the change log says:
+        the runs that were finalized may have tied a vote event to its action and untied it, or a
+        vote event that is deleted made the link of an agenda ambiguous until then."""
+        changes = LoggedChange.objects.filter(id__gt=self._last_change).order_by("id")
+        found = list(changes.values_list("id", "core_id"))
+        self._last_change = max([self._last_change, *(id for id, _ in found)])
+        return {core_id for core_id, times in Counter(row for _, row in found).items() if times > 1}
 
     def close(self) -> None:
         """Asserts that all is imported; notes what became of it."""

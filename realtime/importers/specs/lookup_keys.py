@@ -8,6 +8,19 @@ from typing import Any
 
 from realtime.domain.results import LookupKeys
 
+_DEDUPE = "dedupe:"
+# Of a file that says that it has none: its row has none afterwards. Core leaves a row its dedupe
+# key if the file does not mention one.
+NO_DEDUPE_KEY = _DEDUPE
+
+
+def keys_after(keys: Sequence[str], before: Sequence[str]) -> list[str]:
+    """The keys by which a row is found once a file with `keys` is applied to it; `before` were
+    those of the row."""
+    says = any(key.startswith(_DEDUPE) for key in keys)
+    kept = [] if says else [key for key in before if key.startswith(_DEDUPE)]
+    return [key for key in (*kept, *keys) if key != NO_DEDUPE_KEY]
+
 
 def about_vote(data: dict[str, Any], action: str) -> LookupKeys:
     """What the ledger keeps of a resolved vote event that names `action`."""
@@ -18,6 +31,8 @@ def about_vote(data: dict[str, Any], action: str) -> LookupKeys:
         keys.insert(0, _key("identifier", session, bill, data["identifier"]))
     if data.get("dedupe_key"):
         keys.insert(0, _key("dedupe", session, bill, data["dedupe_key"]))
+    elif "dedupe_key" in data:
+        keys.append(NO_DEDUPE_KEY)
     return LookupKeys(bill, tuple(keys), action, date, organization, _content(data))
 
 
@@ -34,6 +49,8 @@ def about_event(
     keys = [_key("fields", *(data[name] for name in fields))]
     if data.get("dedupe_key"):
         keys.insert(0, _key("dedupe", data["dedupe_key"]))
+    elif "dedupe_key" in data:
+        keys.append(NO_DEDUPE_KEY)
     return LookupKeys(keys=tuple(keys), date=str(data["start_date"]), agenda=agenda)
 
 

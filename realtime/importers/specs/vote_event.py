@@ -42,7 +42,7 @@ class VoteEventSpec(Spec):
     one of its session: core looks a dedupe key up everywhere, and real keys collide.
 
     Files of one run that this finds to be one row are two vote events all the same when they
-    differ in sources, counts or roll (`alike`).
+    differ in sources, counts or roll, or when the newer has a key that the older lacks (`alike`).
     """
 
     object_type = "vote_event"
@@ -181,8 +181,8 @@ def _shared_key(item: Item, other: StoredRow, claims: Claims) -> Flag:
 
 
 def alike(own: Claim, taken: Mapping[_Row, Claim]) -> _Row | None:
-    """Which of the rows that files of the same run have taken holds the same vote as a file whose
-    claim is its `own`.
+    """Which of the rows that files of the same run have taken holds the same vote as the file
+    whose claim is `own`.
 
     The same vote: the newer would have found the row that the older made, and sources, counts and
     roll are the same, or one has neither counts nor roll. Of several rows, one of just that
@@ -196,7 +196,7 @@ def alike(own: Claim, taken: Mapping[_Row, Claim]) -> _Row | None:
 
     return max(
         (row for row, claim in taken.items() if same(claim)),
-        key=lambda row: (own.contents <= taken[row].contents, taken[row].last),
+        key=lambda row: (own.contents == taken[row].contents, taken[row].last),
         default=None,
     )
 
