@@ -41,6 +41,10 @@ class History(Newest, Protocol):
     def claimed(self, core_id: str, run_id: UUID, claim: Claim) -> None:
         """From now on that run says this of that row."""
 
+    def newest_naming(self, core_id: str) -> dict[str, ScrapeOrder]:
+        """By key, the place of the newest file of that row that has it, superseded ones included;
+        of earlier batches."""
+
     def row_of(self, object_type: str, scrape_id: str) -> str | None:
         """The row that the object of this scrape `_id` was applied to."""
 

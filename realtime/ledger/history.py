@@ -160,6 +160,14 @@ class LedgerHistory:
     def claimed(self, core_id: str, run_id: UUID, claim: Claim) -> None:
         self._claimed[core_id, run_id] = claim
 
+    def newest_naming(self, core_id: str) -> dict[str, ScrapeOrder]:
+        files = File.objects.filter(
+            core_id=core_id, outcome__in=(*APPLIED, Outcome.SUPERSEDED), identity__isnull=False
+        ).exclude(core_id="")
+        columns = "identity__keys", "order_ticks", "scrape_id", "order_stamp"
+        ordered = files.order_by(*columns[1:]).values_list(*columns)
+        return {key: ScrapeOrder(*order) for keys, *order in ordered for key in keys}
+
     def row_of(self, object_type: str, scrape_id: str) -> str | None:
         if (object_type, scrape_id) not in self._rows:
             self.preload(object_type, [scrape_id])

@@ -763,6 +763,31 @@ def test_import__database_unreachable__unavailable_and_messages_stay(
     assert mail.waiting() == 1
 
 
+@pytest.mark.parametrize("together", [False, True], ids=["one by one", "in one run"])
+@pytest.mark.parametrize("order", [(3, 1, 2), (3, 2, 1), (2, 3, 1), (1, 3, 2)], ids=str)
+def test_import__older_jurisdiction_files__session_is_as_the_newest_that_names_it(
+    mail: Mail, order: tuple[int, ...], *, together: bool
+) -> None:
+    def scraped(number: int) -> dict[str, Any]:
+        data = scrapes.jurisdiction()
+        [known] = data["legislative_sessions"]
+        special = {**known, "identifier": "2029", "name": f"Special, {number}"}
+        # The newest does not name it.
+        sessions = [{**known, "name": f"General, {number}"}, *([special] if number < 3 else [])]
+        return {**data, "legislative_sessions": sessions}
+
+    for number in order:
+        key = f"wy/jurisdiction_{number}.json"
+        stamp = f"2021-0{number}-01T00:00:00+00:00"
+        mail.put(scraped(number), key, **{SCRAPED_AT_METADATA: stamp})
+        mail.send(mail.message(key))
+        if not together or number == 3:
+            mail.run()
+    mail.run()
+    sessions = LegislativeSession.objects.filter(jurisdiction_id=scrapes.WYOMING.jurisdiction_id)
+    assert sorted(sessions.values_list("name", flat=True)) == ["General, 3", "Special, 2"]
+
+
 def test_import__older_jurisdiction_file__still_adds_its_missing_sessions(mail: Mail) -> None:
     newest = scrapes.jurisdiction()
     older = copy.deepcopy(newest)

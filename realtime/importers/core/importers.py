@@ -1,7 +1,7 @@
 """Core's importer of each type, hooked."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from openstates import importers as core
@@ -12,11 +12,14 @@ from openstates.utils import _make_pseudo_id
 from realtime.domain.bill_identifiers import as_stored
 from realtime.domain.changes import NO_DIFFERENCE, Difference
 from realtime.domain.flags import Flag
+from realtime.domain.scraped_object import ScrapeOrder
 from realtime.importers.core.hooked import Hooked
+from realtime.importers.items import Item
 from realtime.importers.persons import CHAMBERS
 from realtime.importers.specs.bill import BillSpec
 from realtime.importers.specs.event import EventSpec, sessions_on
 from realtime.importers.specs.jurisdiction import JurisdictionSpec
+from realtime.importers.specs.lookup_keys import session_key
 from realtime.importers.specs.vote_event import VoteEventSpec
 
 
@@ -25,22 +28,41 @@ class Jurisdictions(Hooked, core.JurisdictionImporter):  # type: ignore[misc]
 
     spec = JurisdictionSpec()
 
-    def add_missing_sessions(self, core_id: str, data: dict[str, Any]) -> Difference:
-        """Add the sessions of an older file that no newer one has named; returns what changed."""
-        known = set(
-            LegislativeSession.objects.filter(jurisdiction_id=core_id).values_list(
-                "identifier", flat=True
-            )
-        )
-        sessions = self.columns_of(data)["legislative_sessions"]
-        missing = [session for session in sessions if session["identifier"] not in known]
-        LegislativeSession.objects.bulk_create(
-            LegislativeSession(jurisdiction_id=core_id, **session) for session in missing
-        )
-        if not missing:
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        # By session key, the newest of the files of this batch that import_sessions has seen.
+        self._named: dict[str, ScrapeOrder] = {}
+
+    def import_sessions(
+        self, core_id: str, item: Item, newest_naming: Mapping[str, ScrapeOrder]
+    ) -> Difference:
+        """Import the sessions of an older file that no newer one names; returns what changed.
+
+        `newest_naming` says by session key which files of earlier batches do. A session that none
+        of them names was brought by another import, and stays as it is.
+        """
+        known = {
+            session.identifier: session
+            for session in LegislativeSession.objects.filter(jurisdiction_id=core_id)
+        }
+        new = changed = 0
+        for columns in item.data["legislative_sessions"]:
+            identifier = columns["identifier"]
+            key = session_key(identifier)
+            newest = max(filter(None, [newest_naming.get(key), self._named.get(key)]), default=None)
+            if identifier not in known:
+                LegislativeSession.objects.create(jurisdiction_id=core_id, **columns)
+                new += 1
+            elif newest is None or newest > item.order:
+                continue
+            elif any(getattr(known[identifier], name) != columns[name] for name in columns):
+                LegislativeSession.objects.filter(id=known[identifier].id).update(**columns)
+                changed += 1
+            self._named[key] = item.order
+        if not new and not changed:
             return NO_DIFFERENCE
         kind = "legislative_sessions"
-        return Difference.of({kind}, {kind: len(known)}, {kind: len(known) + len(missing)})
+        return Difference.of({kind}, {kind: len(known)}, {kind: len(known) + new})
 
 
 class Bills(Hooked, core.BillImporter):  # type: ignore[misc]

@@ -97,8 +97,8 @@ class OneByOne:
         if isinstance(exc, Superseded) and file.content.object_type == "jurisdiction":
             try:
                 with transaction.atomic():
-                    added = self._importers["jurisdiction"].add_missing_sessions(
-                        exc.core_id, file.content.fresh()
+                    added = self._importers["jurisdiction"].import_sessions(
+                        exc.core_id, item, self._history.newest_naming(exc.core_id)
                     )
             except Exception as failure:
                 return Attempt(file, error=failure)

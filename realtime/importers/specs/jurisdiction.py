@@ -5,6 +5,7 @@ from openstates.data.models import Jurisdiction
 from realtime.domain.errors import PoisonMessage
 from realtime.importers.history import History
 from realtime.importers.items import Item
+from realtime.importers.specs.lookup_keys import about_jurisdiction
 from realtime.importers.specs.spec import Spec, Way
 
 
@@ -14,6 +15,9 @@ class JurisdictionSpec(Spec):
     object_type = "jurisdiction"
     model = Jurisdiction
     ways = (Way("division", ("division_id", "classification")),)
+
+    def resolved(self, item: Item, history: History) -> None:
+        item.about = about_jurisdiction(item.data)
 
     def require_own(self, core_id: str, jurisdiction_id: str) -> None:
         # Core finds the row by its division and would give it the file's id.

@@ -54,6 +54,17 @@ def about_event(
     return LookupKeys(keys=tuple(keys), date=str(data["start_date"]), agenda=agenda)
 
 
+def about_jurisdiction(data: dict[str, Any]) -> LookupKeys:
+    """What the ledger keeps of a resolved jurisdiction: which legislative sessions it names."""
+    sessions = data["legislative_sessions"]
+    return LookupKeys(keys=tuple(session_key(session["identifier"]) for session in sessions))
+
+
+def session_key(identifier: str) -> str:
+    """The key of a legislative session of a jurisdiction."""
+    return _key("session", identifier)
+
+
 def sources_of(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """The sources of an object or a row, in an order of their own, to compare them."""
     return _sorted(rows, "url", "note")
