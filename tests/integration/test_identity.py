@@ -467,6 +467,11 @@ def test_reference__committee_of_both_chambers__null_whatever_the_split(
     assert_final(scrape(mail, [scrapes.jurisdiction(), *bills], at_once=at_once))
     dump = rows.dump()
     assert sum('"Agriculture"' in line and '"": "Bill"' in line for line in dump) == 2
+    flags = RaisedFlag.objects.filter(kind="ambiguous", resolved_at=None)
+    assert sorted(flags.values_list("bill_identifier", "detail__names__0")) == [
+        ("HB 40", "Agriculture"),
+        ("HB 41", "Agriculture"),
+    ]
 
 
 def test_reference__voters_of_a_committee__members_first_then_chamber_then_legislature(
