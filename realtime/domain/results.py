@@ -70,12 +70,14 @@ class FetchedFile:
 class LookupKeys:
     """The keys with which core would match the row of a vote event or event.
 
-    `keys` are these, the one that core tries first at the front; at the end, it may be said that
-    there is no dedupe key. `bill_id` is the row of a vote
-    event's bill; `action`, `date` and `organization_id` name a vote event's action. `content` is a
-    digest of its sources, counts and roll, empty when it has neither counts nor roll; for a bill
-    one of its title and sources. For an event, `date` is its start, and `agenda` has core's ids of
-    the bills that each identifier on its agenda may mean; None when it names vote events as well.
+    `keys` are these, the one that core tries first at the front. The last may say that there is no
+    dedupe key. Those of a jurisdiction say which legislative sessions it names.
+
+    `bill_id` is the row of a vote event's bill; `action`, `date` and `organization_id` name a vote
+    event's action. `content` is a digest of its sources, counts and roll, empty when it has neither
+    counts nor roll; for a bill one of its title and sources. For an event, `date` is its start, and
+    `agenda` has core's ids of the bills that each identifier on its agenda may mean; None when it
+    names vote events as well.
     """
 
     bill_id: str = ""

@@ -110,8 +110,9 @@ def link_votes(run: ScrapeRun, bill_ids: Sequence[str], final: bool) -> None:
     not: the links would change again when a late file arrives.
     """
     retied = relink(bill_ids, finalizing=run.run_id if final else None)
-    log = tie_changes(dict.fromkeys(retied, run.run_id))
-    changes.log(run.jurisdiction_id, log, database_now())
+    if retied:
+        log = tie_changes(dict.fromkeys(retied, run.run_id))
+        changes.log(run.jurisdiction_id, log, database_now())
 
 
 def mark_missing_events(run: ScrapeRun) -> int:

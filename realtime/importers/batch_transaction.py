@@ -236,8 +236,11 @@ class _Batch:
 
 
 def remember_actions_of(jurisdiction_id: str, files: Sequence[FetchedFile]) -> list[NamedAction]:
-    """The actions to which votes of the bills among `files` are tied before these are imported: a
-    changed bill gets new action rows. Those that no file names are remembered."""
+    """The actions to which votes of the bills among `files` are tied. Those of votes without a file
+    are remembered.
+
+    To be called before the files are imported: a changed bill gets new action rows.
+    """
     sessions, bills = set[str](), set[str]()
     for file in files:
         if file.content.object_type != "bill":
@@ -247,7 +250,8 @@ def remember_actions_of(jurisdiction_id: str, files: Sequence[FetchedFile]) -> l
             bill = as_stored(file.content.data.get("identifier"))
         except (AttributeError, TypeError, ValueError):
             continue  # importing it will say what is wrong
-        if is_storable(session) and is_storable(bill):
+        # Core finds a session that is given as a number, too.
+        if is_storable(str(session)) and is_storable(bill):
             sessions.add(str(session))
             bills.add(str(bill))
     return remember_actions(jurisdiction_id, sessions, bills)
@@ -326,8 +330,8 @@ def link_references(
 ) -> dict[str, UUID | None]:
     """Tie what `results`, which must be recorded, brought to what was there, and the other way.
 
-    `tied` is what remember_actions_of returned. Returns the vote events that have another action
-    now, or none any more, each with the run of its file or of its bill's.
+    `tied` is what remember_actions_of returned. Returns the vote events whose action is another
+    now, each with the run of its own file among `results`, or of one of its bill.
     """
     retied: dict[str, str] = {}
     applied = [(r, r.outcome) for r in results if isinstance(r.outcome, Imported)]
@@ -346,7 +350,10 @@ def link_references(
         link_related_bills(jurisdiction_id, changed, new)
     if applied:
         Jurisdiction.objects.filter(id=jurisdiction_id).update(latest_bill_update=now)
-    runs = {one.core_id: result.delivery.run_id for result, one in applied}
+    files = [(r.outcome, r.delivery.run_id) for r in results]
+    there = [(one, run) for one, run in files if isinstance(one, Imported | Superseded)]
+    runs = {one.lookup.bill_id: run for one, run in there}
+    runs |= {one.core_id: run for one, run in there}
     return {vote: runs.get(vote) or runs.get(bill) for vote, bill in retied.items()}
 
 

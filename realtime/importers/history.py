@@ -42,8 +42,8 @@ class History(Newest, Protocol):
         """From now on that run says this of that row."""
 
     def newest_naming(self, core_id: str) -> dict[str, ScrapeOrder]:
-        """By key, the place of the newest file of that row that has it, superseded ones included;
-        of earlier batches."""
+        """By key, the place in the scrape order of the newest recorded file of that row that has
+        it; under the empty key, of those whose keys are unknown. Superseded files count."""
 
     def row_of(self, object_type: str, scrape_id: str) -> str | None:
         """The row that the object of this scrape `_id` was applied to."""

@@ -62,7 +62,11 @@ def link_votes(
     changed = {vote: action for vote, action in links.items() if action != rows[vote][1]}
     _relink(changed, [vote for vote in changed if rows[vote][1]])
     # An action that was replaced by an equal one is the same to readers.
-    before = {vote: described.get(action) for vote, (_, action) in rows.items()}
+    before = {
+        # One that is not of these bills: the vote event has moved to another bill.
+        vote: described.get(action, (str(action),)) if action else None
+        for vote, (_, action) in rows.items()
+    }
     before |= {one.vote_event_id: tuple(one[1:]) for one in tied}
     return {
         vote: bill

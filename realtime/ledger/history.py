@@ -161,12 +161,16 @@ class LedgerHistory:
         self._claimed[core_id, run_id] = claim
 
     def newest_naming(self, core_id: str) -> dict[str, ScrapeOrder]:
-        files = File.objects.filter(
-            core_id=core_id, outcome__in=(*APPLIED, Outcome.SUPERSEDED), identity__isnull=False
-        ).exclude(core_id="")
-        columns = "identity__keys", "order_ticks", "scrape_id", "order_stamp"
-        ordered = files.order_by(*columns[1:]).values_list(*columns)
-        return {key: ScrapeOrder(*order) for keys, *order in ordered for key in keys}
+        files = File.objects.filter(core_id=core_id, outcome__in=(*APPLIED, Outcome.SUPERSEDED))
+        columns = "outcome", "identity", "order_ticks", "scrape_id", "order_stamp"
+        ordered = files.exclude(core_id="").order_by(*columns[2:]).values_list(*columns)
+        found = {}
+        for outcome, identity, *order in ordered:
+            # A superseded file has none if it brought nothing.
+            unknown = [""] if outcome in APPLIED else []
+            for key in identity["keys"] if identity else unknown:
+                found[key] = ScrapeOrder(*order)
+        return found
 
     def row_of(self, object_type: str, scrape_id: str) -> str | None:
         if (object_type, scrape_id) not in self._rows:

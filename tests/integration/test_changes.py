@@ -134,6 +134,31 @@ def test_changes__vote_tied_to_an_action_and_untied__each_is_a_change_of_the_vot
     assert ties == [changed, [], changed], "an equal action in the place of another is the same"
 
 
+def test_changes__vote_that_was_tied_moves_to_its_own_bill__told_that_it_has_no_action(
+    mail: Mail,
+) -> None:
+    run = Run(mail)
+    namesake, own = scrapes.bill(), scrapes.bill()
+    own["legislative_session"] = "2032"
+    data = scrapes.jurisdiction()
+    [session] = data["legislative_sessions"]
+    data["legislative_sessions"] = [session, {**session, "identifier": "2032"}]
+    run.publish(data, namesake)
+    mail.run()
+    # It is taken for the namesake's until its own bill has come.
+    run.publish({**scrapes.vote_event(own, action="reading 1")})
+    mail.run()
+    assert VoteEvent.objects.get().bill_action is not None
+    own["actions"] = []
+    run.publish(own)
+    run.end()
+    mail.run()
+    vote = VoteEvent.objects.get()
+    assert (vote.bill.legislative_session.identifier, vote.bill_action) == ("2032", None)
+    fields = [one.fields for one in logged(core_id=vote.id, verb="updated")]
+    assert ["bill_action"] in fields
+
+
 def test_changes__run_whose_votes_name_no_action_any_more__each_is_a_change_by_the_run(
     mail: Mail,
 ) -> None:

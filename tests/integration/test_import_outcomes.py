@@ -788,6 +788,34 @@ def test_import__older_jurisdiction_files__session_is_as_the_newest_that_names_i
     assert sorted(sessions.values_list("name", flat=True)) == ["General, 3", "Special, 2"]
 
 
+@pytest.mark.parametrize("known", ["of core", "of the release before"])
+def test_import__older_jurisdiction_files__session_that_no_file_is_known_to_name__stays(
+    mail: Mail, known: str
+) -> None:
+    def scraped(number: int, *names: str) -> None:
+        data = scrapes.jurisdiction()
+        [session] = data["legislative_sessions"]
+        data["legislative_sessions"] = [{**session, "identifier": one, "name": f"{one}, {number}"}
+                                        for one in names]  # fmt: skip
+        key = f"wy/jurisdiction_{number}.json"
+        stamp = f"2021-0{number}-01T00:00:00+00:00"
+        mail.put(data, key, **{SCRAPED_AT_METADATA: stamp})
+        mail.send(mail.message(key))
+        mail.run()
+
+    scraped(4, "2031", *(["2029"] if known != "of core" else []))
+    if known == "of core":
+        LegislativeSession.objects.create(
+            jurisdiction_id=scrapes.WYOMING.jurisdiction_id, identifier="2029", name="2029, 4"
+        )
+    else:
+        File.objects.update(identity=None)
+    for older in (1, 2, 3):
+        scraped(older, "2031", "2029")
+    sessions = LegislativeSession.objects.filter(jurisdiction_id=scrapes.WYOMING.jurisdiction_id)
+    assert sorted(sessions.values_list("name", flat=True)) == ["2029, 4", "2031, 4"]
+
+
 def test_import__older_jurisdiction_file__still_adds_its_missing_sessions(mail: Mail) -> None:
     newest = scrapes.jurisdiction()
     older = copy.deepcopy(newest)

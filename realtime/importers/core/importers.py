@@ -12,6 +12,7 @@ from openstates.utils import _make_pseudo_id
 from realtime.domain.bill_identifiers import as_stored
 from realtime.domain.changes import NO_DIFFERENCE, Difference
 from realtime.domain.flags import Flag
+from realtime.domain.results import LookupKeys
 from realtime.domain.scraped_object import ScrapeOrder
 from realtime.importers.core.hooked import Hooked
 from realtime.importers.items import Item
@@ -38,31 +39,39 @@ class Jurisdictions(Hooked, core.JurisdictionImporter):  # type: ignore[misc]
     ) -> Difference:
         """Import the sessions of an older file that no newer one names; returns what changed.
 
-        `newest_naming` says by session key which files of earlier batches do. A session that none
-        of them names was brought by another import, and stays as it is.
+        `newest_naming` says by session key which of the files that are in does, and under the
+        empty key which of those whose sessions are unknown is the newest. A session that is there
+        though no file names it stays as it is, and the ledger will not say that this one named it.
         """
         known = {
             session.identifier: session
             for session in LegislativeSession.objects.filter(jurisdiction_id=core_id)
         }
-        new = changed = 0
+        before, changed = len(known), False
+        named = set[str]()
         for columns in item.data["legislative_sessions"]:
-            identifier = columns["identifier"]
+            identifier = columns.get("identifier", "")
             key = session_key(identifier)
-            newest = max(filter(None, [newest_naming.get(key), self._named.get(key)]), default=None)
-            if identifier not in known:
-                LegislativeSession.objects.create(jurisdiction_id=core_id, **columns)
-                new += 1
-            elif newest is None or newest > item.order:
+            orders = (newest_naming.get(key), newest_naming.get(""), self._named.get(key))
+            newest = max(filter(None, orders), default=None)
+            session = known.get(identifier)
+            if session is not None and newest is None:
                 continue
-            elif any(getattr(known[identifier], name) != columns[name] for name in columns):
-                LegislativeSession.objects.filter(id=known[identifier].id).update(**columns)
-                changed += 1
+            named.add(key)
+            if session is not None and newest is not None and newest > item.order:
+                continue
             self._named[key] = item.order
-        if not new and not changed:
+            session = session or LegislativeSession(jurisdiction_id=core_id)
+            if any(getattr(session, name) != value for name, value in columns.items()):
+                for name, value in columns.items():
+                    setattr(session, name, value)
+                session.save()
+                known[identifier], changed = session, True
+        item.about = LookupKeys(keys=tuple(key for key in item.about.keys if key in named))
+        if not changed:
             return NO_DIFFERENCE
         kind = "legislative_sessions"
-        return Difference.of({kind}, {kind: len(known)}, {kind: len(known) + new})
+        return Difference.of({kind}, {kind: before}, {kind: len(known)})
 
 
 class Bills(Hooked, core.BillImporter):  # type: ignore[misc]

@@ -1,5 +1,5 @@
-"""Lookup keys with which a row would be found, and a vote event's content, as digests for the
-ledger."""
+"""Lookup keys with which a row would be found, a vote event's content, and a jurisdiction's
+sessions, as digests for the ledger."""
 
 import hashlib
 import json
@@ -56,8 +56,8 @@ def about_event(
 
 def about_jurisdiction(data: dict[str, Any]) -> LookupKeys:
     """What the ledger keeps of a resolved jurisdiction: which legislative sessions it names."""
-    sessions = data["legislative_sessions"]
-    return LookupKeys(keys=tuple(session_key(session["identifier"]) for session in sessions))
+    named = [session.get("identifier", "") for session in data["legislative_sessions"]]
+    return LookupKeys(keys=tuple(map(session_key, named)))
 
 
 def session_key(identifier: str) -> str:
