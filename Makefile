@@ -64,7 +64,7 @@ demo: install ## scrape, import, archive and finalize on the embedded stack
 test: install ## run the tests, two files at a time
 	$(RUN) -m pytest $(PARALLEL) $(ARGS)
 
-test-thorough: install ## run what make test leaves out for its time: many processes, browsers, the demo
+test-thorough: install ## run what make test leaves out for its time: many processes, browsers, faults, the demo
 	$(RUN) -m pytest $(PARALLEL) -m thorough $(ARGS)
 
 test-long: install ## run all tests, every crash point and thousands of schedules; takes hours

@@ -18,9 +18,7 @@ from tests.support import Aws
 
 # The modules that `make test` runs, too: one or two for each command that many use.
 QUICK = (
-    "test_concurrency",
     "test_import_realtime",
-    "test_logs",
     "test_publish_realtime",
     "test_scrape_realtime",
     "test_status_realtime",

@@ -39,6 +39,9 @@ from tests.fault_proxy import (
 from tests.scrapes import Mail
 from tests.support import Aws, through
 
+# Each waits for what times out, or is repeated.
+pytestmark = pytest.mark.thorough
+
 
 def a_scrape() -> list[dict[str, Any]]:
     bills = [scrapes.bill(f"HB {number}", actions=number) for number in (1, 2, 3)]

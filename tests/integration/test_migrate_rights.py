@@ -22,6 +22,9 @@ from tests.scrape_runs import Run
 from tests.scrapes import Mail
 from tests.support import ROOT, Aws, CompletedText
 
+# Each migrates databases of its own, command by command.
+pytestmark = pytest.mark.thorough
+
 Manage = Callable[..., CompletedText]
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
