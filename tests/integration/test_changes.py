@@ -145,7 +145,7 @@ def test_changes__vote_that_was_tied_moves_to_its_own_bill__told_that_it_has_no_
     data["legislative_sessions"] = [session, {**session, "identifier": "2032"}]
     run.publish(data, namesake)
     mail.run()
-    # It is taken for the namesake's until its own bill has come.
+    # Its own bill has not come: it is imported as a vote on the bill of that number in its session.
     run.publish({**scrapes.vote_event(own, action="reading 1")})
     mail.run()
     assert VoteEvent.objects.get().bill_action is not None

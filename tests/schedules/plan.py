@@ -180,7 +180,7 @@ class Schedule:
         }
 
     def key_keepers(self) -> set[int]:
-        """The motions of which some files have a dedupe key and others have none."""
+        """The motions on which some vote event files have a dedupe key, and others have none."""
         files = [file.what for file in self.files if file.what["type"] == "vote_event"]
         kinds = {(what.get("like", what["n"]), bool(what.get("dedupe"))) for what in files}
         return {motion for motion, dedupe in kinds if (motion, not dedupe) in kinds}
